@@ -1,0 +1,5 @@
+"""`python -m surgery` is the command `surgeon`."""
+
+from surgery.cli import main
+
+main()

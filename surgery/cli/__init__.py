@@ -1,0 +1,74 @@
+"""The command line: a table of commands, each loaded from its own module only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from surgery import __version__
+from verify.errors import SurgeonError
+
+# name -> what `surgeon --help` says of it, so that help loads none of the commands.
+COMMANDS: dict[str, str] = {
+    "fix": "Fold, clean and rewrite a model until the target takes it.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands come from `surgery/cli/<name>.py`, each of which offers a click command named `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"surgery.cli.{name.replace('-', '_')}")
+        loaded: click.Command = module.command
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="surgeon")
+def surgeon() -> None:
+    """Take a model from PyTorch to ONNX that TensorRT builds, and prove it on the way."""
+
+
+def main() -> None:
+    """Run the command line; exit 0 clean, 1 found wanting, 2 usage or unreadable input, 3 bug, 4 backend missing."""
+    try:
+        code = surgeon.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _say("interrupted; nothing was left half-written", 130)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except SurgeonError as error:
+        code = _say(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        code = _say(f"{error.filename or 'file system'}: {error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        code = _say("interrupted; nothing was left half-written", 130)
+    except Exception as error:
+        code = _say(
+            f"a bug in surgeon: {type(error).__name__}: {error}. Please report it with SURGEON_DEBUG=1 output",
+            3,
+        )
+        if os.environ.get("SURGEON_DEBUG"):
+            raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"surgeon: {message}", err=True)
+    return code

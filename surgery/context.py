@@ -1,0 +1,94 @@
+"""What a pass may ask while it looks at a graph: nodes by operator, opset, shapes, constants, the target."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.targets import Target, load_target
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of `fix`.
+
+    target                 "tensorrt-rtx", "tensorrt" or "onnxruntime"
+    select, ignore         pass codes or code prefixes ("SG1"); empty select means the default set
+    skip_nodes             names of nodes no pass may touch
+    fold_limit             bytes a folded constant may be larger than the constants it is computed from
+    loop_limit             largest constant trip count that is unrolled
+    trust_declared_shapes  allow passes that believe a declared static output shape
+    spec                   a verify.spec.Spec for the interface passes, or None
+    """
+
+    target: str = "tensorrt-rtx"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    skip_nodes: frozenset[str] = frozenset()
+    fold_limit: int = 64 * 1024
+    loop_limit: int = 64
+    trust_declared_shapes: bool = False
+    spec: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Context:
+    """One per run of the pipeline. Everything cached here is dropped by `invalidate` when a graph has changed."""
+
+    def __init__(self, options: Options | None = None, opsets: dict[str, int] | None = None) -> None:
+        self.options = options or Options()
+        self.target: Target = load_target(self.options.target)
+        self.opsets = opsets or {"": 17}
+        self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
+
+    @property
+    def opset(self) -> int:
+        """Version of the default ONNX domain that the model imports."""
+        return self.opsets.get("", 1)
+
+    def nodes(self, graph: gs.Graph, *ops: str) -> Iterable[gs.Node]:
+        """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order."""
+        index = self._by_op.get(id(graph))
+        if index is None:
+            index = defaultdict(list)
+            for node in graph.nodes:
+                index[node.op if not node.domain else f"{node.domain}::{node.op}"].append(node)
+            self._by_op[id(graph)] = index
+        if len(ops) == 1:
+            return index.get(ops[0], [])
+        return [node for op in ops for node in index.get(op, [])]
+
+    def invalidate(self) -> None:
+        """Forget what was cached: a graph has changed."""
+        self._by_op.clear()
+
+    @staticmethod
+    def constant(tensor: gs.Tensor | None) -> np.ndarray | None:
+        """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed."""
+        if isinstance(tensor, gs.Constant):
+            return np.asarray(tensor.values)
+        if tensor is not None and len(tensor.inputs) == 1 and tensor.inputs[0].op == "Constant":
+            value = tensor.inputs[0].attrs.get("value")
+            return np.asarray(value.values) if isinstance(value, gs.Constant) else None
+        return None
+
+    @staticmethod
+    def static_shape(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
+        """The shape when every dim is a known number, else None."""
+        shape = None if tensor is None else tensor.shape
+        if shape is None or not all(isinstance(dim, (int, np.integer)) and dim >= 0 for dim in shape):
+            return None
+        return tuple(int(dim) for dim in shape)
+
+    @staticmethod
+    def rank(tensor: gs.Tensor | None) -> int | None:
+        """Number of dims, or None where the shape is unknown."""
+        return None if tensor is None or tensor.shape is None else len(tensor.shape)
+
+
+Fix = Callable[[], None]

@@ -1,0 +1,67 @@
+"""What was checked and what was found: the plain data that every command prints, saves or exits with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["pass", "fail", "skip"]
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question put to a model and its answer. A check that was not run says `skip`, never `pass`.
+
+    `figures` holds plain numbers and strings (JSON types) that back the message.
+    """
+
+    name: str
+    status: Status
+    message: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a rule found at one node.
+
+    code      stable rule code, e.g. "SG012"
+    message   what is wrong, with the names and values at hand
+    node      the node's name (made up and stable when the file leaves it blank)
+    op        its operator, with the domain when it is not ONNX's own
+    path      where the node lives: "" for the main graph, else e.g. "If_7/else_branch"
+    why       the reason in a sentence
+    advice    what to do about it
+    where     torch module or source line, when the exporter left one
+    fix       mends exactly this finding when called; None when the rule only reports
+    touches   the nodes a fix reads or changes; two findings that share one are never fixed in the same round
+    """
+
+    code: str
+    message: str
+    node: str = ""
+    op: str = ""
+    path: str = ""
+    why: str = ""
+    advice: str = ""
+    where: str = ""
+    severity: Severity = "warning"
+    fix: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    touches: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass
+class Report:
+    """All checks and findings of one model."""
+
+    model: str
+    checks: list[Check] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing failed, 1 when a check failed or a finding is an error."""
+        failed = any(check.status == "fail" for check in self.checks)
+        return int(failed or any(finding.severity == "error" for finding in self.findings))

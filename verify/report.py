@@ -14,7 +14,9 @@ Severity = Literal["error", "warning", "note"]
 class Check:
     """One question put to a model and its answer. A check that was not run says `skip`, never `pass`.
 
-    `figures` holds plain numbers and strings (JSON types) that back the message.
+    `figures` holds plain numbers and strings (JSON types) that back the message. Two of them are drawn where present:
+    "tensors" ({tensor name: {statistic: value, "histogram": {"edges": n + 1 numbers, "counts": n numbers}}}) and
+    "op_counts" ({"before": {operator: count}, "after": {operator: count}}).
     """
 
     name: str
@@ -37,6 +39,9 @@ class Finding:
     where     torch module or source line, when the exporter left one
     fix       mends exactly this finding when called; None when the rule only reports
     touches   the nodes a fix reads or changes; two findings that share one are never fixed in the same round
+    details   further plain data (JSON types): "inputs" and "outputs" (name, dtype, shape of each tensor), "says" (the
+              target's own words), "fixable" (whether `surgeon fix` mends it), "rtx_only", "neighbourhood" (a small
+              graph: {"nodes": [{"id", "label", "refused"}], "edges": [{"from", "to", "label"}]})
     """
 
     code: str
@@ -50,6 +55,7 @@ class Finding:
     severity: Severity = "warning"
     fix: Callable[[], None] | None = field(default=None, repr=False, compare=False)
     touches: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    details: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass

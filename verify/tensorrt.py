@@ -169,7 +169,10 @@ def build(
         warnings=tuple(answer["warnings"]),
         seconds=answer["seconds"],
         engine_bytes=answer.get("engine_bytes", 0),
-        profiles={name: (low, usual, high) for name, (low, usual, high) in (answer.get("profiles") or {}).items()},
+        profiles={
+            name: (tuple(low), tuple(usual), tuple(high))
+            for name, (low, usual, high) in (answer.get("profiles") or {}).items()
+        },
         derived=profiles is None,
         log=tuple(answer["log"]),
     )

@@ -112,7 +112,11 @@ def _build(
     first: dict[str, Any] | None = None
     for profiles in candidates:
         start = len(lines)
-        engine = _serialize(trt, builder, network, profiles, request)
+        try:
+            engine = _serialize(trt, builder, network, profiles, request)
+        except (RuntimeError, TypeError, ValueError) as error:  # a profile whose points are out of order or rank
+            engine = None
+            lines.append(("ERROR", f"profile refused: {error}"))
         result = {
             "ok": engine is not None,
             "profiles": profiles,

@@ -42,7 +42,8 @@ def test_question_marks_are_separate_dims() -> None:
     model = onnx.parser.parse_model(EMBED)
     for value in model.graph.input:
         for dim in value.type.tensor_type.shape.dim:
-            dim.dim_param = dim.dim_param and "?"
+            if dim.dim_param:
+                dim.dim_param = "?"
     assert free_dims(model) == ["ids:0", "ids:1", "mask:0", "mask:1", "x:0"]
 
 

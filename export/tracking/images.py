@@ -1,0 +1,54 @@
+"""Pixels in and masks out, as the stock predictor treats them (sam2/utils/misc.py, sam2_video_predictor.py)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from export.tracking.modules import Array
+
+# ImageNet statistics of an RGB image scaled to 0..1.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+def resize_frame(frame: Array, size: int) -> Array:
+    """uint8 RGB [H, W, 3] to uint8 [size, size, 3]: Pillow's bicubic filter, aspect ratio not kept."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(frame).resize((size, size)))
+
+
+def preprocess(frame: Array, size: int) -> Array:
+    """uint8 RGB [H, W, 3] to the encoder's `image`: float32 [1, 3, size, size], (pixel / 255 - mean) / std."""
+    image = (resize_frame(frame, size) / 255.0).astype(np.float32).transpose(2, 0, 1)
+    image = image - np.array(MEAN, np.float32)[:, None, None]
+    image /= np.array(STD, np.float32)[:, None, None]
+    return np.ascontiguousarray(image[None])
+
+
+def resize_logits(logits: Array, height: int, width: int) -> Array:
+    """Bilinear resize of float32 [h, w] with pixel centres aligned (align_corners=False), edges repeated."""
+    top, bottom, row = _taps(logits.shape[0], height)
+    left, right, column = _taps(logits.shape[1], width)
+    row, column = row[:, None], column[None, :]
+    upper = logits[top][:, left] * (1 - column) + logits[top][:, right] * column
+    lower = logits[bottom][:, left] * (1 - column) + logits[bottom][:, right] * column
+    resized: Array = upper * (1 - row) + lower * row
+    return resized
+
+
+def _taps(source: int, target: int) -> tuple[Array, Array, Array]:
+    """For each target pixel: its two source pixels and the weight of the second, float32."""
+    centre = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * np.float32(source / target) - np.float32(0.5)
+    centre = np.maximum(centre, 0)
+    first = np.minimum(centre.astype(np.int64), source - 1)
+    second = np.minimum(first + 1, source - 1)
+    return first, second, (centre - first).astype(np.float32)
+
+
+def bounding_box(mask: Array) -> tuple[int, int, int, int] | None:
+    """The tight box of a bool mask [H, W] as x0, y0, x1, y1 (x1 and y1 exclusive); None for an empty mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

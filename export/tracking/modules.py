@@ -1,0 +1,95 @@
+"""The four networks as plain functions of named NumPy arrays, so that the tracker knows no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from verify.errors import SurgeonError
+
+Array = npt.NDArray[Any]
+Run = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+NAMES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
+# The input whose first dim tells how many objects one call of the module takes.
+BATCHED_INPUT = {"mask_decoder": "image_embed", "memory_attention": "memory_1", "memory_encoder": "mask_for_mem"}
+
+
+@dataclass(frozen=True)
+class Modules:
+    """The four networks of one model. Inputs and outputs are named and shaped as verify/sam2.toml says.
+
+    image_size   S of the square input, pixels
+    batch        for each module that works on objects: how many a call takes, or None for any number
+    metadata     what the exporter wrote into the files, one mapping for all of them
+    """
+
+    image_encoder: Run
+    mask_decoder: Run
+    memory_attention: Run
+    memory_encoder: Run
+    image_size: int
+    batch: Mapping[str, int | None]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(folder: Path, threads: int = 0) -> Modules:
+    """Open the four ONNX files of `folder` with onnxruntime on the CPU; `threads` 0 leaves it to onnxruntime.
+
+    Raises SurgeonError when a file is missing or onnxruntime cannot read it.
+    """
+    sessions = {name: _session(folder / f"{name}.onnx", threads) for name in NAMES}
+    image = next(port for port in sessions["image_encoder"].get_inputs() if port.name == "image")
+    if not isinstance(image.shape[-1], int):
+        raise SurgeonError(f"{folder / 'image_encoder.onnx'}: the size of 'image' is not fixed: {image.shape}")
+    metadata = {
+        key: value
+        for session in sessions.values()
+        for key, value in session.get_modelmeta().custom_metadata_map.items()
+    }
+    return Modules(
+        **{name: _runner(session) for name, session in sessions.items()},
+        image_size=image.shape[-1],
+        batch={name: _batch(sessions[name], port) for name, port in BATCHED_INPUT.items()},
+        metadata=metadata,
+    )
+
+
+def _session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    if not path.is_file():
+        raise SurgeonError(f"{path}: no such file; the tracker needs {', '.join(f'{name}.onnx' for name in NAMES)}")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # The bank grows for 16 frames: plans cached for each shape would be kept for ever.
+    options.enable_mem_pattern = False
+    options.enable_cpu_mem_arena = False
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise SurgeonError(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from error
+
+
+def _runner(session: Any) -> Run:
+    names = [port.name for port in session.get_outputs()]
+    wanted = [port.name for port in session.get_inputs()]
+
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        # An input that a folding tool dropped (cond_frame_id_diff of a 2.0 model, say) is not passed.
+        values = session.run(names, {name: inputs[name] for name in wanted})
+        return dict(zip(names, values, strict=True))
+
+    return run
+
+
+def _batch(session: Any, name: str) -> int | None:
+    for port in session.get_inputs():
+        if port.name == name:
+            return port.shape[0] if isinstance(port.shape[0], int) else None
+    raise SurgeonError(f"the model has no input {name!r}; are these the files of SAM2?")

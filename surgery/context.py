@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,25 @@ class Context:
         self.options = options or Options()
         self.target: Target = load_target(self.options.target)
         self.opsets = opsets or {"": 17}
+        self.root: gs.Graph | None = None
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
+        self._names: set[str] | None = None
+
+    def fresh(self, base: str) -> str:
+        """`base`, with a number where the model (`root`, its subgraphs and functions) has that name already."""
+        if self._names is None:
+            self._names = set() if self.root is None else set(_names(self.root))
+        name, number = base, 0
+        while name in self._names:
+            number += 1
+            name = f"{base}_{number}"
+        self._names.add(name)
+        return name
+
+    @staticmethod
+    def made(node: gs.Node, code: str, replaced: gs.Node) -> None:
+        """Note that the pass `code` made `node` in the place of `replaced`; it goes into the node's metadata."""
+        node.made_by = (code, replaced.name or replaced.op)
 
     @property
     def opset(self) -> int:
@@ -92,3 +110,15 @@ class Context:
 
 
 Fix = Callable[[], None]
+
+
+def _names(graph: gs.Graph) -> Iterator[str]:
+    """Every tensor and node name of a graph, of the graphs inside its nodes and of its functions."""
+    todo = [graph, *getattr(graph, "functions", [])]
+    while todo:
+        inner = todo.pop()
+        yield from (tensor.name for tensor in inner.inputs)
+        for node in inner.nodes:
+            yield node.name
+            yield from (tensor.name for tensor in (*node.inputs, *node.outputs))
+            todo.extend(value for value in node.attrs.values() if isinstance(value, gs.Graph))

@@ -69,6 +69,7 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
 
 def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
     """All wanted passes, in order, again and again until a whole sweep changes nothing. Returns what was applied."""
+    context.root = graph
     active = [rule for rule in rules if wanted(rule, context)]
     applied: list[Finding] = []
     for _ in range(MAX_ROUNDS):

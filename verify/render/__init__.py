@@ -1,0 +1,69 @@
+"""Reports on their way out: text for people, JSON and SARIF for machines, one self-contained HTML page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from verify.errors import SurgeonError
+from verify.render.rule_text import RuleText
+from verify.report import Report
+
+__all__ = ["FORMATS", "RuleText", "show", "write_html"]
+
+FORMATS = ("text", "json", "sarif")
+
+
+def show(
+    reports: Sequence[Report],
+    format: str = "text",
+    *,
+    rules: Mapping[str, RuleText] | None = None,
+    stream: TextIO | None = None,
+    quiet: bool = False,
+) -> int:
+    """Print `reports` and return the exit code they stand for (the largest of them).
+
+    Args:
+        format: one of FORMATS.
+        rules: texts of the codes that occur, by code; SARIF and the page quote them.
+        stream: standard output when None.
+        quiet: text only; leave out what passed and what is merely a note.
+
+    Raises:
+        SurgeonError: `format` is not one of FORMATS.
+    """
+    stream = stream or sys.stdout
+    if format == "text":
+        from verify.render.text import print_text
+
+        print_text(reports, stream, quiet=quiet)
+    elif format == "json":
+        from verify.render.data import to_json
+
+        stream.write(to_json(reports))
+    elif format == "sarif":
+        from verify.render.sarif import to_sarif
+
+        stream.write(to_sarif(reports, rules or {}))
+    else:
+        raise SurgeonError(f"unknown format '{format}'; choose one of {', '.join(FORMATS)}")
+    return max((report.exit_code for report in reports), default=0)
+
+
+def write_html(
+    reports: Sequence[Report], path: Path, *, title: str, rules: Mapping[str, RuleText] | None = None
+) -> None:
+    """Write the reports to `path` as one page that needs nothing else: no network, no script.
+
+    Raises:
+        SurgeonError: the page cannot be written.
+    """
+    from verify.render.page import to_html
+
+    try:
+        path.write_text(to_html(reports, title=title, rules=rules or {}), encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise SurgeonError(f"{path}: the page cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,84 @@
+"""Reports as JSON, described by `report.schema.json` here; its version changes when a reader would notice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from typing import Any
+
+from verify.report import Check, Finding, Report
+
+SCHEMA_VERSION = "1.0"
+
+
+def tool_version() -> str:
+    """Version of the installed distribution, "0" where it runs from a bare folder."""
+    try:
+        return version("onnx-surgeon")
+    except PackageNotFoundError:
+        return "0"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) that `to_json` keeps to."""
+    loaded: dict[str, Any] = json.loads(files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON types: numpy scalars become numbers; NaN and infinities, which JSON lacks, become strings."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value)
+
+
+def check_data(check: Check) -> dict[str, Any]:
+    """One check in JSON types."""
+    return {
+        "name": check.name,
+        "status": check.status,
+        "message": plain(check.message),
+        "figures": plain(check.figures),
+    }
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """One finding in JSON types; the fix itself is code and becomes `fixable`."""
+    texts = ("code", "severity", "message", "node", "op", "path", "why", "advice", "where")
+    data: dict[str, Any] = {name: plain(getattr(finding, name)) for name in texts}
+    details = plain(finding.details)
+    data["fixable"] = bool(details.pop("fixable", finding.fix is not None))
+    data["details"] = details
+    return data
+
+
+def to_json(reports: Sequence[Report]) -> str:
+    """The reports as one JSON document, ending in a newline."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "surgeon", "version": tool_version()},
+        "exit_code": max((report.exit_code for report in reports), default=0),
+        "reports": [
+            {
+                "model": plain(report.model),
+                "exit_code": report.exit_code,
+                "checks": [check_data(check) for check in report.checks],
+                "findings": [finding_data(finding) for finding in report.findings],
+            }
+            for report in reports
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,129 @@
+"""Reports as text: words before colour, whole names, the same on a terminal of 80 columns and in a log."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from verify.report import Finding, Report
+
+STATUS = {"pass": ("pass", "green"), "fail": ("FAIL", "bold red"), "skip": ("skip", "yellow")}
+SEVERITY = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+LOG_WIDTH = 100
+NAMES_SHOWN = 8
+INDENT = 9
+
+
+def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False) -> None:
+    """Print every report, then one line that sums them up."""
+    width = None if stream.isatty() or "COLUMNS" in os.environ else LOG_WIDTH
+    console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False, soft_wrap=True)
+    for report in reports:
+        _report(console, report, quiet)
+    for line in Text(_summary(reports)).wrap(console, console.width):
+        line.rstrip()
+        console.print(line)
+
+
+def _report(console: Console, report: Report, quiet: bool) -> None:
+    checks = [check for check in report.checks if not (quiet and check.status == "pass")]
+    findings = [finding for finding in report.findings if not (quiet and finding.severity == "note")]
+    if quiet and not checks and not findings:
+        return
+    console.print(Text(visible(report.model), style="bold"))
+    widest = max((len(check.name) for check in checks), default=0)
+    for check in checks:
+        word, style = STATUS[check.status]
+        name = Text(f"{visible(check.name):{min(widest, 20)}}  ", style="bold")
+        _row(console, Text(word, style=style), name.append(visible(check.message), style="not bold"))
+    for group in group_findings(findings):
+        console.print()
+        head = Text(group[0].severity, style=SEVERITY[group[0].severity])
+        head.append(f"  {visible(group[0].op)}" if group[0].op else "", style="bold")
+        head.append(f"  {visible(group[0].message)}", style="not bold")
+        _row(console, Text(group[0].code, style="bold"), head)
+        for label, body in _lines(group):
+            _row(console, Text(label, style="dim"), Text(visible(body)))
+    console.print()
+
+
+def _row(console: Console, label: Text, body: Text) -> None:
+    """A label and, beside it, its text wrapped with a hanging indent; nothing is cut, no line ends in spaces."""
+    for line in body.wrap(console, max(console.width - INDENT, 20), overflow="fold"):
+        line.rstrip()
+        console.print(Text.assemble("  ", label, " " * max(INDENT - 2 - len(label), 1), line))
+        label = Text("")
+
+
+def _lines(group: Sequence[Finding]) -> Iterable[tuple[str, str]]:
+    first, details = group[0], group[0].details
+    names = [name for name in (place(finding.path, finding.node) for finding in group) if name]
+    if len(group) == 1:
+        yield from [("node", name) for name in names]
+        for label, key in (("in", "inputs"), ("out", "outputs")):
+            if details.get(key):
+                yield label, "\n".join(port_text(port) for port in details[key])
+    elif names:
+        more = f"\nand {len(names) - NAMES_SHOWN} more (--format json lists all)" if len(names) > NAMES_SHOWN else ""
+        yield "nodes", f"{len(names)}:\n" + "\n".join(names[:NAMES_SHOWN]) + more
+    wheres = list(dict.fromkeys(finding.where for finding in group if finding.where))
+    if wheres:
+        yield "from", "\n".join(wheres[:3])
+    if first.why:
+        yield "why", first.why
+    if first.advice:
+        yield "do", first.advice
+    if first.severity == "error" and "fixable" in details:
+        yield "fix", "surgeon fix does it" if details["fixable"] else "by hand; surgeon fix does not do it"
+    if details.get("rtx_only"):
+        yield "rtx", "full TensorRT takes this; only TensorRT-RTX refuses it"
+    if details.get("says"):
+        yield "says", str(details["says"])
+
+
+def place(path: str, node: str) -> str:
+    """Where a node lives: `If_7 -> else_branch -> Foo_1` for the path "If_7/else_branch" and the node "Foo_1"."""
+    arrows = re.sub(r"/(then_branch|else_branch|body)(?:/|$)", r" -> \1 -> ", path).removesuffix(" -> ")
+    return " -> ".join(part for part in (arrows, node) if part)
+
+
+def port_text(port: dict[str, object]) -> str:
+    """A tensor as `name float32[1, N, 3]`; `?` where the dtype or the shape is unknown."""
+    shape = port.get("shape")
+    dims = ", ".join("?" if dim is None else str(dim) for dim in shape) if isinstance(shape, (list, tuple)) else "?"
+    return f"{port.get('name')}  {port.get('dtype') or '?'}[{dims}]"
+
+
+def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that say the same of different nodes stand together, worst first."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        same = (finding.severity, finding.code, finding.op, finding.message, finding.why, finding.details.get("says"))
+        groups.setdefault(same, []).append(finding)
+    order = list(SEVERITY)
+    return sorted(groups.values(), key=lambda group: order.index(group[0].severity))
+
+
+def visible(text: str) -> str:
+    """Control characters, which a hostile name could steer the terminal with, as their escapes."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def _summary(reports: Sequence[Report]) -> str:
+    bad = sum(report.exit_code != 0 for report in reports)
+    statuses = [check.status for report in reports for check in report.checks]
+    severities = [finding.severity for report in reports for finding in report.findings]
+    words = {"pass": "passed", "fail": "failed", "skip": "skipped"}
+    parts = [_count(len(reports), "model"), f"{bad} found wanting" if bad else "nothing wanting"]
+    parts += [f"{statuses.count(status)} {word}" for status, word in words.items() if status in statuses]
+    parts += [_count(severities.count(name), name) for name in SEVERITY if name in severities]
+    return ", ".join(parts)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

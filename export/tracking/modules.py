@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from verify.errors import SurgeonError
+from verify.recognise import METADATA_PREFIX
 
 Array = npt.NDArray[Any]
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -25,7 +26,7 @@ class Modules:
 
     image_size   S of the square input, pixels
     batch        for each module that works on objects: how many a call takes, or None for any number
-    metadata     what the exporter wrote into the files, one mapping for all of them
+    metadata     what the exporter wrote (keys as in verify.recognise.read_metadata); empty for foreign files
     """
 
     image_encoder: Run
@@ -46,11 +47,8 @@ def load(folder: Path, threads: int = 0) -> Modules:
     image = next(port for port in sessions["image_encoder"].get_inputs() if port.name == "image")
     if not isinstance(image.shape[-1], int):
         raise SurgeonError(f"{folder / 'image_encoder.onnx'}: the size of 'image' is not fixed: {image.shape}")
-    metadata = {
-        key: value
-        for session in sessions.values()
-        for key, value in session.get_modelmeta().custom_metadata_map.items()
-    }
+    written = sessions["mask_decoder"].get_modelmeta().custom_metadata_map
+    metadata = {k.removeprefix(METADATA_PREFIX): v for k, v in written.items() if k.startswith(METADATA_PREFIX)}
     return Modules(
         **{name: _runner(session) for name, session in sessions.items()},
         image_size=image.shape[-1],

@@ -1,0 +1,159 @@
+"""The stock `SAM2VideoPredictor` on a folder of JPEG frames: what the closed loop is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.tracking.modules import Array
+from export.tracking.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Official:
+    """One object in one frame by the stock predictor.
+
+    video_logits   float32 [height, width], above zero where the object is
+    logits         float32 [S / 4, S / 4]
+    candidates     float32 [4, S / 4, S / 4]: the single mask and the three of the multi-mask output, before choosing
+    ious           float32 [4], the predicted quality of each candidate
+    stability      of the single mask less its threshold, when the choice hangs on it; else None
+    score          the occlusion logit
+    choice         which candidate was taken
+    """
+
+    video_logits: Array
+    logits: Array
+    candidates: Array
+    ious: Array
+    stability: float | None
+    score: float
+    choice: int
+
+    @property
+    def choice_margin(self) -> float:
+        """How far the choice of the mask was from going the other way: least distance to a tie or a threshold."""
+        ranked = np.sort(self.ious[1:])
+        gap = float(ranked[-1] - ranked[-2])
+        if self.stability is None:
+            return gap
+        distance = abs(self.stability)
+        return distance if self.choice == 0 else min(distance, gap)
+
+
+def track(
+    predictor: Any,
+    folder: Path,
+    schedule: Mapping[int, Mapping[int, Prompt]],
+    frames: int,
+    removals: Mapping[int, list[int]] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[dict[int, Official]]:
+    """Track `frames` frames of `folder` (00000.jpg ...), adding and removing objects as they come.
+
+    Objects are added with `add_new_points_or_box` once every earlier frame has been tracked, as in a live
+    stream: prompts given before the start would make the stock predictor track back to frame 0 as well.
+    Its pointer distances are divided by min(number of frames, 16) - 1; the folder must hold 16 frames or more
+    for that to be the 15 of a long video, which is what the exported files compute.
+    """
+    removals = removals or {}
+    with redirect_stderr(StringIO()):
+        state = predictor.init_state(str(folder))
+    starts = sorted({start for start in (*schedule, *removals) if start < frames})
+    seen: dict[tuple[int, int], dict[str, Any]] = {}
+    results: list[dict[int, Official]] = [{} for _ in range(frames)]
+    with _listening(predictor, seen):
+        for start, end in zip(starts, [*starts[1:], frames], strict=True):
+            for object_id in removals.get(start, ()):
+                predictor.remove_object(state, object_id, need_output=False)
+            _add(predictor, state, start, schedule.get(start, {}))
+            with redirect_stderr(StringIO()):
+                _propagate(predictor, state, start, end, seen, results, progress)
+    return results
+
+
+def _add(predictor: Any, state: Any, frame: int, prompts: Mapping[int, Prompt]) -> None:
+    for object_id, prompt in prompts.items():
+        points = [point[:2] for point in prompt.points]
+        labels = [point[2] for point in prompt.points]
+        with redirect_stderr(StringIO()):
+            predictor.add_new_points_or_box(
+                state, frame, object_id, points=points or None, labels=labels or None, box=prompt.box
+            )
+
+
+def _propagate(
+    predictor: Any,
+    state: Any,
+    start: int,
+    end: int,
+    seen: Mapping[tuple[int, int], dict[str, Any]],
+    results: list[dict[int, Official]],
+    progress: Callable[[int], None] | None,
+) -> None:
+    steps = predictor.propagate_in_video(state, start_frame_idx=start, max_frame_num_to_track=end - 1 - start)
+    for frame, ids, masks in steps:
+        for object_id, mask in zip(ids, masks, strict=True):
+            memory = state["output_dict_per_obj"][state["obj_id_to_idx"][object_id]]
+            stored = memory["cond_frame_outputs"].get(frame) or memory["non_cond_frame_outputs"][frame]
+            results[frame][object_id] = Official(
+                video_logits=mask[0].numpy().copy(),
+                logits=stored["pred_masks"][0, 0].numpy().copy(),
+                score=float(stored["object_score_logits"][0, 0]),
+                **seen[frame, id(memory)],
+            )
+        if progress:
+            progress(frame)
+
+
+class _listening:
+    """While open, keeps what the mask decoder offered for each (frame, object's memory)."""
+
+    def __init__(self, predictor: Any, seen: dict[tuple[int, int], dict[str, Any]]) -> None:
+        self.predictor, self.seen = predictor, seen
+        self.last: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        decoder = self.predictor.sam_mask_decoder
+        predict_masks, forward, track_step = decoder.predict_masks, decoder.forward, self.predictor.track_step
+
+        def listening_predict(*args: Any, **kwargs: Any) -> Any:
+            outputs = predict_masks(*args, **kwargs)
+            self.last = {"candidates": outputs[0][0].numpy().copy(), "ious": outputs[1][0].numpy().copy()}
+            return outputs
+
+        def listening_forward(*args: Any, **kwargs: Any) -> Any:
+            outputs = forward(*args, **kwargs)
+            self.last |= _choice(decoder, self.last, bool(kwargs["multimask_output"]))
+            return outputs
+
+        def listening_step(*args: Any, **kwargs: Any) -> Any:
+            outputs = track_step(*args, **kwargs)
+            self.seen[kwargs["frame_idx"], id(kwargs["output_dict"])] = self.last
+            return outputs
+
+        decoder.predict_masks, decoder.forward = listening_predict, listening_forward
+        self.predictor.track_step = listening_step
+
+    def __exit__(self, *_: object) -> None:
+        # The instance attributes hide the class's methods; without them all is as before.
+        del self.predictor.sam_mask_decoder.predict_masks, self.predictor.sam_mask_decoder.forward
+        del self.predictor.track_step
+
+
+def _choice(decoder: Any, offered: Mapping[str, Array], multimask: bool) -> dict[str, Any]:
+    """Which candidate the stock rules take, and how far the single mask's stability is from its threshold."""
+    import torch
+
+    best = 1 + int(np.argmax(offered["ious"][1:]))
+    if multimask:
+        return {"choice": best, "stability": None}
+    score = float(decoder._get_stability_scores(torch.from_numpy(offered["candidates"][:1])))
+    distance = score - decoder.dynamic_multimask_stability_thresh
+    return {"choice": 0 if distance >= 0 else best, "stability": distance}

@@ -14,6 +14,7 @@ from verify.errors import SurgeonError
 # name -> what `surgeon --help` says of it, so that help loads none of the commands.
 COMMANDS: dict[str, str] = {
     "fix": "Fold, clean and rewrite a model until the target takes it.",
+    "compile": "Report what TensorRT makes of a model: kernels, fused attention, memory.",
 }
 
 

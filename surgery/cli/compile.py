@@ -1,0 +1,84 @@
+"""`surgeon compile`: what TensorRT makes of a model, read from a real build that needs no GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(name="compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--gpu", default="ada", show_default=True, help="turing, ampere, ada, blackwell, or sm75 to sm121.")
+@click.option("--vs", "other", type=click.Path(path_type=Path), help="A second model, built and shown beside it.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the engine in this file.")
+@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
+@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
+@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
+@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size of the spec, as frames=7.")
+@click.option("--trtexec", "show_command", is_flag=True, help="Print the trtexec command for the same build, and stop.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(
+    model: Path,
+    gpu: str,
+    other: Path | None,
+    output: Path | None,
+    shapes: tuple[str, ...],
+    smallest: tuple[str, ...],
+    largest: tuple[str, ...],
+    sizes: tuple[str, ...],
+    show_command: bool,
+    style: str,
+) -> int:
+    """Build MODEL with TensorRT and report kernels, fused attention, precision and memory.
+
+    Profiles of dynamic inputs come from the spec the model follows, or from --input-shape and its kin.
+    """
+    from verify.compile import compile_model
+    from verify.compile_profiles import profiles_for, trtexec
+    from verify.errors import SurgeonError
+
+    for path in (model, other):
+        if path is not None and not path.is_file():
+            raise SurgeonError(f"{path}: no such file")
+    fixed = _sizes(sizes)
+    profiles = profiles_for(model, shapes, smallest, largest, fixed)
+    if show_command:
+        click.echo(trtexec(model, profiles, output))
+        return 0
+    builds = [compile_model(model, profiles, gpu, engine=output)]
+    if other is not None:
+        builds.append(compile_model(other, profiles_for(other, shapes, smallest, largest, fixed), gpu))
+    _show(builds, style)
+    return 0 if all(build.ok for build in builds) else 1
+
+
+def _sizes(pairs: tuple[str, ...]) -> dict[str, int]:
+    from verify.errors import SurgeonError
+
+    sizes = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        if not number.isdigit():
+            raise SurgeonError(f"--size {pair}: write it as NAME=N, for example frames=7")
+        sizes[name] = int(number)
+    return sizes
+
+
+def _show(builds: list[Any], style: str) -> None:
+    from verify.compile_table import as_data, tables
+
+    if style == "json":
+        import json
+
+        data = [as_data(build) for build in builds]
+        click.echo(json.dumps({"builds": data}, indent=2))
+        return
+    import sys
+
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
+    for part in tables(builds):
+        console.print(part)

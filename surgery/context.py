@@ -62,7 +62,8 @@ class Context:
     @staticmethod
     def made(node: gs.Node, code: str, replaced: gs.Node) -> None:
         """Note that the pass `code` made `node` in the place of `replaced`; it goes into the node's metadata."""
-        node.made_by = (code, replaced.name or replaced.op)
+        earlier = getattr(replaced, "provenance", {}).get("surgeon.replaces", replaced.name or replaced.op)
+        node.provenance = {"surgeon.pass": code, "surgeon.replaces": earlier}
 
     @property
     def opset(self) -> int:

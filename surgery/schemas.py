@@ -1,0 +1,34 @@
+"""What ONNX's own operator schemas say, asked once per operator."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import onnx
+import onnx_graphsurgeon as gs
+
+
+@cache
+def schema(op: str, domain: str, version: int) -> Any:
+    """The operator's schema at this opset version, or None where ONNX has none."""
+    try:
+        return onnx.defs.get_schema(op, version, "" if domain == "ai.onnx" else domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+@cache
+def _newest(op: str, domain: str) -> Any:
+    try:
+        return onnx.defs.get_schema(op, "" if domain == "ai.onnx" else domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def attribute_type(node: gs.Node, name: str) -> int | None:
+    """AttributeProto type of an attribute by the newest schema of the operator, or None."""
+    found = _newest(node.op, node.domain or "")
+    if found is None or name not in found.attributes:
+        return None
+    return int(found.attributes[name].type.value)

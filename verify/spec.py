@@ -9,7 +9,8 @@ A spec file (`verify/sam2.toml` is the one that ships) holds:
     [dynamic]     size = symbol: what `batch="dynamic"` puts in the size's place
     [modules.NAME]
     title, file = heading and file name
-    inputs, outputs = [{ name, dims, description, dtype (float32 unless given) }, ...]
+    inputs, outputs = [{ name, dims, description, dtype (float32 unless given), values (of an input) }, ...]
+    [golden]      module = [{ symbol = size, input = constant }, ...]: the cases goldens are recorded for
 
 A dim is an integer, the name of a size, symbol or relation, or an expression over sizes. Two dims with the
 same symbol have the same size everywhere within a module. Expressions know + - * // and parentheses.
@@ -18,8 +19,8 @@ same symbol have the same size everywhere within a module. Expressions know + - 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,16 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Port:
-    """One graph input or output; a string in `dims` is a symbol, `dtype` a NumPy name."""
+    """One graph input or output; a string in `dims` is a symbol, `dtype` a NumPy name.
+
+    `values` says what an input holds in use (a kind of `verify.draws`), so that tests can feed it sensibly.
+    """
 
     name: str
     dtype: str
     dims: tuple[Dim, ...]
     description: str = ""
+    values: str = "normal"
 
 
 @dataclass(frozen=True)
@@ -113,12 +118,13 @@ class Spec:
 
 @dataclass(frozen=True)
 class SpecFile:
-    """The modules of one spec file at one image size and batch mode."""
+    """The modules of one spec file at one image size and batch mode; `golden` is the table of that name."""
 
     name: str
     modules: Mapping[str, Spec]
     image_size: int | None
     batch: int | str
+    golden: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
     def __getitem__(self, module: str) -> Spec:
         if module not in self.modules:
@@ -146,7 +152,8 @@ def load_spec(
     relations = {n: _substitute(text, known) for n, text in data.get("relations", {}).items()}
     modules = {name: _module(name, table, known, symbols, relations) for name, table in data["modules"].items()}
     size = known.get("image")
-    return SpecFile(data["name"], modules, size if isinstance(size, int) else None, batch or sizes.get("batch", 1))
+    side = size if isinstance(size, int) else None
+    return SpecFile(data["name"], modules, side, batch or sizes.get("batch", 1), data.get("golden", {}))
 
 
 def shipped() -> list[str]:
@@ -206,7 +213,8 @@ def _module(
 ) -> Spec:
     def port(entry: Mapping[str, Any]) -> Port:
         dims = tuple(_dim(dim, known, symbols, relations, f"{name}.{entry['name']}") for dim in entry["dims"])
-        return Port(entry["name"], entry.get("dtype", "float32"), dims, entry.get("description", ""))
+        text, values = entry.get("description", ""), entry.get("values", "normal")
+        return Port(entry["name"], entry.get("dtype", "float32"), dims, text, values)
 
     try:
         inputs, outputs = (tuple(port(entry) for entry in table[side]) for side in ("inputs", "outputs"))

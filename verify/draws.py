@@ -1,0 +1,155 @@
+"""Inputs that are the same bits on every machine: named kinds of arrays from a seed.
+
+Everything comes from raw Philox words (NumPy guarantees bit streams, not the methods of `Generator`) or from a
+stored photo, by integer arithmetic and single roundings. A golden stores the kind and the seed, not the array.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verify.errors import SurgeonError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Shape = tuple[int, ...]
+
+PHOTO = Path(__file__).with_name("photo.npz")
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet, red green blue, as SAM2's preprocessing has it
+DEVIATION = (0.229, 0.224, 0.225)
+COARSE_MASK = 16
+
+
+def draw(kind: str, shape: Shape, dtype: str, seed: str, **options: Any) -> Array:
+    """An array of one of `KINDS`.
+
+    Args:
+        kind: what it holds in use.
+        shape: of the array.
+        dtype: a NumPy name; also those of ml_dtypes.
+        seed: any text; the same text gives the same values.
+        options: `side` (image side in pixels) for coordinates, `low` and `high` for integers, `value` for constant.
+
+    Raises:
+        SurgeonError: `kind` is not known, or not for this shape.
+    """
+    if kind not in KINDS:
+        raise SurgeonError(f"no kind of input {kind!r}; choose {', '.join(KINDS)}")
+    return KINDS[kind](shape, seed, options).astype(_dtype(dtype))
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(name)
+    except TypeError:
+        import ml_dtypes
+
+        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+        return found
+
+
+def words(seed: str, count: int) -> Array:
+    """`count` raw 64-bit words of Philox keyed by the SHA-256 of `seed`."""
+    key = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "little")
+    return np.random.Philox(key=key).random_raw(count)
+
+
+def standard(seed: str, count: int) -> Array:
+    """`count` float64 values of mean 0 and variance 1: the four 16-bit parts of a word added (Irwin-Hall, n = 4)."""
+    bits = words(seed, count)
+    total = sum((bits >> np.uint64(16 * part)) & np.uint64(0xFFFF) for part in range(4))
+    return (np.asarray(total).astype(np.int64) - 2 * 65535) * (math.sqrt(3.0) / 65536.0)
+
+
+def _normal(shape: Shape, seed: str, _: Any) -> Array:
+    return standard(seed, math.prod(shape)).reshape(shape)
+
+
+def _integers(shape: Shape, seed: str, options: Any) -> Array:
+    low, high = options.get("low", 0), options.get("high", 1)
+    offset = words(seed, math.prod(shape)) % np.uint64(high - low + 1)
+    return (offset.astype(np.int64) + low).reshape(shape)
+
+
+def _constant(shape: Shape, _: str, options: Any) -> Array:
+    return np.full(shape, options.get("value", 0))
+
+
+def _photo(shape: Shape, _: str, __: Any) -> Array:
+    """A photo (the portrait of Eileen Collins by NASA, public domain), scaled up and normalised: [N, 3, H, W]."""
+    if len(shape) != 4 or shape[1] != 3:
+        raise SurgeonError(f"a photo is [N, 3, H, W], not {list(shape)}")
+    with np.load(PHOTO, allow_pickle=False) as stored:
+        pixels = stored["astronaut"]
+    planes = [enlarge(pixels[:, :, c], shape[2], shape[3]) / 255.0 for c in range(3)]
+    image = np.stack([(p - m) / d for p, m, d in zip(planes, MEAN, DEVIATION, strict=True)])
+    return np.broadcast_to(image, shape)
+
+
+def enlarge(plane: Array, height: int, width: int) -> Array:
+    """A whole-number plane [h, w] at another size: bilinear with half-pixel centres, exact but for one rounding."""
+    rows, scale_h = _along_first(plane.astype(np.int64), height)
+    columns, scale_w = _along_first(rows.T, width)
+    enlarged: Array = columns.T / (scale_h * scale_w)
+    return enlarged
+
+
+def _along_first(values: Array, size: int) -> tuple[Array, int]:
+    count = values.shape[0]
+    place = np.clip((2 * np.arange(size) + 1) * count - size, 0, 2 * size * (count - 1))
+    low, part = place // (2 * size), (place % (2 * size))[:, None]
+    high = np.minimum(low + 1, count - 1)
+    return values[low] * (2 * size - part) + values[high] * part, 2 * size
+
+
+def _mask(shape: Shape, seed: str, _: Any) -> Array:
+    """Smooth blobs between -10 and 10, most of them at an end, one mask for each leading index."""
+    planes = []
+    for index in range(math.prod(shape[:-2])):
+        coarse = (standard(f"{seed}/{index}", COARSE_MASK**2) * 65536.0).astype(np.int64)
+        planes.append(enlarge(coarse.reshape(COARSE_MASK, COARSE_MASK), shape[-2], shape[-1]) / 65536.0)
+    return np.clip(np.asarray(planes) * 20.0, -10.0, 10.0).reshape(shape)
+
+
+def _coordinates(shape: Shape, seed: str, options: Any) -> Array:
+    """Points [objects, points, 2] in pixels; the first two are the corners of a box, upper left first."""
+    side = int(options.get("side") or 1024)
+    points = (words(seed, math.prod(shape)) % np.uint64(16 * side)).astype(np.int64).reshape(shape)
+    points[:, :2] = np.sort(points[:, :2], axis=1)
+    return points / 16.0
+
+
+def _labels(shape: Shape, _: str, __: Any) -> Array:
+    """Labels [objects, points]: a box and then clicks for object 0, one click for object 1, nothing for object 2."""
+    objects, points = shape
+    box = [1] if points == 1 else [2, 3, 1, 0, 1, 0, 1, 0, 1, 0][:points] + [-1] * (points - 10)
+    rows = [box, [1] + [-1] * (points - 1), [-1] * points]
+    return np.asarray([rows[index % 3] for index in range(objects)]).reshape(shape)
+
+
+def _signs(shape: Shape, _: str, __: Any) -> Array:
+    """2.5, -1.5, 2.5, ... along the first axis."""
+    column = np.asarray([(2.5, -1.5)[index % 2] for index in range(shape[0])])
+    return np.broadcast_to(column.reshape(-1, *[1] * (len(shape) - 1)), shape)
+
+
+def _count(shape: Shape, _: str, __: Any) -> Array:
+    return np.full(shape, 5.0)
+
+
+KINDS: dict[str, Callable[[Shape, str, Any], Array]] = {
+    "normal": _normal,
+    "integers": _integers,
+    "constant": _constant,
+    "photo": _photo,
+    "mask": _mask,
+    "coordinates": _coordinates,
+    "labels": _labels,
+    "signs": _signs,
+    "count": _count,
+}

@@ -56,14 +56,16 @@ def _dtype(name: str) -> np.dtype[Any]:
 def words(seed: str, count: int) -> Array:
     """`count` raw 64-bit words of Philox keyed by the SHA-256 of `seed`."""
     key = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "little")
-    return np.random.Philox(key=key).random_raw(count)
+    raw: Array = np.random.Philox(key=key).random_raw(count)
+    return raw
 
 
 def standard(seed: str, count: int) -> Array:
     """`count` float64 values of mean 0 and variance 1: the four 16-bit parts of a word added (Irwin-Hall, n = 4)."""
     bits = words(seed, count)
     total = sum((bits >> np.uint64(16 * part)) & np.uint64(0xFFFF) for part in range(4))
-    return (np.asarray(total).astype(np.int64) - 2 * 65535) * (math.sqrt(3.0) / 65536.0)
+    values: Array = (np.asarray(total).astype(np.int64) - 2 * 65535) * (math.sqrt(3.0) / 65536.0)
+    return values
 
 
 def _normal(shape: Shape, seed: str, _: Any) -> Array:

@@ -1,0 +1,43 @@
+"""How far a tensor may lie from its golden: measured when the golden is recorded, stored beside it with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from verify.parity import Limits, judge
+
+FIGURES = ("max_rel", "rms_rel", "block")
+FACTOR = 8.0
+# Rounding steps of the output's own type that are always allowed, whatever was measured.
+STEPS = 8.0
+STEP = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+def derive(runs: Mapping[str, Mapping[str, Any]], dtype: str) -> dict[str, Any]:
+    """Tolerance of one tensor from the statistics of repeated runs against the recorded one, by what was varied.
+
+    Keys: `max_rel`, `rms_rel`, `block` (allowed at most), `noise` (measured, the largest of each), `reason`.
+    A tensor of whole numbers that came out the same every time must stay so.
+    """
+    noise = {key: max((float(run[key]) for run in runs.values() if key in run), default=0.0) for key in FIGURES}
+    floor = STEPS * STEP.get(dtype, 0.0)
+    kind = f"; at least {STEPS:.0f} rounding steps of {dtype}" if floor else ""
+    source = max(runs, key=lambda name: float(runs[name].get("rms_rel", 0.0)), default="nothing")
+    reason = f"{FACTOR:.0f} times the largest difference among {', '.join(runs)} (most from: {source}){kind}"
+    return {**{key: max(FACTOR * noise[key], floor) for key in FIGURES}, "noise": noise, "reason": reason}
+
+
+def exceeded(statistics: Mapping[str, Any], tolerance: Mapping[str, Any], scale: float = 1.0) -> list[str]:
+    """What is wrong with one tensor, in a few words each; empty when it is within tolerance times `scale`."""
+    wrong = judge(statistics, Limits(max_rel=scale * tolerance["max_rel"], rms_rel=scale * tolerance["rms_rel"]))
+    allowed = scale * tolerance["block"]
+    if not wrong and not statistics.get("block", 0.0) <= allowed:
+        wrong = [f"sums over a block off by {statistics['block']:.2g}, allowed {allowed:.2g}"]
+    if wrong and statistics.get("worst") and "problem" not in statistics:
+        wrong[-1] += f"; worst at {_place(statistics['worst'])}"
+    return wrong
+
+
+def _place(worst: str | Sequence[int]) -> str:
+    return worst if isinstance(worst, str) else str(list(worst))

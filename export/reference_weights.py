@@ -38,8 +38,8 @@ RULES: tuple[tuple[str, float, float, str], ...] = (
     (r"bias$", 0.0, 0.1, "plain"),
     (r"(qkv|q_proj|k_proj)\.weight$", 0.0, 1.3, "fan"),
     (r"sam_mask_decoder\.transformer\.layers.*(self_attn|image_to_token)\.out_proj\.weight$", 0.0, 1.5, "fan"),
-    (r"(attn\.proj|out_proj)\.weight$", 0.0, 0.6, "fan"),
-    (r"(blocks\.\d+\.mlp\.layers\.1|linear2)\.weight$", 0.0, 0.6, "fan"),
+    (r"blocks\.\d+\.(attn\.proj|mlp\.layers\.1)\.weight$", 0.0, 0.4, "fan"),
+    (r"(out_proj|linear2)\.weight$", 0.0, 0.6, "fan"),
     (r"memory_encoder\.mask_downsampler\.encoder\.12\.weight$", 0.0, 2.0, "fan"),
     (r"(neck\.convs\.\d\.conv|conv_s0|conv_s1|pix_feat_proj)\.weight$", 0.0, 0.6, "fan"),
     (r"output_hypernetworks_mlps\.\d\.layers\.2\.weight$", 0.0, 5.0, "fan"),
@@ -57,16 +57,14 @@ def standard(name: str, count: int, seed: int = DEFAULT_SEED) -> npt.NDArray[np.
     bits = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
     parts = bits.view("<u2") if bits.dtype.byteorder != ">" else bits.byteswap().view("<u2")
     total = parts.reshape(count, 4).sum(axis=1, dtype=np.int64)
-    return (total - 2 * 65535) * (math.sqrt(3.0) / 65536.0)
+    centred: npt.NDArray[np.float64] = (total - 2 * 65535) * (math.sqrt(3.0) / 65536.0)
+    return centred
 
 
 def values(name: str, shape: tuple[int, ...], seed: int = DEFAULT_SEED) -> npt.NDArray[np.float32]:
     """The reference tensor `name` of a SAM2 state dict: float32 of `shape`."""
-    for pattern, mean, deviation, kind in RULES:
-        if re.search(pattern, name):
-            break
-    else:
-        mean, deviation, kind = 0.0, 0.5, "plain"
+    matching = (rule[1:] for rule in RULES if re.search(rule[0], name))
+    mean, deviation, kind = next(matching, (0.0, 0.5, "plain"))
     scale = deviation / math.sqrt(fan_in(name, shape)) if kind == "fan" else deviation
     filled = mean + scale * standard(name, math.prod(shape), seed)
     return filled.reshape(shape).astype(np.float32)

@@ -1,0 +1,40 @@
+"""Stock SAM2 models by type and version, with trained or reference weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from verify.errors import MissingBackend, SurgeonError
+
+MODEL_TYPES = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
+VERSIONS = {"2.1": "configs/sam2.1/sam2.1_hiera_{}.yaml", "2.0": "configs/sam2/sam2_hiera_{}.yaml"}
+CONTRACT_SIZE = 1024
+STRIDE = 32
+
+
+def build(model_type: str, version: str = "2.1", image_size: int = CONTRACT_SIZE) -> Any:
+    """A stock `SAM2VideoPredictor` on the CPU, in eval mode, weights not yet set.
+
+    Built by `build_sam2_video_predictor` with its post-processing, so that prompted masks are binarised for the
+    memory encoder and unstable single masks fall back. Raises SurgeonError for an unknown type, version or size
+    (multiples of 32), MissingBackend where torch or sam2 is not installed.
+    """
+    check_choice("model type", model_type, MODEL_TYPES)
+    check_choice("version", version, VERSIONS)
+    if image_size < 64 or image_size % STRIDE:
+        raise SurgeonError(f"image size {image_size} does not fit; choose a multiple of {STRIDE} from 64 up")
+    try:
+        from sam2.build_sam import build_sam2_video_predictor
+    except ImportError as error:
+        raise MissingBackend(f"export needs torch and sam2 ({error}); pip install 'onnx-surgeon[export]'") from error
+    return build_sam2_video_predictor(
+        VERSIONS[version].format(MODEL_TYPES[model_type]),
+        device="cpu",
+        hydra_overrides_extra=[f"++model.image_size={image_size}"],
+    )
+
+
+def check_choice(what: str, value: str, choices: Any) -> None:
+    """Raise SurgeonError naming the choices unless `value` is one of them."""
+    if value not in choices:
+        raise SurgeonError(f"{what} {value!r} is not known; choose {', '.join(choices)}")

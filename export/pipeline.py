@@ -1,0 +1,166 @@
+"""All four modules of one model: wrap, export, fix, stamp; one module in memory at a time."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.mask_decoder import SEMANTICS
+from export.model import build, check_choice
+from export.modules import TARGETS, wrap
+from export.to_onnx import OPSET, name_constant_outputs, quiet, to_onnx
+from export.weights import Weights, apply
+from verify.spec import Spec, SpecFile, load_spec
+
+if TYPE_CHECKING:
+    from verify.report import Report
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for; every field ends up in the files' metadata."""
+
+    model_type: str = "tiny"
+    version: str = "2.1"
+    image_size: int = 1024
+    batch: int | str = 1
+    semantics: str = "sam2"
+    target: str = "tensorrt-rtx"
+    opset: int = OPSET
+
+    def spec_file(self) -> SpecFile:
+        return load_spec("sam2", image_size=self.image_size, batch=self.batch)
+
+
+@dataclass
+class Exported:
+    """One finished file. `nodes_raw` counts what torch wrote; `report` is what `fix` said, None when reused."""
+
+    module: str
+    path: Path
+    spec: Spec
+    nodes_raw: int = 0
+    nodes: int = 0
+    seconds: float = 0.0
+    reused: bool = False
+    report: Report | None = field(default=None, repr=False)
+
+
+def export_all(
+    request: Request,
+    weights: Weights,
+    folder: Path,
+    *,
+    keep_raw: bool = False,
+    force: bool = False,
+    trust: bool = False,
+    started: Callable[[str], None] = lambda module: None,
+) -> tuple[list[Exported], Any]:
+    """Write the four files into `folder`; returns them and the stock model with its weights.
+
+    A file whose metadata says that it is this very export is left as it is, unless `force`. With `keep_raw` what
+    torch wrote stays in `folder`/raw. `started` is called with each module's name. Raises SurgeonError for an
+    unknown choice or weights that do not fit.
+    """
+    check_choice("semantics", request.semantics, SEMANTICS)
+    check_choice("target", request.target, TARGETS)
+    spec_file = request.spec_file()
+    with quiet():
+        model = build(request.model_type, request.version, request.image_size)
+    origin = apply(model, weights, request.model_type, request.version, trust=trust)
+    done = []
+    for spec in spec_file.modules.values():
+        started(spec.module)
+        path = folder / spec.file
+        wanted = metadata(request, spec, origin)
+        reused = None if force or keep_raw else _reuse(path, spec, wanted)
+        done.append(reused or _export_one(model, request, spec, path, wanted, keep_raw))
+        gc.collect()
+    return done, model
+
+
+def metadata(request: Request, spec: Spec, origin: str) -> dict[str, str]:
+    """What each file says of itself; keys as in `verify.recognise.read_metadata`."""
+    from importlib.metadata import version
+
+    from surgery import __version__
+
+    return {
+        "version": __version__,
+        "spec": "sam2",
+        "module": spec.module,
+        "model_type": request.model_type,
+        "model_version": request.version,
+        "checkpoint": origin,
+        "semantics": request.semantics,
+        "image_size": str(request.image_size),
+        "batch": str(request.batch),
+        "precision": "fp32",
+        "target": request.target,
+        "opset": str(request.opset),
+        "sam2_version": version("sam2"),
+        "torch_version": version("torch"),
+    }
+
+
+def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
+    """The file at `path` when it is readable and its metadata equal `wanted`."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    from verify.recognise import read_metadata
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (OSError, DecodeError):
+        return None
+    found = read_metadata(model)
+    if any(found.get(key) != value for key, value in wanted.items()):
+        return None
+    nodes_raw = int(found.get("nodes_raw", "0"))
+    return Exported(spec.module, path, spec, nodes_raw, len(model.graph.node), reused=True)
+
+
+def _export_one(
+    model: Any, request: Request, spec: Spec, path: Path, about: dict[str, str], keep_raw: bool
+) -> Exported:
+    from surgery import fix
+
+    began = time.perf_counter()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as scratch:
+        raw = Path(scratch) / spec.file
+        to_onnx(wrap(spec.module, model, request.semantics, request.target), spec, raw, opset=request.opset)
+        nodes_raw = _stamp(raw, about)
+        if keep_raw:
+            kept = path.parent / "raw" / spec.file
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(raw, kept)
+        report = fix(raw, path, target=request.target, spec=spec)
+    return Exported(spec.module, path, spec, nodes_raw, _count_nodes(path), time.perf_counter() - began, report=report)
+
+
+def _stamp(path: Path, about: dict[str, str]) -> int:
+    """Write the metadata and give constant outputs a node of their own; returns the number of nodes."""
+    import onnx
+
+    from verify.recognise import write_metadata
+
+    model = onnx.load(str(path))
+    count = len(model.graph.node)
+    name_constant_outputs(model)
+    write_metadata(model, {**about, "nodes_raw": str(count)})
+    onnx.save(model, str(path))
+    return count
+
+
+def _count_nodes(path: Path) -> int:
+    import onnx
+
+    return len(onnx.load(str(path), load_external_data=False).graph.node)

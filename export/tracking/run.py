@@ -1,0 +1,104 @@
+"""Track a whole video into sinks, with a progress bar on a terminal and an orderly end on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from types import FrameType
+
+from export.tracker import Tracker
+from export.tracking.frames import Source
+from export.tracking.prompts import Schedule
+from export.tracking.sinks import Sink
+from verify.errors import SurgeonError
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did; `rate` is frames per second, reading and writing included."""
+
+    frames: int
+    seconds: float
+    interrupted: bool
+
+    @property
+    def rate(self) -> float:
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+def track_video(
+    source: Source,
+    tracker: Tracker,
+    schedule: Schedule,
+    removals: Mapping[int, list[int]],
+    sinks: Sequence[Sink],
+    *,
+    limit: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Summary:
+    """Feed frames to the tracker and its results to the sinks, until the end, `limit`, or `stopped()`.
+
+    Raises SurgeonError when the video ends before a frame that has a prompt.
+    """
+    begin, index = time.monotonic(), -1
+    for index, frame in enumerate(islice(source, limit)):
+        if stopped():
+            return Summary(index, time.monotonic() - begin, interrupted=True)
+        for object_id in removals.get(index, ()):
+            tracker.remove(object_id)
+        results = tracker.step(frame, schedule.get(index))
+        for sink in sinks:
+            sink(index, frame, results)
+        tell(index + 1)
+    late = [frame for frame in schedule if frame > index]
+    if late:
+        raise SurgeonError(f"the video ended after frame {index}; the prompts at frame {min(late)} were never used")
+    return Summary(index + 1, time.monotonic() - begin, interrupted=False)
+
+
+@contextmanager
+def orderly_stop() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or SIGTERM) into a request that the yielded function tells of; the second is as ever."""
+    asked = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar with frames per second and the time left on a terminal's standard error; nothing in a log."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console, begin = Console(stderr=True), time.monotonic()
+    columns = (
+        TextColumn("tracking"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.2f} frames/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("tracking", total=total, rate=0.0)
+
+        def tell(done: int) -> None:
+            progress.update(task, completed=done, rate=done / max(time.monotonic() - begin, 1e-6))
+
+        yield tell

@@ -1,0 +1,145 @@
+"""Where results go. Each sink takes frame after frame and is complete and readable whenever it is closed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.tracker import Result
+from export.tracking.modules import Array
+from export.tracking.overlay import draw
+from verify.errors import MissingBackend, SurgeonError
+
+# add(frame number, uint8 RGB [height, width, 3], {object id: Result})
+Sink = Callable[[int, Array, Mapping[int, Result]], None]
+
+VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi"}
+COLUMNS = ("frame", "object", "x0", "y0", "x1", "y1", "area", "score", "iou")
+
+
+def overlay_sink(path: Path, rate: float, stack: ExitStack) -> Sink:
+    """An overlay video where `path` ends like one (.mp4 .mkv .mov .webm .avi), else a folder of 00000.jpg ..."""
+    return _video(path, rate, stack) if path.suffix.lower() in VIDEOS else _pictures(path)
+
+
+def _pictures(folder: Path) -> Sink:
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def add(index: int, frame: Array, results: Mapping[int, Result]) -> None:
+        Image.fromarray(draw(frame, results)).save(folder / f"{index:05d}.jpg", quality=90)
+
+    return add
+
+
+def _video(path: Path, rate: float, stack: ExitStack) -> Sink:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingBackend("writing a video needs PyAV; pip install 'onnx-surgeon[video]'") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    container = stack.enter_context(av.open(str(path), "w"))
+    stream: Any = container.add_stream(container.default_video_codec, rate=Fraction(rate).limit_denominator(1001))
+    opened = False
+
+    def add(_index: int, frame: Array, results: Mapping[int, Result]) -> None:
+        nonlocal opened
+        picture = _even(draw(frame, results))
+        if not opened:
+            stream.height, stream.width = picture.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stack.callback(lambda: container.mux(stream.encode()))
+            opened = True
+        elif picture.shape[:2] != (stream.height, stream.width):
+            raise SurgeonError(f"{path}: the frames change size; write a folder of pictures instead")
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+
+    return add
+
+
+def _even(picture: Array) -> Array:
+    """Repeat the last row or column where the height or width is odd: yuv420p halves the colour."""
+    height, width = picture.shape[:2]
+    return np.ascontiguousarray(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
+
+
+def record(index: int, object_id: int, result: Result) -> dict[str, Any]:
+    """One object in one frame as plain data; the box is in pixels, x1 and y1 exclusive, None out of view."""
+    x0, y0, x1, y1 = result.box or (None,) * 4
+    area = int(result.mask.sum())
+    scores = {"score": round(result.score, 6), "iou": round(result.iou, 6)}
+    return {"frame": index, "object": object_id, "x0": x0, "y0": y0, "x1": x1, "y1": y1, "area": area, **scores}
+
+
+def csv_sink(path: Path, stack: ExitStack) -> Sink:
+    """One line an object and frame, columns COLUMNS; written through after every frame."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = stack.enter_context(path.open("w", newline="", encoding="utf-8"))
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+
+    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+        writer.writerows(record(index, object_id, result) for object_id, result in results.items())
+        file.flush()
+
+    return add
+
+
+def json_sink(path: Path, stack: ExitStack) -> Sink:
+    """One array of the records of `csv_sink`; closed properly even when tracking stops early."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = stack.enter_context(path.open("w", encoding="utf-8"))
+    separator = "[\n"
+
+    def finish() -> None:
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+    stack.callback(finish)
+
+    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+        nonlocal separator
+        for object_id, result in results.items():
+            file.write(separator + json.dumps(record(index, object_id, result)))
+            separator = ",\n"
+
+    return add
+
+
+def kitti_sink(folder: Path, label: str) -> Sink:
+    """00_000_<frame>.txt as DeepStream's `kitti-track-output-dir` (deepstream_app.c, write_kitti_track_output).
+
+    Fields: label, id, 0.0 0 0.0, left top right bottom, seven times 0.0, confidence. The confidence is the
+    predicted mask quality. Objects out of view have no line.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+        lines = [
+            f"{label} {object_id} 0.0 0 0.0 {box} {'0.0 ' * 7}{result.iou:f}\n"
+            for object_id, result in results.items()
+            if result.box and (box := " ".join(f"{value:f}" for value in result.box))
+        ]
+        (folder / f"00_000_{index:06d}.txt").write_text("".join(lines), encoding="utf-8")
+
+    return add
+
+
+def mask_sink(folder: Path) -> Sink:
+    """00000_<id>.png for each object and frame: 255 where the object is, at the video's size."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+        for object_id, result in results.items():
+            Image.fromarray(result.mask.astype(np.uint8) * 255).save(folder / f"{index:05d}_{object_id}.png")
+
+    return add

@@ -1,0 +1,96 @@
+"""`surgeon track`: the four ONNX files as a video tracker."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from export.tracking.frames import Source
+    from export.tracking.sinks import Sink
+
+INTERRUPTED = 130
+
+
+@click.command(name="track")
+@click.argument("video", type=click.Path(path_type=Path))
+@click.option("--models", required=True, type=click.Path(path_type=Path), help="Folder of the four ONNX files.")
+@click.option("--box", "boxes", multiple=True, metavar="X0,Y0,X1,Y1", help="A box around an object, in pixels.")
+@click.option("--point", "points", multiple=True, metavar="X,Y,LABEL", help="A click: label 1 object, 0 background.")
+@click.option("--remove", "removals", multiple=True, metavar="ID@FRAME", help="Stop tracking an object.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Overlay: a video (.mp4 ...) or else a folder.")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Boxes and scores, one line an object.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="The same as JSON.")
+@click.option("--kitti", type=click.Path(path_type=Path), help="Folder of KITTI files as DeepStream writes them.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Folder of mask pictures at the video's size.")
+@click.option("--label", default="object", show_default=True, help="Class name in KITTI lines.")
+@click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.")
+@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Objects in one call at most.")
+@click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0: all.")
+def command(video: Path, models: Path, **options: Any) -> int:
+    """Track objects through VIDEO, a video file or a folder of frames.
+
+    \b
+    A prompt may say which object and frame it is for:
+      --box 40,50,200,220          next object (1, 2, ...), first frame
+      --box 7=40,50,200,220        object 7, first frame
+      --box 7@10=40,50,200,220     object 7, from frame 10 on
+      --point 7@10=130,140,1       a click on the same object and frame
+    A point without an id belongs to object 1. Frames count from 0. A new prompt in a
+    later frame starts its object afresh.
+
+    Ctrl-C ends tracking after the current frame; what was written stays readable.
+    """
+    from export.tracking.prompts import parse, parse_removals
+
+    schedule, removals = parse(options["boxes"], options["points"]), parse_removals(options["removals"])
+    _check_outputs(video, options)
+    from export.tracker import Tracker
+    from export.tracking.frames import open_frames
+    from export.tracking.modules import load
+    from export.tracking.run import orderly_stop, progress_bar, track_video
+
+    modules = load(models, options["threads"])
+    if modules.metadata.get("checkpoint", "").startswith("reference"):
+        click.echo(f"{models}: reference weights, not trained; the masks mean nothing", err=True)
+    tracker, limit = Tracker(modules, most=options["batch"]), options["frames"]
+    with orderly_stop() as stopped, open_frames(video) as source, ExitStack() as stack:
+        sinks = _sinks(options, source, stack)
+        total = min(source.count, limit) if source.count and limit else limit or source.count
+        tell = stack.enter_context(progress_bar(total))
+        summary = track_video(source, tracker, schedule, removals, sinks, limit=limit, stopped=stopped, tell=tell)
+    click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second")
+    if summary.interrupted:
+        click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
+        return INTERRUPTED
+    return 0
+
+
+def _check_outputs(video: Path, options: dict[str, Any]) -> None:
+    from verify.errors import SurgeonError
+
+    paths = [options[name] for name in ("output", "csv_path", "json_path", "kitti", "masks") if options[name]]
+    if not paths:
+        raise SurgeonError("nowhere to write; give at least one of -o, --csv, --json, --kitti, --masks")
+    if any(path.resolve() == video.resolve() for path in paths):
+        raise SurgeonError(f"{video}: is the input; write somewhere else")
+
+
+def _sinks(options: dict[str, Any], source: Source, stack: ExitStack) -> list[Sink]:
+    from export.tracking.sinks import csv_sink, json_sink, kitti_sink, mask_sink, overlay_sink
+
+    sinks = []
+    if options["output"]:
+        sinks.append(overlay_sink(options["output"], source.rate, stack))
+    if options["csv_path"]:
+        sinks.append(csv_sink(options["csv_path"], stack))
+    if options["json_path"]:
+        sinks.append(json_sink(options["json_path"], stack))
+    if options["kitti"]:
+        sinks.append(kitti_sink(options["kitti"], options["label"]))
+    if options["masks"]:
+        sinks.append(mask_sink(options["masks"]))
+    return sinks

@@ -75,7 +75,8 @@ def _normal(shape: Shape, seed: str, _: Any) -> Array:
 def _integers(shape: Shape, seed: str, options: Any) -> Array:
     low, high = options.get("low", 0), options.get("high", 1)
     offset = words(seed, math.prod(shape)) % np.uint64(high - low + 1)
-    return (offset.astype(np.int64) + low).reshape(shape)
+    values: Array = offset.astype(np.int64) + low
+    return values.reshape(shape)
 
 
 def _constant(shape: Shape, _: str, options: Any) -> Array:

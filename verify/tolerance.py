@@ -14,18 +14,21 @@ STEPS = 8.0
 STEP = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
-def derive(runs: Mapping[str, Mapping[str, Any]], dtype: str) -> dict[str, Any]:
+def derive(runs: Mapping[str, Mapping[str, Any]], dtype: str, peak: float = 1.0) -> dict[str, Any]:
     """Tolerance of one tensor from the statistics of repeated runs against the recorded one, by what was varied.
 
     Keys: `max_rel`, `rms_rel`, `block` (allowed at most), `noise` (measured, the largest of each), `reason`.
+    `peak` is the tensor's largest magnitude in parts of its RMS: a rounding step there is so much larger.
     A tensor of whole numbers that came out the same every time must stay so.
     """
     noise = {key: max((float(run[key]) for run in runs.values() if key in run), default=0.0) for key in FIGURES}
-    floor = STEPS * STEP.get(dtype, 0.0)
-    kind = f"; at least {STEPS:.0f} rounding steps of {dtype}" if floor else ""
+    step = STEPS * STEP.get(dtype, 0.0)
+    floor = {key: step * max(peak, 1.0) if key == "max_rel" else step for key in FIGURES}
+    kind = f"; at least {STEPS:.0f} rounding steps of {dtype}" if step else ""
     source = max(runs, key=lambda name: float(runs[name].get("rms_rel", 0.0)), default="nothing")
-    reason = f"{FACTOR:.0f} times the largest difference among {', '.join(runs)} (most from: {source}){kind}"
-    return {**{key: max(FACTOR * noise[key], floor) for key in FIGURES}, "noise": noise, "reason": reason}
+    most = f"most from: {source}" if any(noise.values()) else "none"
+    reason = f"{FACTOR:.0f} times the largest difference among {', '.join(runs)} ({most}){kind}"
+    return {**{key: max(FACTOR * noise[key], floor[key]) for key in FIGURES}, "noise": noise, "reason": reason}
 
 
 def exceeded(statistics: Mapping[str, Any], tolerance: Mapping[str, Any], scale: float = 1.0) -> list[str]:

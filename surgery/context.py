@@ -24,6 +24,9 @@ class Options:
     loop_limit             largest constant trip count that is unrolled
     trust_declared_shapes  allow passes that believe a declared static output shape
     spec                   a verify.spec.Spec for the interface passes, or None
+    input_shapes           dims of an input by its name; a number pins a dim, a name or -1 leaves it free
+    set_inputs             inputs that become constants, by name
+    outputs                names of the tensors that are to be the outputs; empty keeps those of the model
     """
 
     target: str = "tensorrt-rtx"
@@ -34,6 +37,9 @@ class Options:
     loop_limit: int = 64
     trust_declared_shapes: bool = False
     spec: Any = None
+    input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    set_inputs: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -47,6 +53,10 @@ class Context:
         self.root: gs.Graph | None = None
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
         self._names: set[str] | None = None
+        self.troubles: list[str] = []
+        self.renamed_inputs: dict[str, str] = {}
+        self.renamed_outputs: dict[str, str] = {}
+        self._memory: dict[str, Any] = {}
 
     def fresh(self, base: str) -> str:
         """`base`, with a number where the model (`root`, its subgraphs and functions) has that name already."""
@@ -85,6 +95,24 @@ class Context:
     def invalidate(self) -> None:
         """Forget what was cached: a graph has changed."""
         self._by_op.clear()
+        self._memory.clear()
+
+    def memo(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, kept under `key` until a graph changes."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]
+
+    def is_output(self, graph: gs.Graph, tensor: gs.Tensor) -> bool:
+        """Whether this very tensor is an output of this graph; fast for graphs with many outputs."""
+        return id(tensor) in self.memo(f"outputs {id(graph)}", lambda: {id(output) for output in graph.outputs})
+
+    def opset_of(self, graph: gs.Graph) -> int:
+        """Version of the default domain that holds in this graph; a function imports its own."""
+        if isinstance(graph, gs.Function):
+            imports = {entry.domain: entry.version for entry in graph.import_domains or ()}
+            return int(imports.get("", imports.get("ai.onnx", self.opset)))
+        return self.opset
 
     @staticmethod
     def constant(tensor: gs.Tensor | None) -> np.ndarray | None:
@@ -92,8 +120,7 @@ class Context:
         if isinstance(tensor, gs.Constant):
             return np.asarray(tensor.values)
         if tensor is not None and len(tensor.inputs) == 1 and tensor.inputs[0].op == "Constant":
-            value = tensor.inputs[0].attrs.get("value")
-            return np.asarray(value.values) if isinstance(value, gs.Constant) else None
+            return constant_value(tensor.inputs[0])
         return None
 
     @staticmethod
@@ -111,6 +138,18 @@ class Context:
 
 
 Fix = Callable[[], None]
+CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
+
+
+def constant_value(node: gs.Node) -> np.ndarray | None:
+    """What a Constant node makes, or None for sparse tensors, strings and references to a function's attributes."""
+    value = node.attrs.get("value")
+    if isinstance(value, gs.Constant):
+        return np.asarray(value.values)
+    for form, dtype in CONSTANT_FORMS.items():
+        if isinstance(node.attrs.get(form), (int, float, list)):
+            return np.asarray(node.attrs[form], dtype=dtype)
+    return None
 
 
 def _names(graph: gs.Graph) -> Iterator[str]:

@@ -1,8 +1,17 @@
-"""The few ways a pass changes a graph, written once: onnx-graphsurgeon compares tensors by name, not identity."""
+"""The few ways a pass changes a graph, written once: by identity, and in time that does not grow with the graph.
+
+onnx-graphsurgeon compares tensors by name and keeps both ends of every edge in lists; these functions keep the two in
+step. A node taken out by `disconnect` stays in `graph.nodes`, without inputs or outputs, until the pipeline sweeps.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import onnx_graphsurgeon as gs
+
+from surgery.ir import Constant, Node, Variable
+from verify.errors import SurgeonError
 
 
 def is_graph_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
@@ -12,17 +21,138 @@ def is_graph_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
 
 def replace_uses(old: gs.Tensor, new: gs.Tensor) -> None:
     """Every node that reads `old`, in any graph, reads `new` instead. Graph outputs are not touched."""
-    for consumer in list(old.outputs):
+    if old is new:
+        return
+    for consumer in old.outputs:
         for index, tensor in enumerate(consumer.inputs):
             if tensor is old:
-                consumer.inputs[index] = new
+                list.__setitem__(consumer.inputs, index, new)
+                list.append(new.outputs, consumer)
+    list.clear(old.outputs)
 
 
 def disconnect(graph: gs.Graph, node: gs.Node) -> None:
-    """Take `node` out of `graph` and cut its ties to tensors."""
-    node.inputs.clear()
-    node.outputs.clear()
-    for index, other in enumerate(graph.nodes):
-        if other is node:
-            del graph.nodes[index]
+    """Cut the ties of `node` to its tensors; the next sweep takes it out of `graph`."""
+    for tensor in node.inputs:
+        _unlink(tensor.outputs, node)
+    for tensor in node.outputs:
+        _unlink(tensor.inputs, node)
+    list.clear(node.inputs)
+    list.clear(node.outputs)
+    node.dead = True
+
+
+def replace_output(node: gs.Node, index: int, new: gs.Tensor) -> None:
+    """`node` makes `new` in the place of its output number `index`."""
+    _unlink(node.outputs[index].inputs, node)
+    list.__setitem__(node.outputs, index, new)
+    list.append(new.inputs, node)
+
+
+def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
+    """`node` reads `new` in the place of its input number `index`."""
+    _unlink(node.inputs[index].outputs, node)
+    list.__setitem__(node.inputs, index, new)
+    list.append(new.outputs, node)
+
+
+def cut_inputs(node: gs.Node, count: int) -> None:
+    """Keep the first `count` inputs of `node`."""
+    for tensor in node.inputs[count:]:
+        _unlink(tensor.outputs, node)
+    list.__delitem__(node.inputs, slice(count, None))
+
+
+def _unlink(edges: list[gs.Node], node: gs.Node) -> None:
+    """Take one entry of `node` out of a list of nodes."""
+    if isinstance(node, Node):
+        try:
+            list.remove(edges, node)  # compares by identity, in C
+        except ValueError:
             return
+        return
+    for index, other in enumerate(edges):
+        if other is node:
+            list.__delitem__(edges, index)
+            return
+
+
+def captured(graph: gs.Graph) -> Iterator[gs.Tensor]:
+    """Tensors that a graph inside a node, or one further inside, reads or gives back (its own included)."""
+    todo = [graph]
+    while todo:
+        inner = todo.pop()
+        yield from inner.outputs
+        for node in inner.nodes:
+            yield from node.inputs
+            todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+
+
+def reads(node: gs.Node) -> Iterator[gs.Tensor]:
+    """Tensors a node depends on: its inputs and what the graphs inside it read."""
+    yield from node.inputs
+    for value in node.attrs.values():
+        if isinstance(value, gs.Graph):
+            yield from captured(value)
+
+
+def sweep(graph: gs.Graph) -> None:
+    """Take out disconnected nodes, make new ones compare by identity, and put all after the nodes they read from.
+
+    Raises:
+        SurgeonError: the nodes read from each other in a circle.
+    """
+    graph.nodes = [node for node in graph.nodes if not getattr(node, "dead", False)]
+    for node in graph.nodes:
+        if type(node) is gs.Node:
+            node.__class__ = Node
+        for tensor in (*node.inputs, *node.outputs):
+            _identify(tensor)
+    for tensor in (*graph.inputs, *graph.outputs):
+        _identify(tensor)
+    if misplaced(graph):
+        graph.nodes = sorted_nodes(graph)
+
+
+def _identify(tensor: gs.Tensor) -> None:
+    if type(tensor) is gs.Variable:
+        tensor.__class__ = Variable
+    elif type(tensor) is gs.Constant:
+        tensor.__class__ = Constant
+
+
+def misplaced(graph: gs.Graph) -> gs.Node | None:
+    """The first node that reads a tensor which a later node of this graph makes."""
+    place = {id(node): index for index, node in enumerate(graph.nodes)}
+    for index, node in enumerate(graph.nodes):
+        for tensor in reads(node):
+            if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
+                return node
+    return None
+
+
+def sorted_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """The nodes in an order close to the present one in which each follows those it reads from."""
+    here = {id(node) for node in graph.nodes}
+    done: set[int] = set()
+    active: set[int] = set()
+    order: list[gs.Node] = []
+    for first in graph.nodes:
+        stack: list[tuple[gs.Node, Iterable[gs.Tensor]]] = [] if id(first) in done else [(first, iter([*reads(first)]))]
+        active.update(id(node) for node, _ in stack)
+        while stack:
+            node, waiting = stack[-1]
+            for tensor in waiting:
+                maker = tensor.inputs[0] if tensor.inputs else None
+                if maker is None or id(maker) not in here or id(maker) in done:
+                    continue
+                if id(maker) in active:
+                    raise SurgeonError(f"nodes '{node.name}' and '{maker.name}' read from each other in a circle")
+                active.add(id(maker))
+                stack.append((maker, iter([*reads(maker)])))
+                break
+            else:
+                stack.pop()
+                done.add(id(node))
+                order.append(node)
+    return order

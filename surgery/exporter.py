@@ -16,6 +16,7 @@ from surgery.naming import Names
 from surgery.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
+SMALL = 1024  # bytes of a constant that shape inference may want to read (a shape, an axis)
 DEFAULT_DOMAINS = (None, "", "ai.onnx")
 
 
@@ -32,7 +33,7 @@ def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.Mode
         _copy_fields(original, model, {"graph", "functions", "opset_import"})
     versions = dict(opsets or {entry.domain: entry.version for entry in graph.import_domains or ()})
     names = Names(graph)
-    writer = _Writer(names, model.ir_version < 4 if original is not None else False)
+    writer = _Writer(names, original is not None and model.ir_version < 4)
     writer.graph(graph, model.graph, main=True)
     for function in graph.functions:
         names = Names(function)
@@ -47,6 +48,21 @@ def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.Mode
         else:
             model.opset_import.add(domain=domain, version=version)
     return model
+
+
+def to_skeleton(graph: gs.Graph, opsets: dict[str, int]) -> tuple[onnx.ModelProto, Names]:
+    """The main graph without the values of large constants, for shape inference, and the names it is written in."""
+    model = onnx.ModelProto(ir_version=max(int(graph.ir_version or 8), 4))
+    names = Names(graph)
+    writer = _Writer(names, False, values_up_to=SMALL)
+    writer.graph(graph, model.graph, main=True)
+    model.functions.extend(vars(graph)["model"].functions if vars(graph).get("model") is not None else ())
+    for domain in used_domains(graph) - opsets.keys():
+        if domain or "ai.onnx" not in opsets:
+            model.opset_import.add(domain=domain, version=1)
+    for domain, version in opsets.items():
+        model.opset_import.add(domain=domain, version=version)
+    return model, names
 
 
 def used_domains(graph: gs.Graph) -> set[str]:
@@ -72,9 +88,12 @@ def _copy_fields(source: Any, target: Any, left_out: set[str]) -> None:
 
 
 class _Writer:
-    def __init__(self, names: Names, listed: bool) -> None:
+    """Writes one main graph or function; constants above `values_up_to` bytes only by type and shape."""
+
+    def __init__(self, names: Names, listed: bool, values_up_to: int | None = None) -> None:
         self.names = names
         self.listed = listed
+        self.values_up_to = values_up_to
 
     def graph(self, graph: gs.Graph, proto: onnx.GraphProto, main: bool = False) -> None:
         """Fill `proto` from `graph` and the graphs inside it."""
@@ -178,6 +197,7 @@ class _Writer:
 
     def attribute(self, node: gs.Node, name: str, value: Any, origin: Any, decoded: Any, owner: onnx.NodeProto) -> None:
         """One attribute, as the original message where its value is what it was read as."""
+        limit = self.values_up_to
         if isinstance(value, gs.Graph):
             proto = owner.attribute.add(name=name, type=Attribute.GRAPH)
             self.graph(value, proto.g)
@@ -185,6 +205,8 @@ class _Writer:
             owner.attribute.add().CopyFrom(value)
         elif isinstance(value, gs.Node.AttributeRef) and isinstance(value.type, onnx.AttributeProto):
             owner.attribute.add().CopyFrom(value.type)
+        elif limit is not None and isinstance(value, gs.Constant):
+            owner.attribute.add(name=name, type=Attribute.TENSOR, t=self.tensor(value, value.name))
         elif origin is not None and self.same(value, decoded, origin):
             owner.attribute.add().CopyFrom(origin)
         elif isinstance(value, gs.Constant):
@@ -228,7 +250,7 @@ class _Writer:
     def initializer(self, constant: gs.Constant, proto: onnx.GraphProto) -> None:
         name = self.names.of(constant)
         stored = getattr(constant, "stored", None)
-        if stored is not None and stored.sparse and untouched(constant):
+        if self.values_up_to is None and stored is not None and stored.sparse and untouched(constant):
             sparse = proto.sparse_initializer.add()
             sparse.CopyFrom(stored.tensor)
             sparse.values.name = name
@@ -237,9 +259,12 @@ class _Writer:
 
     def tensor(self, constant: gs.Constant, name: str) -> onnx.TensorProto:
         """The values as a message; the original one when they are what was read."""
-        if untouched(constant) and not constant.stored.sparse:
+        if self.values_up_to is not None and nbytes(constant) > self.values_up_to:
+            return onnx.TensorProto(name=name, data_type=number_of(constant.dtype), dims=constant.shape)
+        inline = self.values_up_to is None or not _external(constant)
+        if untouched(constant) and not constant.stored.sparse and inline:
             stored: onnx.TensorProto = constant.stored.tensor
-        elif isinstance(constant._values, Stored) and not constant._values.sparse:
+        elif isinstance(constant._values, Stored) and not constant._values.sparse and inline:
             stored = constant._values.tensor
         else:
             stored = numpy_helper.from_array(np.asarray(constant.values))
@@ -249,6 +274,15 @@ class _Writer:
             copy.name = name
             return copy
         return stored
+
+
+def nbytes(constant: gs.Constant) -> int:
+    """Bytes of the values, without loading them."""
+    return int(constant._values.nbytes)
+
+
+def _external(constant: gs.Constant) -> bool:
+    return getattr(constant, "stored", None) is not None and bool(constant.stored.external)
 
 
 def untouched(constant: gs.Constant) -> bool:

@@ -4,50 +4,250 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import onnx
 
+from surgery import exporter, guard, importer, pipeline, shapes
 from surgery import model as files
+from surgery.bindings import bind
 from surgery.context import Context, Options
 from surgery.passes import all_passes
-from surgery.pipeline import run
-from verify.report import Check, Report
+from surgery.rule import Pass
+from verify.errors import FoundWanting, SurgeonError
+from verify.inputs import load_npz
+from verify.report import Check, Finding, Report
+
+
+@dataclass(frozen=True)
+class Run:
+    """How `fix` works, beside what the passes are told (`surgery.context.Options`).
+
+    check_inputs        .npz file (or dict of arrays) with one array per input, instead of drawn ones
+    strict              write nothing when the result could not be compared with the original
+    guard               compare before writing; False leaves a report that says so
+    in_place            allow the target to be the source, which is backed up first
+    save_external_data  move weights into a file beside the model
+    """
+
+    check_inputs: Any = None
+    strict: bool = False
+    guard: bool = True
+    in_place: bool = False
+    save_external_data: bool = False
+
+
+@dataclass
+class Outcome:
+    """What the passes made of a model; `model` is the original object when nothing was found."""
+
+    model: onnx.ModelProto
+    applied: list[Finding]
+    context: Context
+
+
+def split_options(options: dict[str, Any]) -> tuple[Options, Run]:
+    """Sort keyword options into those of the passes and those of the run; unknown names are a SurgeonError."""
+    known = {field.name for field in fields(Options)}
+    own = {field.name for field in fields(Run)}
+    unknown = sorted(options.keys() - known - own)
+    if unknown:
+        raise SurgeonError(f"unknown option '{unknown[0]}'; choose from {', '.join(sorted(known | own))}")
+    return Options(**{k: v for k, v in options.items() if k in known}), Run(
+        **{k: v for k, v in options.items() if k in own}
+    )
+
+
+def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
+    """Bind what the options bind and run the passes; a pass whose fix breaks off is left out, and said."""
+    troubles: list[str] = []
+    rules = list(rules)
+    while True:
+        opsets = {entry.domain: entry.version for entry in model.opset_import}
+        context = Context(options, opsets)
+        context.troubles += troubles
+        graph = importer.to_graph(model, folder)
+        bound = bind(graph, options)
+        try:
+            applied = pipeline.run(graph, rules, context)
+        except pipeline.PassFailure as failure:
+            troubles.append(f"{failure}; left out")
+            rules = [rule for rule in rules if rule.code != failure.code]
+            continue
+        fixed = exporter.to_model(graph, context.opsets) if applied or bound else model
+        return Outcome(fixed, applied, context)
+
+
+def bound_original(model: onnx.ModelProto, folder: str, options: Options) -> onnx.ModelProto:
+    """The model with only the bindings applied: what a fixed model is compared with when there are any."""
+    graph = importer.to_graph(model, folder)
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    shapes.infer(graph, opsets)
+    bind(graph, options)
+    return exporter.to_model(graph)
 
 
 def fix_model(model: onnx.ModelProto, **options: Any) -> tuple[onnx.ModelProto, Report]:
-    """Run the passes on a model in memory.
+    """Run the passes on a model in memory and compare the result with it.
 
     Args:
         model: left unchanged.
-        options: the fields of `surgery.context.Options`.
+        options: the fields of `surgery.context.Options` and of `Run`.
 
     Returns:
-        The fixed model and the report of what was done to it.
+        The fixed model (the very same object when nothing was found) and the report of what was done to it.
+
+    Raises:
+        FoundWanting: the fixed model computes something else, or `strict` and nothing could be compared.
     """
-    started = time.perf_counter()
-    context = Context(Options(**options), {entry.domain: entry.version for entry in model.opset_import})
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    graph = files.to_graph(copy)
-    applied = run(graph, all_passes(), context)
-    fixed = files.to_model(graph, model) if applied else model
-    figures = {
-        "nodes_before": len(model.graph.node),
-        "nodes_after": len(fixed.graph.node),
-        "seconds": time.perf_counter() - started,
-    }
-    report = Report(model.graph.name, [Check("surgery", "pass", f"{len(applied)} findings fixed", figures)])
-    report.findings += applied
-    return fixed, report
+    chosen, run = split_options(options)
+    job = _Job(model, model, "", chosen, run)
+    outcome = job.work()
+    report = job.report(outcome, lambda: outcome.model)
+    return outcome.model, report
 
 
 def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str], **options: Any) -> Report:
-    """Fix the model at `source_path` and write it to `target_path`; the source is never touched.
+    """Fix the model at `source_path` and write it to `target_path`.
+
+    Args:
+        source_path: never touched, unless it is also the target and `in_place` is set.
+        target_path: whole and checked, or what it was before.
+        options: the fields of `surgery.context.Options` and of `Run`.
 
     Raises:
         SurgeonError: the source cannot be read or the target cannot be written.
+        FoundWanting: the fixed model computes something else, or `strict` and nothing could be compared.
     """
-    fixed, report = fix_model(files.load(source_path), **options)
-    files.save(fixed, target_path)
+    chosen, run = split_options(options)
+    source, target = Path(source_path), Path(target_path)
+    same = source.exists() and target.exists() and source.samefile(target)
+    if same and not run.in_place:
+        raise SurgeonError(f"{source}: is the input too; choose another output, or ask for --in-place")
+    model = files.load(source)
+    folder = str(source.resolve().parent)
+    job = _Job(model, str(source), folder, chosen, run)
+    outcome = job.work()
+    with files.Pending(target.resolve() if same else target) as pending:
+        changed = outcome.model is not model
+        moves = run.save_external_data or _moves(model, source, target)
+        pending.write(outcome.model if changed or moves else source.read_bytes(), folder, run.save_external_data)
+        report = job.report(outcome, lambda: str(pending.path))
+        if same:
+            report.checks.append(Check("backup", "pass", f"the original is kept as {files.back_up(source)}"))
+        pending.commit()
     return report
+
+
+def _moves(model: onnx.ModelProto, source: Path, target: Path) -> bool:
+    """Whether external data has to be copied for the target to find it."""
+    if os.path.realpath(source.parent) == os.path.realpath(target.parent):
+        return False
+    return next(files.external_tensors(model), None) is not None
+
+
+class _Job:
+    """One model on its way through the passes and the guard."""
+
+    def __init__(self, model: onnx.ModelProto, source: Any, folder: str, options: Options, run: Run) -> None:
+        self.model, self.source, self.folder = model, source, folder
+        self.options, self.run = options, run
+        self.started = time.perf_counter()
+        self.found = guard.Reference(reason="the guard was switched off")
+        self.refusal = importer.refusal(model)
+        self.before = (len(model.graph.node), model.ByteSize())
+
+    def work(self) -> Outcome:
+        """Run the original, then the passes: only exact ones where it cannot be run."""
+        if self.refusal:
+            return Outcome(self.model, [], Context(self.options))
+        rules: list[Pass] = list(all_passes())
+        outcome = operate(self.model, self.folder, rules, self.options)
+        if outcome.model is self.model or not self.run.guard:
+            return outcome
+        self.found = self.look_at_original()
+        if not self.found.sets and any(not rule.exact for rule in self.used(outcome, rules)):
+            outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
+        return outcome
+
+    def used(self, outcome: Outcome, rules: Sequence[Pass]) -> list[Pass]:
+        """The passes that did something."""
+        codes = {finding.code for finding in outcome.applied}
+        return [rule for rule in rules if rule.code in codes]
+
+    def look_at_original(self) -> guard.Reference:
+        model, source = self.model, self.source
+        if self.options.set_inputs or self.options.outputs or self.options.input_shapes:
+            model = source = bound_original(self.model, self.folder, self.options)
+        given = self.run.check_inputs
+        if given is not None and not isinstance(given, dict):
+            given = load_npz(given)
+        return guard.reference(model, source, given, base_dir=self.folder or None)
+
+    def report(self, outcome: Outcome, fixed: Any) -> Report:
+        """Compare and sum up; `fixed` gives the fixed model as the runner takes it."""
+        report = Report(self.model.graph.name)
+        report.findings += outcome.applied
+        parity = self.parity(outcome, fixed)
+        figures = {
+            "nodes_before": self.before[0],
+            "nodes_after": len(outcome.model.graph.node),
+            "bytes_before": self.before[1],
+            "bytes_after": outcome.model.ByteSize(),
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "passes": _counts(outcome.applied),
+        }
+        message = f"{len(outcome.applied)} findings fixed"
+        if self.refusal:
+            message = f"left as it is: {self.refusal}"
+        report.checks.append(Check("surgery", "skip" if self.refusal else "pass", message, figures))
+        report.checks += [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
+        report.checks.append(parity)
+        if parity.status == "skip" and self.run.strict and outcome.model is not self.model:
+            raise FoundWanting(f"nothing was written: {parity.message}")
+        return report
+
+    def parity(self, outcome: Outcome, fixed: Any) -> Check:
+        if outcome.model is self.model:
+            return Check("parity", "pass", "unchanged, byte for byte")
+        if not self.run.guard:
+            return Check("parity", "skip", "unchecked: the guard was switched off")
+        if not self.found.sets:
+            return Check("parity", "skip", f"unchecked: {self.found.reason}; only exact passes were applied")
+        check = self.compare(outcome, fixed())
+        if check.status == "fail":
+            raise FoundWanting(f"nothing was written: {check.message}; {self.culprit()}")
+        return check
+
+    def compare(self, outcome: Outcome, fixed: Any) -> Check:
+        exact = all(rule.exact for rule in self.used(outcome, all_passes()))
+        return guard.compare(
+            self.found,
+            fixed,
+            exact=exact,
+            inputs=outcome.context.renamed_inputs,
+            outputs=outcome.context.renamed_outputs,
+            dropped=tuple(self.options.set_inputs),
+            base_dir=self.folder or None,
+        )
+
+    def culprit(self) -> str:
+        """The first pass of the list with which the result differs, found by halving the list."""
+        rules = list(all_passes())
+        good, bad = 0, len(rules)
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            outcome = operate(self.model, self.folder, rules[:middle], self.options)
+            same = outcome.model is self.model or self.compare(outcome, outcome.model).status == "pass"
+            good, bad = (middle, bad) if same else (good, middle)
+        return f"it differs since {rules[bad - 1].code} ({rules[bad - 1].name}); try --ignore {rules[bad - 1].code}"
+
+
+def _counts(applied: Sequence[Finding]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for finding in applied:
+        counts[finding.code] = counts.get(finding.code, 0) + 1
+    return counts

@@ -38,6 +38,7 @@ class Variable(gs.Variable):  # type: ignore[misc]
 
     origin: onnx.ValueInfoProto | None = None
     is_input = False
+    snapshot_inferred = False
     snapshot: tuple[Any, ...] = (None, None)
     default: onnx.TensorProto | onnx.SparseTensorProto | None = None
     __eq__ = object.__eq__

@@ -7,11 +7,21 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
+from surgery import edit, shapes
 from surgery.context import Context
 from surgery.rule import Pass
+from verify.errors import SurgeonError
 from verify.report import Finding
 
 MAX_ROUNDS = 50
+
+
+class PassFailure(Exception):
+    """A fix of the pass `code` broke off half-way; the graph is to be read again and the pass left out."""
+
+    def __init__(self, code: str, cause: Exception) -> None:
+        super().__init__(f"{code} broke off: {type(cause).__name__}: {cause}")
+        self.code = code
 
 
 def graphs(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
@@ -43,39 +53,80 @@ def wanted(rule: Pass, context: Context) -> bool:
 
 
 def find_all(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> Iterator[Finding]:
-    """Every finding of every pass in every graph; nothing is changed."""
+    """Every finding of every pass in every graph; nothing is changed.
+
+    A pass that fails while it looks is noted in `context.troubles` and finds nothing more in that graph.
+    """
     for rule in rules:
-        for inner, path in graphs(graph):
-            for found in rule.find(inner, context):
-                yield replace(found, code=rule.code, path=path.rstrip("/"))
+        for inner, path in list(graphs(graph)):
+            try:
+                for found in rule.find(inner, context):
+                    yield replace(found, code=rule.code, path=path.rstrip("/"))
+            except (SurgeonError, MemoryError):
+                raise
+            except Exception as error:
+                context.troubles.append(f"{rule.code} could not look at '{path or 'the graph'}': {error!r}")
 
 
 def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
-    """One round of one pass: find everywhere, then apply the findings that do not overlap. Returns those applied."""
+    """One round of one pass: find everywhere, then apply the findings that do not overlap. Returns those applied.
+
+    Raises:
+        PassFailure: a fix raised; the graph is no longer to be trusted.
+        SurgeonError: the pass left nodes that read from each other in a circle.
+    """
     applied: list[Finding] = []
     claimed: set[int] = set()
     for found in list(find_all(graph, [rule], context)):
         nodes = {id(node) for node in found.touches}
-        skipped = any(node.name in context.options.skip_nodes for node in found.touches)
-        if found.fix is None or skipped or nodes & claimed:
+        if found.fix is None or nodes & claimed or any(n.name in context.options.skip_nodes for n in found.touches):
             continue
-        found.fix()
+        try:
+            found.fix()
+        except (SurgeonError, MemoryError):
+            raise
+        except Exception as error:
+            raise PassFailure(rule.code, error) from error
         claimed |= nodes
         applied.append(found)
     if applied:
+        for inner, _ in list(graphs(graph)):
+            edit.sweep(inner)
+            _label(inner, rule, applied, context)
         context.invalidate()
     return applied
 
 
+def _label(graph: gs.Graph, rule: Pass, applied: Sequence[Finding], context: Context) -> None:
+    """Give new nodes a name, and the pass as their origin where it has not said so itself."""
+    for node in graph.nodes:
+        if getattr(node, "origin", None) is not None or hasattr(node, "provenance"):
+            continue
+        replaced = applied[0].node if len(applied) == 1 else ""
+        node.provenance = {"surgeon.pass": rule.code} | ({"surgeon.replaces": replaced} if replaced else {})
+        node.name = node.name or context.fresh(f"{node.op}/{next((t.name for t in node.outputs if t.name), rule.code)}")
+
+
 def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
-    """All wanted passes, in order, again and again until a whole sweep changes nothing. Returns what was applied."""
+    """All wanted passes, in order, again and again until a whole sweep changes nothing. Returns what was applied.
+
+    Raises:
+        PassFailure: see `run_pass`.
+        SurgeonError: the nodes of the graph read from each other in a circle.
+    """
     context.root = graph
+    for inner, _ in list(graphs(graph)):
+        if edit.misplaced(inner) is not None:
+            edit.sorted_nodes(inner)
     active = [rule for rule in rules if wanted(rule, context)]
     applied: list[Finding] = []
     for _ in range(MAX_ROUNDS):
+        shapes.infer(graph, context.opsets, context.options.trust_declared_shapes)
+        context.invalidate()
         before = len(applied)
         for rule in active:
             applied += run_pass(graph, rule, context)
         if len(applied) == before:
             return applied
+    context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
     return applied

@@ -190,8 +190,8 @@ def test_truth_from_elsewhere_is_what_is_recorded(tmp_path: Path) -> None:
 
 def test_a_model_that_differs_every_time_cannot_be_recorded(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
-    text = "m (float[6] x) => (float[6] y) { r = RandomUniformLike(x) t = Sub(r, x) y = Log(t) }"
-    with pytest.raises(SurgeonError, match="does not come out the same twice"):
+    text = "m (float[6] x) => (float[6] y) { r = RandomUniformLike(x) y = Sub(r, x) }"
+    with pytest.raises(SurgeonError, match="does not come out the same"):
         record(path, build(path, text), tmp_path / "golden")
     assert not (tmp_path / "golden").exists()
 

@@ -11,6 +11,8 @@ from surgery.rule import Pass
 PIPELINE: tuple[str, ...] = (
     "identity_node",
     "unused_node",
+    "function_operator",
+    "unsupported_attention",
 )
 
 

@@ -1,0 +1,148 @@
+"""ONNX's own function bodies: what an operator means, written in simpler operators, for one node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from surgery.build import Build, attribute_protos, type_proto
+from surgery.context import Context
+from surgery.importer import to_graph
+from surgery.ir import Constant
+
+LARGEST_KNOWN_VALUE = 4096  # elements of a constant input that shape inference is told
+
+
+def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
+    """The function body ONNX defines for this very node, or None.
+
+    None where the operator has none at the model's opset, where the types of its inputs are not known (bodies depend on
+    them), and where a body was written for another opset whose operators have changed since.
+    """
+    domain = node.domain or ""
+    version = context.opsets.get(domain, 1)
+    try:
+        schema = onnx.defs.get_schema(node.op, version, domain)
+    except onnx.defs.SchemaError:
+        return None
+    types = [_type_bytes(tensor) for tensor in node.inputs]
+    if any(kind is None for kind in types):
+        return None
+    function = _fetch(schema, version, node, [kind for kind in types if kind is not None])
+    if function is None or not _fits(function, context):
+        return None
+    return function
+
+
+def _type_bytes(tensor: gs.Tensor) -> bytes | None:
+    kind = onnx.TypeProto() if tensor.is_empty() else type_proto(tensor)
+    return None if kind is None else bytes(kind.SerializeToString())
+
+
+def _fetch(schema: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx.FunctionProto | None:
+    data = b""
+    fixed = [known for known in schema.function_opset_versions if known <= version or node.domain]
+    varying = [known for known in schema.context_dependent_function_opset_versions if known <= version or node.domain]
+    if varying:
+        proto = onnx.helper.make_node(
+            node.op,
+            [tensor.name if not tensor.is_empty() else "" for tensor in node.inputs],
+            [tensor.name for tensor in node.outputs],
+            domain=node.domain or "",
+        )
+        proto.attribute.extend(attribute_protos(node))
+        data = schema.get_context_dependent_function_with_opset_version(max(varying), proto.SerializeToString(), types)
+    elif fixed:
+        data = schema.get_function_with_opset_version(max(fixed))
+    return onnx.FunctionProto.FromString(data) if data else None
+
+
+def _fits(function: onnx.FunctionProto, context: Context) -> bool:
+    """Whether every operator of the body means at the model's opset what it meant when the body was written."""
+    return all(
+        _same(op, domain, entry.version, context.opsets.get(domain or "", 0))
+        for entry in function.opset_import
+        for op, domain in _operators(function.node)
+        if (domain or "") == entry.domain
+    )
+
+
+def _operators(nodes: Iterable[onnx.NodeProto]) -> Iterable[tuple[str, str]]:
+    for node in nodes:
+        yield node.op_type, node.domain
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _operators(attribute.g.node)
+
+
+@cache
+def _same(op: str, domain: str, written: int, used: int) -> bool:
+    try:
+        first = onnx.defs.get_schema(op, written, domain)
+        return bool(first.since_version == onnx.defs.get_schema(op, used, domain).since_version)
+    except onnx.defs.SchemaError:
+        return False
+
+
+def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
+    """Add the body of `function` for the node being replaced; gives back the tensors of its outputs, in order."""
+    node = build.node
+    given = dict(zip(function.input, node.inputs, strict=False))
+    given = {name: tensor for name, tensor in given.items() if not tensor.is_empty()}
+    attributes = {proto.name: proto for proto in function.attribute_proto}
+    schema = onnx.defs.get_schema(node.op, build.context.opsets.get(node.domain or "", 1), node.domain or "")
+    for name, attribute in schema.attributes.items():
+        if attribute.default_value.name and name not in attributes:
+            attributes[name] = attribute.default_value
+    attributes |= {proto.name: proto for proto in attribute_protos(node)}
+    absent = {name for name in function.input if name not in given}
+    model = _as_model(function, given, build.context)
+    _bind(model.graph, attributes, absent)
+    try:
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError):
+        pass  # the shapes stay unknown; what the nodes compute does not depend on them
+    known = {tensor.name for tensor in model.graph.initializer}
+    del model.graph.initializer[:]
+    inner = to_graph(model)
+    assert known <= set(given)
+    return build.graft(inner, [given[tensor.name] for tensor in inner.inputs])
+
+
+def _as_model(function: onnx.FunctionProto, given: dict[str, gs.Tensor], context: Context) -> onnx.ModelProto:
+    inputs = [onnx.helper.make_value_info(name, type_proto(tensor)) for name, tensor in given.items()]
+    constants = [
+        onnx.numpy_helper.from_array(np.asarray(tensor.values), name)
+        for name, tensor in given.items()
+        if isinstance(tensor, Constant) and np.prod(tensor.shape, dtype=np.int64) <= LARGEST_KNOWN_VALUE
+    ]
+    outputs = [onnx.ValueInfoProto(name=name) for name in function.output]
+    graph = onnx.helper.make_graph(list(function.node), "body", inputs, outputs, constants)
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in context.opsets.items()]
+    return onnx.helper.make_model(graph, opset_imports=imports)
+
+
+def _bind(graph: onnx.GraphProto, attributes: dict[str, onnx.AttributeProto], absent: set[str]) -> None:
+    """Write the node's attributes where the body refers to them, and "" for inputs the node leaves out."""
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in absent:
+                node.input[index] = ""
+        for place in reversed(range(len(node.attribute))):
+            attribute = node.attribute[place]
+            if attribute.HasField("g"):
+                _bind(attribute.g, attributes, absent)
+            if not attribute.ref_attr_name:
+                continue
+            value = attributes.get(attribute.ref_attr_name)
+            if value is None:
+                del node.attribute[place]
+            else:
+                name = attribute.name
+                attribute.CopyFrom(value)
+                attribute.name = name

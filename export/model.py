@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from verify.errors import MissingBackend, SurgeonError
@@ -21,12 +22,10 @@ def build(model_type: str, version: str = "2.1", image_size: int = CONTRACT_SIZE
     """
     check_choice("model type", model_type, MODEL_TYPES)
     check_choice("version", version, VERSIONS)
-    if image_size < 64 or image_size % STRIDE:
-        raise SurgeonError(f"image size {image_size} does not fit; choose a multiple of {STRIDE} from 64 up")
-    try:
-        from sam2.build_sam import build_sam2_video_predictor
-    except ImportError as error:
-        raise MissingBackend(f"export needs torch and sam2 ({error}); pip install 'onnx-surgeon[export]'") from error
+    check_image_size(image_size)
+    require()
+    from sam2.build_sam import build_sam2_video_predictor
+
     return build_sam2_video_predictor(
         VERSIONS[version].format(MODEL_TYPES[model_type]),
         device="cpu",
@@ -34,7 +33,20 @@ def build(model_type: str, version: str = "2.1", image_size: int = CONTRACT_SIZE
     )
 
 
+def require() -> None:
+    """Raise MissingBackend unless torch and sam2 are installed; imports neither."""
+    missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
+    if missing:
+        raise MissingBackend(f"export needs {' and '.join(missing)}; pip install 'onnx-surgeon[export]'")
+
+
 def check_choice(what: str, value: str, choices: Any) -> None:
     """Raise SurgeonError naming the choices unless `value` is one of them."""
     if value not in choices:
         raise SurgeonError(f"{what} {value!r} is not known; choose {', '.join(choices)}")
+
+
+def check_image_size(image_size: int) -> None:
+    """Raise SurgeonError unless the trunk's strides divide the image size."""
+    if image_size < 64 or image_size % STRIDE:
+        raise SurgeonError(f"image size {image_size} does not fit; choose a multiple of {STRIDE} from 64 up")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.mask_decoder import SEMANTICS
-from export.model import build, check_choice
+from export.model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
 from export.modules import TARGETS, wrap
-from export.to_onnx import OPSET, name_constant_outputs, quiet, to_onnx
+from export.to_onnx import OPSET, check_opset, name_constant_outputs, quiet, to_onnx
 from export.weights import Weights, apply
 from verify.spec import Spec, SpecFile, load_spec
 
@@ -34,7 +34,18 @@ class Request:
     target: str = "tensorrt-rtx"
     opset: int = OPSET
 
+    def check(self) -> None:
+        """Raise SurgeonError unless every field is one that can be exported; loads nothing heavy."""
+        check_choice("model type", self.model_type, MODEL_TYPES)
+        check_choice("version", self.version, VERSIONS)
+        check_choice("semantics", self.semantics, SEMANTICS)
+        check_choice("target", self.target, TARGETS)
+        check_image_size(self.image_size)
+        check_opset(self.opset)
+        self.spec_file()
+
     def spec_file(self) -> SpecFile:
+        """The interface at this image size and batch mode."""
         return load_spec("sam2", image_size=self.image_size, batch=self.batch)
 
 
@@ -68,8 +79,7 @@ def export_all(
     torch wrote stays in `folder`/raw. `started` is called with each module's name. Raises SurgeonError for an
     unknown choice or weights that do not fit.
     """
-    check_choice("semantics", request.semantics, SEMANTICS)
-    check_choice("target", request.target, TARGETS)
+    request.check()
     spec_file = request.spec_file()
     with quiet():
         model = build(request.model_type, request.version, request.image_size)

@@ -30,8 +30,7 @@ def to_onnx(wrapper: torch.nn.Module, spec: Spec, path: Path, *, opset: int = OP
     """
     import torch
 
-    if opset not in OPSETS:
-        raise SurgeonError(f"opset {opset} is out of range; choose {OPSETS[0]} to {OPSETS[-1]}")
+    check_opset(opset)
     path.parent.mkdir(parents=True, exist_ok=True)
     inputs = example_inputs(spec)
     input_names, output_names = [p.name for p in spec.inputs], [p.name for p in spec.outputs]
@@ -64,6 +63,12 @@ def to_onnx(wrapper: torch.nn.Module, spec: Spec, path: Path, *, opset: int = OP
             )
 
 
+def check_opset(opset: int) -> None:
+    """Raise SurgeonError unless the exporter can write this opset."""
+    if opset not in OPSETS:
+        raise SurgeonError(f"opset {opset} is out of range; choose {OPSETS[0]} to {OPSETS[-1]}")
+
+
 def named_axes(port: Port) -> dict[int, str]:
     """Axis to symbol for the dims of a port that change from call to call."""
     return {axis: dim for axis, dim in enumerate(port.dims) if isinstance(dim, str)}
@@ -89,15 +94,14 @@ def example_inputs(spec: Spec, seed: int = 0, **symbols: int) -> dict[str, torch
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep torch's exporter from talking: warnings, its log and what it prints."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 def name_constant_outputs(model: onnx.ModelProto) -> None:

@@ -1,0 +1,77 @@
+"""What the finished files are worth: interface, live parity, and what TensorRT says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from export.live import LARGEST, MEDIAN, Error, compare_files
+from export.pipeline import Exported
+from verify.report import Check
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The checks of one exported file, one for each column of the table."""
+
+    exported: Exported
+    interface: Check
+    parity: Check
+    tensorrt: Check
+
+    @property
+    def checks(self) -> tuple[Check, Check, Check]:
+        return self.interface, self.parity, self.tensorrt
+
+
+def judge(done: Sequence[Exported], model: Any, semantics: str, objects: int = 1) -> list[Verdict]:
+    """Check every file; `model` is the stock model that they were exported from."""
+    paths = {item.module: item.path for item in done}
+    specs = {item.module: item.spec for item in done}
+    errors: dict[str, list[Error]] = {module: [] for module in paths}
+    for error in compare_files(model, paths, specs, semantics=semantics, objects=objects):
+        errors[error.module].append(error)
+    return [Verdict(item, _interface(item), parity_check(errors[item.module]), tensorrt_check(item)) for item in done]
+
+
+def _interface(item: Exported) -> Check:
+    from verify.shapes import check_shapes
+
+    bad = [check for check in check_shapes(item.path, item.spec) if check.status == "fail"]
+    if bad:
+        return Check("interface", "fail", "; ".join(check.message for check in bad))
+    count = len(item.spec.ports)
+    return Check("interface", "pass", f"{count} of {count} as documented", {"ports": count})
+
+
+def parity_check(errors: Sequence[Error]) -> Check:
+    """Largest error over all outputs and cases, and the largest of the medians."""
+    if not errors:
+        return Check("parity", "skip", "not compared")
+    largest = max(errors, key=lambda error: error.largest)
+    median, edge = max(error.median for error in errors), sum(error.edge for error in errors)
+    figures: Mapping[str, Any] = {"largest": largest.largest, "median": median, "edge_pixels": edge}
+    message = f"max {largest.largest:.1e}, median {median:.1e}"
+    if edge:
+        message += f", {edge} pixels on the mask's edge left out"
+    bad = [error for error in errors if not error.good]
+    if bad:
+        worst = max(bad, key=lambda error: error.largest)
+        message += f": {worst.output} in {worst.case} is beyond {LARGEST:g} (median {MEDIAN:g}) of its RMS"
+    return Check("parity", "fail" if bad else "pass", message, figures)
+
+
+def tensorrt_check(item: Exported) -> Check:
+    """Parse and build at the spec's profile (its smallest, usual and largest shapes)."""
+    from verify import tensorrt
+
+    if not tensorrt.available():
+        return Check("tensorrt", "skip", "not installed")
+    profiles = {n: (p.min, p.opt, p.max) for n, p in item.spec.profiles().items() if p.min != p.max}
+    built = tensorrt.build(item.path, profiles or None)
+    figures = {"seconds": built.seconds, "engine_bytes": built.engine_bytes}
+    if built.ok:
+        return Check("tensorrt", "pass", f"built, {built.engine_bytes / 1e6:.0f} MB, {built.seconds:.0f} s", figures)
+    reasons = [f"{r.op} {r.node_name}: {r.message}" for r in built.refusals] + list(built.messages)
+    return Check("tensorrt", "fail", (reasons or ["refused"])[0][:200], figures)

@@ -4,7 +4,8 @@ A large tensor is read as flat blocks of up to 16,384 elements. Each block leave
 of their magnitudes, of their squares, and two projections on fixed random weights. The error of a tensor with the
 same weights projects to numbers whose mean square is the mean square of the error itself (Johnson and Lindenstrauss,
 1984), so that its RMS is known without the tensor, wherever and with whatever signs it changed. 1,024 single elements
-are kept beside as probes.
+are kept beside as probes. A large tensor of few distinct values (a binary mask, a class map) is kept whole: rounding
+may flip single elements of it from one value to another, which is counted apart from errors in the values.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 WHOLE = 4096
 PROBES = 1024
 BLOCKS = 256
+LEVELS = 16
 SUMS = ("sum", "abs", "square", "projection 1", "projection 2")
 DENSE = np.dtype(np.float64)
 
 
 def pack(array: Array) -> dict[str, Array]:
-    """Arrays to store for one tensor: `whole`, or `probes` [<= 1024], `sums` [blocks, 5] and `special` [3].
+    """Arrays to store for one tensor: `whole`; or `levels` and `codes`; or `probes`, `sums` [blocks, 5], `special` [3].
 
     `special` counts NaN, +inf and -inf, which are taken as zero in the rest. Types that NumPy files cannot hold
     (bfloat16, 8-bit floats) are stored as float32, which holds them exactly.
@@ -38,6 +40,11 @@ def pack(array: Array) -> dict[str, Array]:
     if array.size <= WHOLE:
         return {"whole": array.astype(np.str_) if array.dtype.kind == "O" else array}
     flat, special = _finite(array)
+    levels = np.unique(flat[:: max(flat.size // WHOLE, 1)])
+    if len(levels) <= LEVELS and not special.any():
+        levels = np.unique(flat)
+        if len(levels) <= LEVELS:
+            return {"levels": levels, "codes": np.searchsorted(levels, flat).astype(np.uint8)}
     return {"probes": flat[probe_places(flat.size)], "sums": block_sums(flat), "special": special}
 
 
@@ -98,7 +105,17 @@ def statistics(actual: Array, shape: tuple[int, ...], dtype: str, packed: Mappin
         whole = packed["whole"]
         text = whole.dtype.kind in "US"
         return head | tensor_statistics(actual.astype(np.str_ if text else whole.dtype), whole.reshape(shape))
-    return head | _estimate(actual, packed)
+    return head | (_steps(actual, packed) if "levels" in packed else _estimate(actual, packed))
+
+
+def _steps(actual: Array, packed: Mapping[str, Array]) -> dict[str, Any]:
+    """`flips` counts elements nearer to another value than to the recorded one; the other figures leave them out."""
+    levels, codes = packed["levels"], packed["codes"]
+    expected, found = levels[codes], actual.reshape(-1).astype(DENSE)
+    gap = float(np.diff(levels).min(initial=np.inf))
+    flipped = np.abs(found - expected) > gap / 2
+    kept = np.where(flipped, expected, found).reshape(actual.shape)
+    return {**error_statistics(kept, expected.reshape(actual.shape)), "flips": int(flipped.sum())}
 
 
 def _estimate(actual: Array, packed: Mapping[str, Array]) -> dict[str, Any]:

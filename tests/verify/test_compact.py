@@ -142,6 +142,29 @@ def test_small_tensors_are_kept_whole() -> None:
     assert statistics(moved, small.shape, "float32", packed)["worst"] == [7]
 
 
+def test_masks_are_kept_whole_and_single_flips_allowed() -> None:
+    random = np.random.Generator(np.random.Philox(8))
+    mask = np.where(random.standard_normal((1, 1, 256, 256)) > 0, 10.0, -10.0).astype(np.float32)
+    packed = pack(mask)
+    assert set(packed) == {"levels", "codes"}
+    same = statistics(mask, mask.shape, "float32", packed)
+    tolerance = derive({"a second run": same}, "float32")
+    assert exceeded(same, tolerance) == []
+    assert tolerance["flips"] == 1
+    one = mask.copy()
+    one[0, 0, 5, 5] *= -1
+    assert exceeded(statistics(one, mask.shape, "float32", packed), tolerance) == []
+    for _ in range(20):
+        places = random.choice(mask.size, mask.size // 100, replace=False)
+        moved = mask.reshape(-1).copy()
+        moved[places] *= 1.01
+        assert exceeded(statistics(moved.reshape(mask.shape), mask.shape, "float32", packed), tolerance)
+        flipped = mask.reshape(-1).copy()
+        flipped[places] *= -1
+        (message,) = exceeded(statistics(flipped.reshape(mask.shape), mask.shape, "float32", packed), tolerance)
+        assert message == "1.00% of elements flipped to another value, allowed 1 in all"
+
+
 def test_nan_and_infinity_are_counted() -> None:
     broken = EXPECTED.copy()
     broken[0, 0, 0, :3] = np.nan, np.inf, -np.inf

@@ -13,8 +13,14 @@ from verify.errors import SurgeonError
 
 # name -> what `surgeon --help` says of it, so that help loads none of the commands.
 COMMANDS: dict[str, str] = {
+    "export": "Export the four SAM2 modules from PyTorch, fixed and stamped.",
     "fix": "Fold, clean and rewrite a model until the target takes it.",
+    "diagnose": "Say what TensorRT refuses in a model, where, why, and what to do.",
+    "rules": "List every rule, or explain one.",
+    "golden": "Record what a model gives while it is right, to verify it by later.",
     "compile": "Report what TensorRT makes of a model: kernels, fused attention, memory.",
+    "track": "Track objects through a video with the four ONNX files alone.",
+    "deepstream": "Write the settings of DeepStream's MaskTracker for the four files.",
 }
 
 

@@ -48,6 +48,7 @@ def _rows(data: Sequence[Mapping[str, Any]]) -> str:
             (label, "\n".join(port_text(port) for port in details.get(key, ())))
             for label, key in (("inputs", "inputs"), ("outputs", "outputs"))
         ]
+        rows.append(("with", "\n".join(details.get("together_with", ()))))
     rows.append(("from", "\n".join(dict.fromkeys(item["where"] for item in data if item["where"]))))
     html = "".join(f"<dt>{label}</dt><dd><pre>{escape(body)}</pre></dd>" for label, body in rows if body)
     texts = (("why", first["why"]), ("do", first["advice"]))

@@ -71,6 +71,8 @@ def _lines(group: Sequence[Finding]) -> Iterable[tuple[str, str]]:
     elif names:
         more = f"\nand {len(names) - NAMES_SHOWN} more (--format json lists all)" if len(names) > NAMES_SHOWN else ""
         yield "nodes", f"{len(names)}:\n" + "\n".join(names[:NAMES_SHOWN]) + more
+    if len(group) == 1 and details.get("together_with"):
+        yield "with", "\n".join(details["together_with"])
     wheres = list(dict.fromkeys(finding.where for finding in group if finding.where))
     if wheres:
         yield "from", "\n".join(wheres[:3])

@@ -1,0 +1,52 @@
+"""`surgeon diagnose`: every refusal of TensorRT with its place, reason and rewrite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from verify.render import FORMATS
+
+
+@click.command(name="diagnose")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
+@click.option("--target", default="tensorrt-rtx", show_default=True, help="tensorrt-rtx, tensorrt or onnxruntime.")
+@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
+@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
+@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
+@click.option("--limit", "seconds", type=float, default=300.0, show_default=True, help="Seconds to look for more.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with everything, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Leave out what passed and what is merely a note.")
+def command(
+    models: tuple[Path, ...],
+    build: bool,
+    target: str,
+    shapes: tuple[str, ...],
+    smallest: tuple[str, ...],
+    largest: tuple[str, ...],
+    seconds: float,
+    form: str,
+    html: Path | None,
+    quiet: bool,
+) -> int:
+    """Say what TensorRT refuses in each MODEL, where it came from, why, and what to do. Exit 1 when it refuses."""
+    from surgery.context import Options
+    from surgery.diagnose import Settings, diagnose
+    from surgery.diagnose.codes import rule_texts
+    from surgery.model import load
+    from verify.compile_profiles import profiles_for
+    from verify.render import show, write_html
+
+    reports = []
+    for model in models:
+        load(model)
+        profiles = profiles_for(model, shapes, smallest, largest)
+        settings = Settings(build, profiles, seconds, Options(target=target))
+        reports.append(diagnose(model, settings))
+    code = show(reports, form, rules=rule_texts(), quiet=quiet)
+    if html is not None:
+        write_html(reports, html, title="What TensorRT says", rules=rule_texts())
+    return code

@@ -1,0 +1,68 @@
+"""`surgeon rules`: every code, or one explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from verify.render import RuleText
+
+
+@click.command(name="rules")
+@click.argument("codes", nargs=-1, metavar="[CODE]...")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option(
+    "--pages", type=click.Path(file_okay=False, path_type=Path), help="Write one page a rule into this folder."
+)
+def command(codes: tuple[str, ...], form: str, pages: Path | None) -> int:
+    """List every rule, or explain those with the given CODEs."""
+    from surgery.diagnose.codes import rule_texts
+    from surgery.rules_text import as_json, as_markdown, index_markdown, rule, write_pages
+
+    if pages is not None:
+        click.echo(f"{pages}: {len(write_pages(pages))} pages")
+        return 0
+    chosen = [rule(code) for code in codes] if codes else list(rule_texts().values())
+    if form == "json":
+        click.echo(as_json(chosen), nl=False)
+    elif form == "markdown":
+        click.echo("\n".join(map(as_markdown, chosen)) if codes else index_markdown(chosen), nl=False)
+    elif codes:
+        _explain(chosen)
+    else:
+        _list(chosen)
+    return 0
+
+
+def _explain(rules: list[RuleText]) -> None:
+    from surgery.rules_text import KINDS
+
+    for one in rules:
+        lines = [f"{one.code}  {one.name}  ({KINDS.get(one.kind, one.kind)})", "", f"  {one.title}"]
+        for heading, body in one.sections.items():
+            lines += ["", f"  {heading}", *_wrapped(body, "    ")]
+        click.echo("\n".join([*lines, ""]))
+
+
+def _list(rules: list[RuleText]) -> None:
+    widest = max(len(one.name) for one in rules)
+    for one in rules:
+        kind = "fix" if one.fixable else "report"
+        first, *rest = _wrapped(one.title, " " * (widest + 17))
+        click.echo(f"{one.code}  {kind:6}  {one.name:{widest}} {first.strip()}")
+        for line in rest:
+            click.echo(line)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    import shutil
+    import textwrap
+
+    width = max(min(shutil.get_terminal_size((100, 24)).columns, 120), len(indent) + 24)
+    wrap = textwrap.TextWrapper(
+        width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return wrap.wrap(text) or [indent]

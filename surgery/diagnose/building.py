@@ -1,0 +1,178 @@
+"""Every refusal of TensorRT's builder, traced to the nodes behind it: each kind of node alone, then by bisection."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import onnx
+
+from surgery.diagnose.extract import part, with_constant_ancestors, without
+from surgery.diagnose.reasons import Reason, explain
+from surgery.diagnose.subject import Subject, name_of, port
+from surgery.diagnose.workspace import Workspace
+from verify import tensorrt
+from verify.tensorrt import BuildResult, Profiles
+
+MAX_ROUNDS = 12
+VARYING = re.compile(r"node_of_[\w/.:]+|'[^']*'|\(Unnamed Layer\*? ?\d*\)|\[?\w+\.(?:cpp|h)[^ ]*|\d+|__my\w+|/[\w/.]+")
+
+
+@dataclass
+class Built:
+    """What the builder refused.
+
+    refused   (indices of the nodes that make it fail together, TensorRT's words, reason); no index when not found
+    dead      nodes cut out by the end
+    complete  the builder accepted what is left
+    """
+
+    refused: list[tuple[tuple[int, ...], str, Reason]] = field(default_factory=list)
+    dead: set[int] = field(default_factory=set)
+    complete: bool = False
+
+
+def words(result: BuildResult) -> str:
+    """What a failed build said, the most telling line first."""
+    lines = [line for line in result.messages if not line.startswith("[network.cpp") and line.strip()]
+    return max(lines, key=_telling) if lines else "TensorRT gave no reason"
+
+
+def _telling(line: str) -> tuple[bool, int]:
+    return (("Error Code" in line and "Myelin" not in line) or "dedicated kernel" in line, len(line))
+
+
+def same(message: str, op: str = "") -> str:
+    """What two messages share when they are about the same fault: the reason's code, else the words without names."""
+    reason = explain(message, op, stage="builder")
+    return reason.code if reason.code != "SG890" else VARYING.sub("#", message)[:160]
+
+
+def all_refusals(
+    subject: Subject, work: Workspace, first: BuildResult, dead: set[int], profiles: Profiles | None, seconds: float
+) -> Built:
+    """Rounds of finding the nodes behind the builder's complaint and building the rest, for at most `seconds`."""
+    end = time.monotonic() + seconds
+    found, result = Built(dead=set(dead)), first
+    for _ in range(MAX_ROUNDS):
+        if result.ok:
+            found.complete = True
+            return found
+        message = words(result) if not result.refusals else result.refusals[0].message
+        groups = list(_locate(subject, work, message, found.dead, profiles, end))
+        if not groups:
+            found.refused.append(((), message, explain(message, "", stage="builder")))
+            return found
+        for group in groups:
+            last_index = group[-1]
+            last = subject.nodes[last_index]
+            found.refused.append((group, message, explain(message, last.op_type, last.domain, "builder")))
+            # Of a group the last node alone goes, so that the others are still judged by themselves.
+            found.dead.add(last_index)
+        if time.monotonic() > end:
+            return found
+        model, alive, _ = without(subject, work.model, found.dead)
+        found.dead = set(range(len(subject.nodes))) - set(alive)
+        if not alive or not model.graph.output:
+            found.complete = True
+            return found
+        result = tensorrt.build(work.write(model), fitting(model, profiles), limit=max(end - time.monotonic(), 10.0))
+    return found
+
+
+def _locate(
+    subject: Subject, work: Workspace, message: str, dead: set[int], profiles: Profiles | None, end: float
+) -> Iterator[tuple[int, ...]]:
+    """Groups of nodes that each fail alone with this message; one group by bisection when no single node does."""
+    alive = [index for index in range(len(subject.nodes)) if index not in dead]
+    kinds: dict[str, list[int]] = {}
+    for index in alive:
+        kinds.setdefault(_kind(subject, index), []).append(index)
+    wanted = same(message)
+
+    def fails(keep: Sequence[int]) -> bool:
+        model = part(subject, work.model, set(keep))
+        if model is None or not model.graph.output:
+            return False
+        result = tensorrt.build(work.write(model), fitting(model, profiles), limit=60.0)
+        ops = {subject.nodes[index].op_type for index in keep}
+        return not result.ok and not result.refusals and any(same(words(result), op) == wanted for op in ("", *ops))
+
+    hits = False
+    for members in sorted(kinds.values(), key=lambda group: _unlikely(subject, group, message)):
+        if time.monotonic() > end:
+            return
+        kept = with_constant_ancestors(subject, members[0])
+        if fails(sorted(kept)):
+            hits = True
+            yield from ((index,) for index in members)
+        elif hits and _unlikely(subject, members, message):
+            return
+    if not hits and len(alive) > 1:
+        group = bisect(alive, fails, end)
+        if group:
+            yield tuple(group)
+
+
+def _unlikely(subject: Subject, members: Sequence[int], message: str) -> int:
+    """0 where the message names a node of the group or fits its operator, else 1: likely ones are tried first."""
+    named = any(re.search(rf"(?<![\w/.]){re.escape(name_of(subject.nodes[i]))}(?![\w/.])", message) for i in members)
+    op = subject.nodes[members[0]].op_type
+    return 0 if named or op in message or explain(message, op, stage="builder").code != explain(message, "").code else 1
+
+
+def _kind(subject: Subject, index: int) -> str:
+    """Nodes of one kind have operator, attributes, input types and constness in common, and fail or pass together."""
+    node = subject.nodes[index]
+    plain = onnx.NodeProto(op_type=node.op_type, domain=node.domain, attribute=node.attribute)
+    inputs = [str({**port(name, subject.types), "name": name in subject.initializers}) for name in node.input]
+    outputs = [bool(name) for name in node.output]
+    return f"{plain.SerializeToString(deterministic=True)!r}{inputs}{outputs}"
+
+
+def bisect(order: Sequence[int], fails: Callable[[Sequence[int]], bool], end: float) -> list[int]:
+    """A small run of nodes that still fails: the shortest failing beginning, then its shortest failing end.
+
+    Takes for granted that a longer beginning fails when a shorter one does; empty when even all nodes do not fail.
+    """
+    if not fails(order):
+        return []
+    low, high = 1, len(order)
+    while low < high and time.monotonic() < end:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails(order[:middle]) else (middle + 1, high)
+    first, last = 0, high - 1
+    while first < last and time.monotonic() < end:
+        middle = (first + last + 1) // 2
+        first, last = (middle, last) if fails(order[middle:high]) else (first, middle - 1)
+    return prune(list(order[first:high]), fails, end)
+
+
+def prune(nodes: list[int], fails: Callable[[Sequence[int]], bool], end: float) -> list[int]:
+    """Nodes dropped one by one, and in halves first where there are many, as long as the rest still fails."""
+    size = max(len(nodes) // 2, 1)
+    while size and time.monotonic() < end:
+        start = 0
+        while start < len(nodes) and len(nodes) > 1 and time.monotonic() < end:
+            rest = nodes[:start] + nodes[start + size :]
+            if rest and fails(rest):
+                nodes = rest
+            else:
+                start += size
+        size = size // 2 if size > 1 else 0
+    return nodes
+
+
+def fitting(model: onnx.ModelProto, profiles: Profiles | None) -> Profiles | None:
+    """The given profiles where they cover every dynamic input of this part; None lets the adapter choose."""
+    if not profiles:
+        return None
+    names = {value.name for value in model.graph.input}
+    dynamic = {
+        value.name
+        for value in model.graph.input
+        if any(not dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim)
+    }
+    return {name: shapes for name, shapes in profiles.items() if name in names} if dynamic <= set(profiles) else None

@@ -1,0 +1,129 @@
+"""What a refusal means: TensorRT's words and the operator, looked up in the messages it is known to say."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from surgery.diagnose.codes import code_of, report_codes
+from surgery.targets import load_target
+from surgery.targets.catalog import Feature, load_catalog
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Stage = Literal["parser", "builder"]
+
+BITWISE = {"BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"}
+# The parser answers these with "false" or "Plugin not found", so the operator is all there is to go by.
+BY_OPERATOR = {
+    **dict.fromkeys(BITWISE, "bitwise"),
+    **dict.fromkeys(
+        ("SequenceConstruct", "SequenceEmpty", "SequenceAt", "SequenceInsert", "SequenceErase"), "sequence"
+    ),
+    **dict.fromkeys(("SequenceLength", "SequenceMap", "SplitToSequence", "ConcatFromSequence"), "sequence"),
+    **dict.fromkeys(("Optional", "OptionalHasElement", "OptionalGetElement"), "optional"),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul"), "qlinear"),
+    **dict.fromkeys(("MatMulInteger", "ConvInteger"), "matmul-integer"),
+    **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "Bernoulli", "Multinomial"), "random"),
+}
+SAYS_NOTHING = re.compile(r"^\s*(false|0)?\s*$|Plugin not found|plugin creator|CreatorVersion")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a refusal means: its rule code, the reason and the advice in a sentence each, and the catalog row if any."""
+
+    code: str
+    name: str
+    reason: str
+    advice: str
+    feature: str = ""
+    rtx_only: bool = False
+
+
+def explain(message: str, op: str, domain: str = "", stage: Stage = "parser", kind: str = "") -> Reason:
+    """The reason behind TensorRT's `message` about an operator. Never empty-handed: SG800 and SG890 admit ignorance.
+
+    Args:
+        kind: the error code TensorRT or its adapter gave ("UNSUPPORTED_NODE", "CRASH", "TIMEOUT", ...).
+    """
+    if kind in ("CRASH", "TIMEOUT"):
+        return _of_code({"CRASH": "SG891", "TIMEOUT": "SG892"}[kind])
+    if kind == "MODEL_DESERIALIZE_FAILED":
+        return _of_code("SG823")
+    if SAYS_NOTHING.search(message) or not message:
+        reason = _by_operator(op, domain)
+        if reason is not None:
+            return reason
+    for entry in _entries():
+        if entry.get("stage", stage) != stage or not re.search(entry["says"], message, re.S):
+            continue
+        if "op" in entry and not re.fullmatch(entry["op"], op):
+            continue
+        if "feature" in entry and entry["feature"] in load_catalog():
+            return of_feature(load_catalog()[entry["feature"]])
+        if "code" in entry:
+            return _of_code(entry["code"])
+    known = load_catalog().get(BY_OPERATOR.get(op, ""))
+    if known is not None and stage == "parser":
+        return of_feature(known)
+    return _of_code("SG800" if stage == "parser" else "SG890")
+
+
+def of_feature(feature: Feature) -> Reason:
+    """The catalog row as a reason."""
+    code = code_of(feature)
+    return Reason(code, feature.key, feature.reason, feature.advice, feature.key, feature.rtx_only)
+
+
+def refused_operator(op: str, domain: str, target: str) -> str | None:
+    """What the target's table says of the operator as such, whatever its attributes; None where it may take it."""
+    return load_target(target).refuses(f"op:{domain + '::' if domain else ''}{op}")
+
+
+@cache
+def _entries() -> list[dict[str, Any]]:
+    text = files(__package__).joinpath("messages.toml").read_text(encoding="utf-8")
+    entries: list[dict[str, Any]] = tomllib.loads(text)["fits"]
+    return entries
+
+
+def _of_code(code: str) -> Reason:
+    row = report_codes()[code]
+    return Reason(code, row["name"], row["reason"], row["advice"], row.get("feature", ""))
+
+
+def _by_operator(op: str, domain: str) -> Reason | None:
+    """The reason when the parser has said no more than that it does not know the operator."""
+    if domain.startswith("ai.onnx.ml"):
+        return _of_code("SG825")
+    if domain.startswith("ai.onnx.preview.training") or op == "Gradient":
+        return _of_code("SG826")
+    catalog = load_catalog()
+    own = [row for row in catalog.values() if row.op == op and row.key not in ("function-body", "io-dtype")]
+    known = catalog.get(BY_OPERATOR.get(op, "")) or (own[0] if own and _standard(domain, op) is not None else None)
+    if known is not None:
+        return of_feature(known)
+    schema = _standard(domain, op)
+    if schema is None:
+        return _of_code("SG820")
+    if schema.has_function or schema.has_context_dependent_function:
+        return of_feature(catalog["function-body"])
+    return _of_code("SG821")
+
+
+def _standard(domain: str, op: str) -> Any:
+    """The ONNX schema of an operator, None where ONNX does not define it."""
+    import onnx
+
+    try:
+        return onnx.defs.get_schema(op, domain=domain if domain != "ai.onnx" else "")
+    except onnx.defs.SchemaError:
+        return None

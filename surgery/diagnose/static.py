@@ -1,0 +1,107 @@
+"""What the passes and the target's table say of a model without TensorRT: findings in the file's own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from surgery.context import Context, Options
+from surgery.diagnose.codes import rule_texts
+from surgery.diagnose.reasons import explain, refused_operator
+from surgery.diagnose.subject import Subject, bodies, domain_of, name_of, op_of
+from surgery.importer import to_graph
+from surgery.passes import all_passes
+from surgery.pipeline import wanted
+from surgery.rule import Pass
+from verify.report import Finding
+
+
+def pass_findings(model: onnx.ModelProto, folder: str, options: Options) -> tuple[list[Finding], list[str]]:
+    """Findings of every wanted pass, and the passes that failed to look ("SG012: message").
+
+    Those of `replace` passes are warnings, because the target refuses what they find; all others are notes.
+    """
+    graph = to_graph(model, folder)
+    context = Context(options, {domain_of(entry.domain): entry.version for entry in model.opset_import})
+    context.root = graph
+    found: list[Finding] = []
+    failed: list[str] = []
+    for rule in all_passes():
+        if not wanted(rule, context):
+            continue
+        try:
+            found += [_as_report(finding, rule) for finding in _find(graph, rule, context)]
+        except Exception as error:  # a plug-in's pass must not cost the user the diagnosis
+            failed.append(f"{rule.code}: {type(error).__name__}: {error}")
+    return found, failed
+
+
+def _find(graph: gs.Graph, rule: Pass, context: Context, path: str = "") -> Iterator[Finding]:
+    """Findings in the graph, in the bodies inside it and in its functions, each with its path."""
+    for finding in rule.find(graph, context):
+        yield replace(finding, code=rule.code, path=path)
+    for node in graph.nodes:
+        for name, value in node.attrs.items():
+            if isinstance(value, gs.Graph):
+                here = f"{path}/" if path else ""
+                yield from _find(value, rule, context, f"{here}{_name(node)}/{name}")
+    if not path:
+        for function in graph.functions:
+            yield from _find(function, rule, context, f"{function.domain}::{function.name}")
+
+
+def _name(node: gs.Node) -> str:
+    """As `subject.name_of`."""
+    return node.name or f"node_of_{next((out.name for out in node.outputs if out.name), node.op)}"
+
+
+def _as_report(finding: Finding, rule: Pass) -> Finding:
+    text = rule_texts()[rule.code]
+    return replace(
+        finding,
+        node=finding.node or (_name(finding.touches[0]) if finding.touches else ""),
+        severity="warning" if rule.kind == "replace" else "note",
+        why=finding.why or text.sections.get("Why TensorRT minds", ""),
+        advice=finding.advice or (text.sections.get("What it does", "") if rule.kind == "replace" else ""),
+        fix=None,
+        touches=(),
+        details={**finding.details, "fixable": finding.fix is not None},
+    )
+
+
+def table_findings(subject: Subject, target: str) -> Iterator[Finding]:
+    """Nodes whose operator the target's table refuses whatever its attributes, in the main graph and in its bodies."""
+    yield from _table(subject, list(subject.nodes), "", target)
+
+
+def _table(subject: Subject, nodes: list[onnx.NodeProto], path: str, target: str) -> Iterator[Finding]:
+    functions = {(domain_of(function.domain), function.name) for function in subject.model.functions}
+    for index, node in enumerate(nodes):
+        domain = domain_of(node.domain)
+        said = refused_operator(node.op_type, domain, target)
+        unknown = domain and not domain.startswith("ai.onnx") and (domain, node.op_type) not in functions
+        if said is not None or unknown:
+            message = (said or "parser: Plugin not found").partition(": ")[2].removeprefix(f"{node.op_type} ")
+            reason = explain(message, node.op_type, domain)
+            yield Finding(
+                code=reason.code,
+                message=f"{target} refuses this operator",
+                node=name_of(node),
+                op=op_of(node),
+                path=path,
+                why=reason.reason,
+                advice=reason.advice,
+                where=subject.where(node),
+                details={
+                    **subject.details(node),
+                    "rtx_only": reason.rtx_only,
+                    **({} if path else {"neighbourhood": subject.neighbourhood(index)}),
+                },
+            )
+        for attribute, graph in bodies(node):
+            yield from _table(
+                subject, list(graph.node), f"{path}{'/' if path else ''}{name_of(node)}/{attribute}", target
+            )

@@ -1,0 +1,162 @@
+"""A model opened for diagnosis: names, types and places of its nodes, read from the file without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import onnx
+
+from surgery.diagnose.provenance import source_of
+
+Types = dict[str, onnx.TypeProto]
+DRAWN = 12
+
+
+def domain_of(domain: str) -> str:
+    """ "" for ONNX's own operators, however the file spells their domain."""
+    return "" if domain in ("", "ai.onnx") else domain
+
+
+def op_of(node: onnx.NodeProto) -> str:
+    """Operator with its domain where it is not ONNX's own."""
+    domain = domain_of(node.domain)
+    return f"{domain}::{node.op_type}" if domain else node.op_type
+
+
+def name_of(node: onnx.NodeProto) -> str:
+    """The node's name; `node_of_OUTPUT` where the file leaves it blank, as TensorRT does."""
+    return node.name or f"node_of_{next((name for name in node.output if name), node.op_type)}"
+
+
+def bodies(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
+    """The graphs inside a node with the attribute that holds each."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.name, attribute.g
+        for graph in attribute.graphs:
+            yield attribute.name, graph
+
+
+def reads(node: onnx.NodeProto) -> list[str]:
+    """Tensors a node reads, those its bodies take from around them included, each once."""
+    found = [name for name in node.input if name]
+    for _, graph in bodies(node):
+        own = {value.name for value in (*graph.input, *graph.initializer)}
+        own |= {name for inner in graph.node for name in inner.output}
+        captured = [name for inner in graph.node for name in reads(inner)] + [value.name for value in graph.output]
+        found += [name for name in captured if name not in own]
+    return list(dict.fromkeys(found))
+
+
+class Subject:
+    """The main graph of a model with every tensor's type as far as ONNX can infer it."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self.nodes = list(model.graph.node)
+        self.initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    @cached_property
+    def inferred(self) -> onnx.ModelProto:
+        """The model with inferred types written in; the model itself where inference fails."""
+        try:
+            return onnx.shape_inference.infer_shapes(self.model, data_prop=True)
+        except Exception:  # onnx raises its C++ errors as several bare types
+            return self.model
+
+    @cached_property
+    def types(self) -> Types:
+        """Types of the main graph's tensors, constants included."""
+        return types_of(self.inferred.graph)
+
+    @cached_property
+    def made_by(self) -> dict[str, int]:
+        """Tensor -> index of the node that makes it."""
+        return {name: index for index, node in enumerate(self.nodes) for name in node.output if name}
+
+    @cached_property
+    def readers(self) -> dict[str, list[int]]:
+        """Tensor -> indices of the nodes that read it."""
+        found: dict[str, list[int]] = {}
+        for index, node in enumerate(self.nodes):
+            for name in reads(node):
+                found.setdefault(name, []).append(index)
+        return found
+
+    def details(self, node: onnx.NodeProto, types: Types | None = None) -> dict[str, Any]:
+        """Inputs and outputs of a node as `Finding.details` has them."""
+        known = {**self.types, **(types or {})}
+        return {
+            "inputs": [port(name, known) for name in node.input if name],
+            "outputs": [port(name, known) for name in node.output if name],
+        }
+
+    def where(self, node: onnx.NodeProto) -> str:
+        """Torch module or source line of a node, "" where the exporter left none."""
+        return source_of(node)
+
+    def neighbourhood(self, index: int) -> dict[str, Any]:
+        """The node with the makers of its inputs and the readers of its outputs, as `Finding.details` has it."""
+        node = self.nodes[index]
+        near = [self.made_by[name] for name in reads(node) if name in self.made_by]
+        near += [reader for name in node.output for reader in self.readers.get(name, [])]
+        shown = list(dict.fromkeys([index, *near]))[:DRAWN]
+        boxes = [{"id": str(i), "label": _label(self.nodes[i]), "refused": i == index} for i in sorted(shown)]
+        edges = [
+            {"from": str(maker), "to": str(reader), "label": port_label(port(name, self.types))}
+            for name, maker in self._tensors_between(shown)
+            for reader in self.readers.get(name, [])
+            if reader in shown and index in (maker, reader)
+        ]
+        for name in dict.fromkeys(node.input):
+            if name and name not in self.made_by:
+                kind = "constant" if name in self.initializers else "input"
+                boxes.insert(0, {"id": f"t:{name}", "label": f"{kind} {name}", "refused": False})
+                label = port_label(port(name, self.types))
+                edges.append({"from": f"t:{name}", "to": str(index), "label": label})
+        return {"nodes": boxes, "edges": edges}
+
+    def _tensors_between(self, shown: list[int]) -> Iterator[tuple[str, int]]:
+        return ((name, index) for index in shown for name in self.nodes[index].output if name)
+
+
+def types_of(graph: onnx.GraphProto) -> Types:
+    """Declared and inferred types of one graph's tensors, its initializers included."""
+    types: Types = {
+        value.name: value.type for value in (*graph.value_info, *graph.input, *graph.output) if value.HasField("type")
+    }
+    for tensor in graph.initializer:
+        types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
+    return types
+
+
+def port(name: str, types: Mapping[str, onnx.TypeProto]) -> dict[str, Any]:
+    """A tensor's name, dtype and shape; dims are numbers, symbols or None."""
+    kind = types.get(name)
+    if kind is None or not kind.HasField("tensor_type"):
+        return {"name": name, "dtype": "" if kind is None else (kind.WhichOneof("value") or ""), "shape": None}
+    tensor = kind.tensor_type
+    dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else ""
+    shape = [_dim(dim) for dim in tensor.shape.dim] if tensor.HasField("shape") else None
+    return {"name": name, "dtype": {"float": "float32", "double": "float64"}.get(dtype, dtype), "shape": shape}
+
+
+def port_label(described: Mapping[str, Any]) -> str:
+    """dtype and shape in one word for a drawing; "" where neither is known."""
+    if not described["dtype"]:
+        return ""
+    if described["shape"] is None:
+        return str(described["dtype"])
+    return f"{described['dtype']}[{', '.join('?' if dim is None else str(dim) for dim in described['shape'])}]"
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value)
+    return dim.dim_param or None
+
+
+def _label(node: onnx.NodeProto) -> str:
+    return op_of(node) if not node.name or len(node.name) > 40 else f"{op_of(node)} {node.name}"

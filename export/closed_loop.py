@@ -60,7 +60,7 @@ def closed_loop(
     clip: Path | None = None,
     checkpoint: Path | None = None,
     model_type: str | None = None,
-    version: str | None = None,
+    version: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> list[Check]:
     """Track a clip with the files of `folder` and with the stock predictor, and compare every frame.
@@ -73,7 +73,7 @@ def closed_loop(
     not known which model the files are, MissingBackend without torch, sam2, or a clip.
     """
     modules = load(folder)
-    predictor = stock_predictor(modules, checkpoint, model_type, version)
+    predictor = stock_predictor(modules, folder, checkpoint, model_type, version)
     images = read_clip(clip, frames) if clip else photo_clip(frames)
     height, width = images[0].shape[:2]
     schedule = default_schedule(height, width, len(images))
@@ -84,30 +84,34 @@ def closed_loop(
     return checks(compare(ours, stock))
 
 
-def stock_predictor(modules: Modules, checkpoint: Path | None, model_type: str | None, version: str | None) -> Any:
-    """The predictor that the files were exported from, with the same weights."""
+def stock_predictor(
+    modules: Modules, folder: Path, checkpoint: Path | None = None, model_type: str | None = None, version: str = ""
+) -> Any:
+    """The predictor that the files of `folder` were exported from, with the same weights.
+
+    A checkpoint that was not named is looked for beside the files, one folder up, and in ./checkpoints.
+    """
+    from export import checkpoints, reference_weights
     from export.model import build
-    from export.reference_weights import fill
 
     metadata = modules.metadata
     model_type, version = model_type or metadata.get("model_type"), version or metadata.get("model_version", "2.1")
-    weights = metadata.get("checkpoint", "reference:1")
+    weights = metadata.get("checkpoint", f"reference:{reference_weights.DEFAULT_SEED}")
     if model_type is None:
-        raise SurgeonError("the files do not say which model they are; name it (tiny, small, base_plus, large)")
+        raise SurgeonError(f"{folder}: the files do not say which model they are; name it (tiny, small, ...)")
+    entry = checkpoints.checkpoint(model_type, version)
     predictor = build(model_type, version, modules.image_size)
-    if checkpoint is not None:
-        _load_weights(predictor, checkpoint)
-    elif weights.startswith("reference:"):
-        fill(predictor, int(weights.removeprefix("reference:")))
-    else:
-        raise SurgeonError(f"the files were made from a checkpoint (SHA-256 {weights}); say where it is")
+    if checkpoint is None and weights.startswith("reference:"):
+        reference_weights.fill(predictor, int(weights.removeprefix("reference:")))
+        return predictor
+    near = [place / entry.file for place in (folder, folder.parent, Path("checkpoints"))]
+    found = checkpoint or next((path for path in near if path.is_file()), None)
+    if found is None:
+        raise SurgeonError(f"{folder}: made from {entry.file}, which is not at hand; say where it is")
+    used = checkpoints.load(predictor, found, entry, trust=True)
+    if weights not in (used, "official"):
+        raise SurgeonError(f"{found}: is not the checkpoint that {folder} was made from ({used} against {weights})")
     return predictor
-
-
-def _load_weights(predictor: Any, checkpoint: Path) -> None:
-    import torch
-
-    predictor.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["model"])
 
 
 def photo_clip(frames: int, height: int = 300, width: int = 400) -> list[Array]:

@@ -47,6 +47,11 @@ def load(folder: Path, threads: int = 0) -> Modules:
     image = next(port for port in sessions["image_encoder"].get_inputs() if port.name == "image")
     if not isinstance(image.shape[-1], int):
         raise SurgeonError(f"{folder / 'image_encoder.onnx'}: the size of 'image' is not fixed: {image.shape}")
+    encoder = sessions["image_encoder"].get_modelmeta().custom_metadata_map
+    if f"{METADATA_PREFIX}preprocessing" in encoder:
+        raise SurgeonError(
+            f"{folder}: the image encoder is for DeepStream's preprocessing; take the one it was made from"
+        )
     written = sessions["mask_decoder"].get_modelmeta().custom_metadata_map
     metadata = {k.removeprefix(METADATA_PREFIX): v for k, v in written.items() if k.startswith(METADATA_PREFIX)}
     return Modules(

@@ -63,6 +63,53 @@ def cut_inputs(node: gs.Node, count: int) -> None:
     list.__delitem__(node.inputs, slice(count, None))
 
 
+def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
+    """Whether a node of this very graph makes `tensor`; costs a walk over the graph only for graphs inside nodes."""
+    return bool(tensor.inputs) and any(tensor.inputs[0] is node for node in graph.nodes)
+
+
+def can_bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> bool:
+    """Whether readers of the first output of `node` can read its input number `position` instead.
+
+    An output of the graph keeps its name, so there the maker of the input must be able to take that name over.
+    """
+    source, target = node.inputs[position], node.outputs[0]
+    if source.is_empty():
+        return False
+    if not is_graph_output(graph, target):
+        return True
+    return isinstance(source, gs.Variable) and not is_graph_output(graph, source) and made_here(graph, source)
+
+
+def bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> None:
+    """Take `node` out and let its input number `position` be what its first output was, where that is possible."""
+    if getattr(node, "dead", False) or not can_bypass(graph, node, position):
+        return
+    source, target = node.inputs[position], node.outputs[0]
+    disconnect(graph, node)
+    if not is_graph_output(graph, target):
+        replace_uses(target, source)
+        return
+    maker = source.inputs[0]
+    index = next(place for place, tensor in enumerate(maker.outputs) if tensor is source)
+    replace_output(maker, index, target)
+    replace_uses(source, target)
+
+
+def settle(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) -> None:
+    """Let output number `index` of `node` be a constant; an output of the graph is then made by a Constant node."""
+    target = node.outputs[index]
+    if not is_graph_output(graph, target):
+        replace_uses(target, constant)
+        return
+    replace_output(node, index, Variable(""))
+    maker = Node("Constant", f"Constant/{target.name}", {"value": constant}, [], [target])
+    maker.provenance = {"surgeon.replaces": node.name or node.op}
+    graph.nodes.append(maker)
+    if not any(out.name for out in node.outputs):
+        disconnect(graph, node)
+
+
 def _unlink(edges: list[gs.Node], node: gs.Node) -> None:
     """Take one entry of `node` out of a list of nodes."""
     if isinstance(node, Node):

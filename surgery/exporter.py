@@ -65,6 +65,25 @@ def to_skeleton(graph: gs.Graph, opsets: dict[str, int]) -> tuple[onnx.ModelProt
     return model, names
 
 
+def to_fragment(nodes: list[gs.Node], outputs: list[gs.Tensor], opsets: dict[str, int]) -> onnx.ModelProto:
+    """A model of these nodes alone, all constants inside it; `outputs` come under the names "0", "1", ..."""
+    graph = gs.Graph(nodes=nodes, outputs=outputs)
+    names = Names(graph)
+    model = onnx.ModelProto(ir_version=8)
+    writer = _Writer(names, False, inline=True)
+    model.graph.name = "fragment"
+    for node in nodes:
+        writer.node(node, model.graph.node.add())
+    for constant in names.constants_of(graph):
+        model.graph.initializer.add().CopyFrom(writer.tensor(constant, names.of(constant)))
+    for index, tensor in enumerate(outputs):
+        model.graph.node.add(op_type="Identity", input=[names.of(tensor)], output=[f"{index}"])
+        model.graph.output.add(name=f"{index}")
+    for domain, version in opsets.items():
+        model.opset_import.add(domain=domain, version=version)
+    return model
+
+
 def used_domains(graph: gs.Graph) -> set[str]:
     """Operator domains of all nodes, inner graphs included."""
     found: set[str] = set()
@@ -88,12 +107,16 @@ def _copy_fields(source: Any, target: Any, left_out: set[str]) -> None:
 
 
 class _Writer:
-    """Writes one main graph or function; constants above `values_up_to` bytes only by type and shape."""
+    """Writes one main graph or function; constants above `values_up_to` bytes only by type and shape.
 
-    def __init__(self, names: Names, listed: bool, values_up_to: int | None = None) -> None:
+    `inline` brings in external data.
+    """
+
+    def __init__(self, names: Names, listed: bool, values_up_to: int | None = None, inline: bool = False) -> None:
         self.names = names
         self.listed = listed
         self.values_up_to = values_up_to
+        self.keeps_outside = not inline and values_up_to is None
 
     def graph(self, graph: gs.Graph, proto: onnx.GraphProto, main: bool = False) -> None:
         """Fill `proto` from `graph` and the graphs inside it."""
@@ -261,7 +284,7 @@ class _Writer:
         """The values as a message; the original one when they are what was read."""
         if self.values_up_to is not None and nbytes(constant) > self.values_up_to:
             return onnx.TensorProto(name=name, data_type=number_of(constant.dtype), dims=constant.shape)
-        inline = self.values_up_to is None or not _external(constant)
+        inline = self.keeps_outside or not _external(constant)
         if untouched(constant) and not constant.stored.sparse and inline:
             stored: onnx.TensorProto = constant.stored.tensor
         elif isinstance(constant._values, Stored) and not constant._values.sparse and inline:

@@ -100,10 +100,11 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
 def _label(graph: gs.Graph, rule: Pass, applied: Sequence[Finding], context: Context) -> None:
     """Give new nodes a name, and the pass as their origin where it has not said so itself."""
     for node in graph.nodes:
-        if getattr(node, "origin", None) is not None or hasattr(node, "provenance"):
+        noted = getattr(node, "provenance", {})
+        if getattr(node, "origin", None) is not None or "surgeon.pass" in noted:
             continue
-        replaced = applied[0].node if len(applied) == 1 else ""
-        node.provenance = {"surgeon.pass": rule.code} | ({"surgeon.replaces": replaced} if replaced else {})
+        replaced = {"surgeon.replaces": applied[0].node} if len(applied) == 1 and applied[0].node else {}
+        node.provenance = {"surgeon.pass": rule.code} | replaced | noted
         node.name = node.name or context.fresh(f"{node.op}/{next((t.name for t in node.outputs if t.name), rule.code)}")
 
 

@@ -1,6 +1,6 @@
 """Nodes whose outputs nothing reads.
 
-What it does: drops them.
+What it does: drops them, and with them the nodes that only fed them.
 Why TensorRT minds: the parser imports dead nodes too, and refuses a model for an operator that no output needs.
 Before → After: `a = Relu(x); b = NonZero(x)` with output `a` → `a = Relu(x)`
 Leaves alone: graph inputs, even unused ones (a spec may name them), and operators of unknown domains, which may have
@@ -16,17 +16,25 @@ from functools import partial
 import onnx_graphsurgeon as gs
 
 from surgery.context import Context
-from surgery.edit import disconnect, is_graph_output
+from surgery.edit import disconnect
 from surgery.rule import Finding, Pass, finding
+
+OWN_DOMAINS = (None, "", "ai.onnx", "ai.onnx.ml")
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    for node in graph.nodes:
-        if node.domain not in (None, "", "ai.onnx", "ai.onnx.ml"):
+    dead: set[int] = set()
+    outputs = {id(tensor) for tensor in graph.outputs}
+    for node in reversed(graph.nodes):
+        if node.domain not in OWN_DOMAINS or not node.outputs:
             continue
-        if any(out.outputs or is_graph_output(graph, out) for out in node.outputs if out.name):
-            continue
-        yield finding("nothing reads its outputs", node, partial(disconnect, graph, node))
+        if all(id(out) not in outputs and _unread(out, dead) for out in node.outputs if out.name):
+            dead.add(id(node))
+            yield finding("nothing reads its outputs", node, partial(disconnect, graph, node))
+
+
+def _unread(tensor: gs.Tensor, dead: set[int]) -> bool:
+    return all(id(reader) in dead for reader in tensor.outputs)
 
 
 PASS = Pass(code="SG002", name="unused-node", find=find, exact=True)

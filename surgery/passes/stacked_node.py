@@ -1,0 +1,84 @@
+"""Two nodes in a row of a kind that one node can do.
+
+What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (the last one
+decides), and Cast after Cast where the first loses nothing.
+Why TensorRT minds: it joins most itself; the node count falls.
+Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
+Leaves alone: a first Cast that loses values (float to int, to fewer bits); a second Reshape that copies dims (0) or
+keeps zeros; a first node whose result is a graph output still makes it.
+Numerics: exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.context import Context
+from surgery.edit import replace_input
+from surgery.rule import Finding, Pass, finding
+
+RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    for node in context.nodes(graph, "Transpose"):
+        before = _before(node, ("Transpose",))
+        if before is None:
+            continue
+        first, second = before.attrs.get("perm"), node.attrs.get("perm")
+        if first is None or second is None or len(first) != len(second):
+            continue
+        perm = [first[place] for place in second]
+        yield finding(f"transposes what '{before.name}' has transposed", node, partial(_transpose, node, perm), before)
+    for node in context.nodes(graph, "Reshape"):
+        before = _before(node, RESHAPES)
+        shape = context.constant(node.inputs[1]) if len(node.inputs) == 2 else None
+        if before is None or shape is None or (shape == 0).any() or node.attrs.get("allowzero"):
+            continue
+        yield finding(f"reshapes what '{before.name}' has reshaped", node, partial(_skip, node), before)
+    for node in context.nodes(graph, "Cast"):
+        before = _before(node, ("Cast",))
+        if before is None or not _lossless(before.inputs[0].dtype, before.outputs[0].dtype):
+            continue
+        if _defined(before.inputs[0].dtype, node.outputs[0].dtype):
+            yield finding(f"casts what '{before.name}' has cast", node, partial(_skip, node), before)
+
+
+def _before(node: gs.Node, ops: tuple[str, ...]) -> gs.Node | None:
+    """The node that makes the first input, when it is one of `ops`."""
+    maker = node.inputs[0].inputs[0] if node.inputs and node.inputs[0].inputs else None
+    return maker if maker is not None and maker.op in ops and not maker.domain else None
+
+
+def _skip(node: gs.Node) -> None:
+    replace_input(node, 0, node.inputs[0].inputs[0].inputs[0])
+
+
+def _transpose(node: gs.Node, perm: list[int]) -> None:
+    node.attrs["perm"] = perm
+    _skip(node)
+
+
+def _lossless(source: object, target: object) -> bool:
+    """Whether every value of `source` has its own value in `target`, so that a Cast there and on loses nothing."""
+    if source is None or target is None:
+        return False
+    one, other = np.dtype(source), np.dtype(target)  # type: ignore[call-overload]
+    if one.kind not in "biuf" or other.kind not in "iuf":
+        return False
+    return bool(np.can_cast(one, other, "safe")) and not (one.itemsize == 8 and other.kind == "f" and one.kind in "iu")
+
+
+def _defined(source: object, target: object) -> bool:
+    """Whether a Cast between the two is the same however it is done: not text, not a float to an integer."""
+    if target is None:
+        return False
+    kinds = np.dtype(source).kind, np.dtype(target).kind  # type: ignore[call-overload]
+    return kinds[1] in "biuf" and not (kinds[0] == "f" and kinds[1] in "iu")
+
+
+PASS = Pass(code="SG011", name="stacked-node", find=find, exact=True)

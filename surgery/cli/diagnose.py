@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from verify.render import FORMATS
+
+if TYPE_CHECKING:
+    from surgery.repro import Repro
+    from verify.report import Check
 
 
 @click.command(name="diagnose")
@@ -18,6 +23,9 @@ from verify.render import FORMATS
 @click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
 @click.option("--limit", "seconds", type=float, default=300.0, show_default=True, help="Seconds to look for more.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--repro", type=click.Path(file_okay=False, path_type=Path), help="Write the smallest failing models here."
+)
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with everything, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out what passed and what is merely a note.")
 def command(
@@ -29,14 +37,16 @@ def command(
     largest: tuple[str, ...],
     seconds: float,
     form: str,
+    repro: Path | None,
     html: Path | None,
     quiet: bool,
 ) -> int:
     """Say what TensorRT refuses in each MODEL, where it came from, why, and what to do. Exit 1 when it refuses."""
     from surgery.context import Options
-    from surgery.diagnose import Settings, diagnose
+    from surgery.diagnose import Settings, examine
     from surgery.diagnose.codes import rule_texts
     from surgery.model import load
+    from surgery.repro import write_repros
     from verify.compile_profiles import profiles_for
     from verify.render import show, write_html
 
@@ -45,8 +55,25 @@ def command(
         load(model)
         profiles = profiles_for(model, shapes, smallest, largest)
         settings = Settings(build, profiles, seconds, Options(target=target))
-        reports.append(diagnose(model, settings))
+        report, cases = examine(model, settings)
+        if repro is not None:
+            folder = repro if len(models) == 1 else repro / model.stem
+            report.checks += [_repro_check(made) for made in write_repros(cases, model, folder)]
+        reports.append(report)
     code = show(reports, form, rules=rule_texts(), quiet=quiet)
     if html is not None:
         write_html(reports, html, title="What TensorRT says", rules=rule_texts())
     return code
+
+
+def _repro_check(made: Repro) -> Check:
+    from verify.report import Check
+
+    what = f"{made.case.finding.code} {made.case.finding.op}"
+    if made.folder is None:
+        return Check("repro", "skip", f"{what}: no part of the model fails by itself")
+    nodes = f"{made.nodes} node{'' if made.nodes == 1 else 's'}"
+    figures = {"nodes": made.nodes, "bytes": made.size, "seconds": round(made.seconds, 3)}
+    return Check(
+        "repro", "pass", f"{what}: {made.folder} ({nodes}, {made.size} bytes), refused as the original", figures
+    )

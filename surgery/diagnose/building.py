@@ -17,6 +17,9 @@ from verify import tensorrt
 from verify.tensorrt import BuildResult, Profiles
 
 MAX_ROUNDS = 12
+CRASH = "SG891"
+# Refusals of inputs and profiles, which no node causes.
+OF_THE_MODEL = {"profile", "dimension-name"}
 VARYING = re.compile(r"node_of_[\w/.:]+|'[^']*'|\(Unnamed Layer\*? ?\d*\)|\[?\w+\.(?:cpp|h)[^ ]*|\d+|__my\w+|/[\w/.]+")
 
 
@@ -61,14 +64,16 @@ def all_refusals(
             found.complete = True
             return found
         message = words(result) if not result.refusals else result.refusals[0].message
-        groups = list(_locate(subject, work, message, found.dead, profiles, end))
+        whole = explain(message, "", stage="builder").feature in OF_THE_MODEL
+        groups = [] if whole else list(_locate(subject, work, message, found.dead, profiles, end))
         if not groups:
             found.refused.append(((), message, explain(message, "", stage="builder")))
             return found
-        for group in groups:
+        for group, said in groups:
             last_index = group[-1]
             last = subject.nodes[last_index]
-            found.refused.append((group, message, explain(message, last.op_type, last.domain, "builder")))
+            reason = explain(said, last.op_type, last.domain, "builder", dtype=_dtype(subject, last_index))
+            found.refused.append((group, said, reason))
             # Of a group the last node alone goes, so that the others are still judged by themselves.
             found.dead.add(last_index)
         if time.monotonic() > end:
@@ -84,36 +89,50 @@ def all_refusals(
 
 def _locate(
     subject: Subject, work: Workspace, message: str, dead: set[int], profiles: Profiles | None, end: float
-) -> Iterator[tuple[int, ...]]:
-    """Groups of nodes that each fail alone with this message; one group by bisection when no single node does."""
+) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Groups of nodes that fail alone as the whole does, with TensorRT's words; found by bisection when no node does.
+
+    A crash says nothing of its cause, so any node that fails alone comes before it.
+    """
     alive = [index for index in range(len(subject.nodes)) if index not in dead]
     kinds: dict[str, list[int]] = {}
     for index in alive:
         kinds.setdefault(_kind(subject, index), []).append(index)
     wanted = same(message)
 
-    def fails(keep: Sequence[int]) -> bool:
+    def said(keep: Sequence[int]) -> str:
         model = part(subject, work.model, set(keep))
         if model is None or not model.graph.output:
-            return False
+            return ""
         result = tensorrt.build(work.write(model), fitting(model, profiles), limit=60.0)
-        ops = {subject.nodes[index].op_type for index in keep}
-        return not result.ok and not result.refusals and any(same(words(result), op) == wanted for op in ("", *ops))
+        return "" if result.ok or result.refusals else words(result)
+
+    def alike(keep: Sequence[int]) -> bool:
+        text = said(keep)
+        return bool(text) and any(same(text, op) == wanted for op in ("", *(subject.nodes[i].op_type for i in keep)))
 
     hits = False
     for members in sorted(kinds.values(), key=lambda group: _unlikely(subject, group, message)):
         if time.monotonic() > end:
             return
-        kept = with_constant_ancestors(subject, members[0])
-        if fails(sorted(kept)):
+        kept = sorted(with_constant_ancestors(subject, members[0]))
+        text = said(kept)
+        if text and (
+            wanted == CRASH or any(same(text, op) == wanted for op in ("", subject.nodes[members[0]].op_type))
+        ):
             hits = True
-            yield from ((index,) for index in members)
-        elif hits and _unlikely(subject, members, message):
+            yield from (((index,), text) for index in members)
+        elif hits and wanted != CRASH and _unlikely(subject, members, message):
             return
     if not hits and len(alive) > 1:
-        group = bisect(alive, fails, end)
+        group = bisect(alive, alike, end)
         if group:
-            yield tuple(group)
+            yield tuple(group), message
+
+
+def _dtype(subject: Subject, index: int) -> str:
+    """dtype of the node's first input."""
+    return str(port(next(iter(subject.nodes[index].input), ""), subject.types)["dtype"])
 
 
 def _unlikely(subject: Subject, members: Sequence[int], message: str) -> int:

@@ -11,10 +11,13 @@ from surgery.diagnose.subject import Subject, Types, reads
 MAX_CONSTANT_ANCESTORS = 24
 
 
-def part(subject: Subject, model: onnx.ModelProto, keep: Collection[int]) -> onnx.ModelProto | None:
+def part(
+    subject: Subject, model: onnx.ModelProto, keep: Collection[int], guess: bool = False
+) -> onnx.ModelProto | None:
     """The nodes `keep` of `model` as a model: what they read from outside becomes its inputs.
 
-    `model` has the nodes of `subject` with its weights moved out. None where the type of such an input is not known.
+    `model` has the nodes of `subject` with its weights moved out. Where the type of such an input is not known the
+    answer is None, or with `guess` the input takes the type of another one.
     """
     kept = sorted(keep)
     made = {name for index in kept for name in subject.nodes[index].output if name}
@@ -25,9 +28,10 @@ def part(subject: Subject, model: onnx.ModelProto, keep: Collection[int]) -> onn
     constants = {tensor.name for tensor in result.graph.initializer}
     for name in wanted:
         if name not in constants:
-            if not known(name, subject.types):
+            like = name if known(name, subject.types) else _like(subject, kept, name) if guess else None
+            if like is None:
                 return None
-            result.graph.input.append(_value(name, subject.types))
+            result.graph.input.append(_value(name, {name: subject.types[like]}))
     outputs = {value.name for value in model.graph.output}
     last = [
         name
@@ -36,6 +40,12 @@ def part(subject: Subject, model: onnx.ModelProto, keep: Collection[int]) -> onn
     ]
     result.graph.output.extend(_value(name, subject.types) for name in last)
     return result
+
+
+def _like(subject: Subject, kept: Collection[int], name: str) -> str | None:
+    """Another input, of known type, of the first of these nodes that reads `name`."""
+    reader = next(subject.nodes[index] for index in kept if name in reads(subject.nodes[index]))
+    return next((other for other in reader.input if known(other, subject.types)), None)
 
 
 def without(

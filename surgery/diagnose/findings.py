@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from surgery.diagnose.reasons import Reason, explain
+from surgery.diagnose.reasons import Reason, explain, of_feature
 from surgery.diagnose.subject import Subject, domain_of, name_of, op_of, port
+from surgery.targets.catalog import load_catalog
 from verify.report import Finding, Severity
-from verify.tensorrt import Refusal
+from verify.tensorrt import BuildResult, Refusal
 
 PREFIX = re.compile(r"^(Invalid Node - [^\n]*\n|In node -?\d+ with name:.*?: |Assertion failed: )")
 
@@ -64,6 +65,27 @@ def of_model(subject: Subject, refusal: Refusal) -> Finding:
     return _finding(reason, refusal.message, stage=stage, details=details, node=node, op=op, path="", where="")
 
 
+def of_profile(result: BuildResult) -> list[Finding]:
+    """A note for a model whose dynamic inputs were built with guessed sizes: the flags that give them."""
+    if not result.derived or not result.profiles:
+        return []
+    reason = of_feature(load_catalog()["profile"])
+    flags = []
+    for flag, point in (("min", 0), ("opt", 1), ("max", 2)):
+        sizes = ",".join(f"{name}:{'x'.join(map(str, spans[point]))}" for name, spans in result.profiles.items())
+        flags.append(f"--{flag}Shapes={sizes}")
+    return [
+        Finding(
+            code=reason.code,
+            message=f"{len(result.profiles)} dynamic inputs need an optimization profile; one was guessed here",
+            why=reason.reason,
+            advice=f"Give trtexec the sizes you mean, for example {' '.join(flags)}",
+            severity="note",
+            details={"inputs": [{"name": name} for name in result.profiles], "fixable": False},
+        )
+    ]
+
+
 def _finding(
     reason: Reason, says: str, *, stage: str, details: Mapping[str, Any], node: str, op: str, path: str, where: str
 ) -> Finding:
@@ -82,12 +104,27 @@ def _finding(
     )
 
 
-def join(refused: Iterable[Finding], static: Iterable[Finding], judged: bool) -> list[Finding]:
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding where TensorRT gives one node the same reason twice, with all its words."""
+    found: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.path, finding.node)
+        first = found.setdefault(key, finding)
+        if first is not finding and finding.node and finding.details["says"] not in first.details["says"]:
+            says = f"{first.details['says']}\n{finding.details['says']}"
+            found[key] = replace(first, details={**first.details, "says": says})
+        elif first is not finding and not finding.node:
+            found[(*key[:2], finding.details["says"])] = finding
+    return list(found.values())
+
+
+def join(refused: Iterable[Finding], static: Iterable[Finding], otherwise: Severity) -> list[Finding]:
     """Refusals first, each told whether a pass mends its node; then the static findings that say something else.
 
-    `judged` says that the parser and the builder have had their say: what they accepted is no more than a note then.
+    `otherwise` is what a pass's finding of something the target refuses amounts to where TensorRT itself has not
+    refused it: a note when it has accepted the file, an error when it could not be asked.
     """
-    statics = list(static)
+    statics, refused = list(static), merged(refused)
     mended = {(finding.path, finding.node) for finding in statics if finding.details.get("fixable")}
     errors = [
         replace(finding, details={**finding.details, "fixable": (finding.path, finding.node) in mended})
@@ -95,7 +132,6 @@ def join(refused: Iterable[Finding], static: Iterable[Finding], judged: bool) ->
     ]
     places = {(finding.path, finding.node) for finding in errors}
     rest = [finding for finding in statics if (finding.path, finding.node) not in places or finding.severity == "note"]
-    demoted: Severity = "note" if judged else "error"
     return errors + [
-        replace(finding, severity=demoted) if finding.severity == "warning" else finding for finding in rest
+        replace(finding, severity=otherwise) if finding.severity == "warning" else finding for finding in rest
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx
 
@@ -14,6 +15,7 @@ from verify import tensorrt
 from verify.tensorrt import Refusal
 
 MAX_ROUNDS = 300
+INITIALIZER = re.compile(r"Failed to import initializer: ([^\s:]+)$")
 INTEGERS = {onnx.TensorProto.INT32, onnx.TensorProto.INT64}
 NEEDS_CONSTANT = ("build-time constant", "must be an initializer", "is_weights", "not a constant", "isInFlight")
 
@@ -60,6 +62,7 @@ def all_refusals(subject: Subject, work: Workspace, first: list[Refusal], second
 def _take(subject: Subject, refusals: list[Refusal], alive: list[int], found: Parsed) -> bool:
     """Note refusals under the original indices and mark what has to go; False when nothing new can be cut out."""
     dead, tensors = len(found.dead), {refusal.tensor for _, refusal in found.refused}
+    refusals = [_with_tensor(refusal) for refusal in refusals]
     for refusal in refusals:
         if 0 <= refusal.node < len(alive):
             _take_node(subject, alive[refusal.node], refusal, found)
@@ -69,6 +72,12 @@ def _take(subject: Subject, refusals: list[Refusal], alive: list[int], found: Pa
             found.dead.update({subject.made_by.get(refusal.tensor, -1)} - {-1})
     # A refused initializer that nothing reads goes by itself when nodes are cut out.
     return len(found.dead) > dead or any(refusal.tensor not in {*tensors, ""} for refusal in refusals)
+
+
+def _with_tensor(refusal: Refusal) -> Refusal:
+    """The refusal with the initializer that only its message names."""
+    named = INITIALIZER.search(refusal.message)
+    return replace(refusal, tensor=named[1]) if named and not refusal.tensor else refusal
 
 
 def _take_node(subject: Subject, index: int, refusal: Refusal, found: Parsed) -> None:

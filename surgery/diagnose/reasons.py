@@ -33,6 +33,7 @@ BY_OPERATOR = {
     **dict.fromkeys(("MatMulInteger", "ConvInteger"), "matmul-integer"),
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "Bernoulli", "Multinomial"), "random"),
 }
+HALF = ("float16", "bfloat16")
 SAYS_NOTHING = re.compile(r"^\s*(false|0)?\s*$|Plugin not found|plugin creator|CreatorVersion")
 
 
@@ -48,10 +49,13 @@ class Reason:
     rtx_only: bool = False
 
 
-def explain(message: str, op: str, domain: str = "", stage: Stage = "parser", kind: str = "") -> Reason:
+def explain(
+    message: str, op: str, domain: str = "", stage: Stage = "parser", kind: str = "", dtype: str = ""
+) -> Reason:
     """The reason behind TensorRT's `message` about an operator. Never empty-handed: SG800 and SG890 admit ignorance.
 
     Args:
+        dtype: of the first input, where the reason depends on it.
         kind: the error code TensorRT or its adapter gave ("UNSUPPORTED_NODE", "CRASH", "TIMEOUT", ...).
     """
     if kind in ("CRASH", "TIMEOUT"):
@@ -67,8 +71,9 @@ def explain(message: str, op: str, domain: str = "", stage: Stage = "parser", ki
             continue
         if "op" in entry and not re.fullmatch(entry["op"], op):
             continue
-        if "feature" in entry and entry["feature"] in load_catalog():
-            return of_feature(load_catalog()[entry["feature"]])
+        feature = entry.get("or_feature" if dtype in HALF else "feature", entry.get("feature"))
+        if feature in load_catalog():
+            return of_feature(load_catalog()[feature])
         if "code" in entry:
             return _of_code(entry["code"])
     known = load_catalog().get(BY_OPERATOR.get(op, ""))

@@ -95,6 +95,7 @@ def _table(subject: Subject, nodes: list[onnx.NodeProto], path: str, target: str
                 why=reason.reason,
                 advice=reason.advice,
                 where=subject.where(node),
+                severity="error",
                 details={
                     **subject.details(node),
                     "rtx_only": reason.rtx_only,

@@ -6,6 +6,7 @@ files, on a small image: that tests the loop. The slow tests run exported files.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,23 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 pytest.importorskip("skimage")
 
-from export import closed_loop, model, modules, official, reference_weights  # noqa: E402
+from export import (  # noqa: E402
+    checkpoints,
+    closed_loop,
+    model,
+    modules,
+    official,
+    pipeline,
+    weights,
+)
 from export.tracker import Tracker  # noqa: E402
 from verify.spec import load_spec  # noqa: E402
 
-SIZE, FRAMES, FEW = 128, 18, 9
+FRAMES, FEW = 18, 9
 SCHEDULE = {
     0: {1: Prompt(box=(100, 45, 220, 210)), 2: Prompt(points=[(280, 120, 1)])},
     6: {3: Prompt(box=(40, 150, 160, 285), points=[(100, 200, 1), (30, 20, 0)])},
 }
-
-
-def predictor(version: str = "2.1", size: int = SIZE) -> Any:
-    built = model.build("tiny", version, size)
-    reference_weights.fill(built)
-    return built
 
 
 def as_numpy(stock: Any, semantics: str = "sam2") -> Modules:
@@ -61,8 +64,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stock() -> Any:
-    return predictor()
+def stock(thin_model: Any) -> Any:
+    return thin_model()
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +106,13 @@ def test_one_object_at_a_time_gives_the_same(stock: Any, clip: Path) -> None:
             np.testing.assert_allclose(one[object_id].logits, other[object_id].logits, atol=0.01)
 
 
-def test_occlusion(clip: Path) -> None:
+def test_occlusion(thin_model: Any, clip: Path) -> None:
     """Object scores on both sides of zero: empty masks, the no-object pointer, the no-object memory."""
-    stock = predictor()
+    stock = copy.deepcopy(thin_model())
     with torch.no_grad():
         for name, value in stock.named_parameters():
             if name.endswith("pred_obj_score_head.layers.2.bias"):
-                value -= 7.0
+                value -= 6.9
     truth = official.track(stock, clip, SCHEDULE, FEW)
     scores = [result.score for frame in truth for result in frame.values()]
     assert min(scores) < 0 < max(scores)
@@ -128,8 +131,8 @@ def test_removed_object(stock: Any, clip: Path) -> None:
     check(closed_loop.compare(tracker, truth))
 
 
-def test_version_2_0(clip: Path) -> None:
-    stock = predictor("2.0")
+def test_version_2_0(thin_model: Any, clip: Path) -> None:
+    stock = thin_model("2.0")
     truth = official.track(stock, clip, SCHEDULE, FEW)
     check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), truth))
 
@@ -138,3 +141,34 @@ def test_masktracker_semantics_lies_elsewhere(stock: Any, clip: Path, truth: Any
     ours = closed_loop.run(as_numpy(stock, "masktracker"), clip, SCHEDULE, FEW)
     masks, _ = closed_loop.checks(closed_loop.compare(ours, truth[:FEW]))
     assert masks.status == "fail"
+
+
+def exported(folder: Path, version: str, batch: int | str, semantics: str = "sam2") -> Path:
+    request = pipeline.Request("tiny", version, 256, batch, semantics, "onnxruntime", 18)
+    pipeline.export_all(request, weights.find_weights("tiny", version, folder, source="reference"), folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "batch"), [("2.1", "dynamic"), ("2.1", 1), ("2.1", 2), ("2.0", "dynamic")])
+def test_exported_files(tmp_path: Path, version: str, batch: int | str) -> None:
+    for check in closed_loop.closed_loop(exported(tmp_path, version, batch), frames=20):
+        assert check.status == "pass", check.message
+
+
+@pytest.mark.slow
+def test_exported_files_with_masktracker_semantics(tmp_path: Path) -> None:
+    masks, _ = closed_loop.closed_loop(exported(tmp_path, "2.1", "dynamic", "masktracker"), frames=8)
+    assert masks.status == "fail"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", model.MODEL_TYPES)
+def test_trained_weights_where_they_are_at_hand(tmp_path: Path, model_type: str) -> None:
+    file = Path("checkpoints") / checkpoints.checkpoint(model_type).file
+    if not file.is_file():
+        pytest.skip(f"{file} is not there")
+    request = pipeline.Request(model_type, "2.1", 1024, 1, "sam2", "onnxruntime", 18)
+    pipeline.export_all(request, weights.Weights("file", file.name, file), tmp_path)
+    for check in closed_loop.closed_loop(tmp_path, frames=10, checkpoint=file):
+        assert check.status == "pass", check.message

@@ -23,13 +23,14 @@ class Build:
 
     Call it with an operator, its inputs and attributes; it gives back the output tensor, or a tuple of them when
     `outputs` is above 1. An input may be a tensor, an array (becomes a constant), a Python number (becomes a scalar
-    constant of the type of the first tensor input) or None (an optional input left out). Output types and shapes come
+    constant of the type of the first tensor input, of a branch in Where) or None (an optional input left out). Output types and shapes come
     from ONNX's own inference for the operator.
     """
 
     def __init__(self, graph: gs.Graph, node: gs.Node, context: Context, code: str) -> None:
         self.graph, self.node, self.context, self.code = graph, node, context, code
         self.nodes: list[gs.Node] = []
+        self.opset = context.opset_of(graph)
         self.base = next((out.name for out in node.outputs if out.name), node.name or node.op)
 
     def name(self, what: str) -> str:
@@ -45,7 +46,8 @@ class Build:
         return self.constant(values, np.int64)
 
     def __call__(self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attrs: Any) -> Any:
-        like = next((value.dtype for value in inputs if isinstance(value, gs.Tensor) and value.dtype is not None), None)
+        operands = inputs[1:] if op == "Where" else inputs
+        like = next((value.dtype for value in operands if isinstance(value, gs.Tensor) and value.dtype is not None), None)
         tensors = [self._input(value, like) for value in inputs]
         while tensors and tensors[-1].is_empty():
             tensors.pop()
@@ -73,7 +75,7 @@ class Build:
 
     def axes(self, op: str, tensor: gs.Tensor, axes: Sequence[int], **attrs: Any) -> gs.Tensor:
         """A reduction, Squeeze or Unsqueeze, with `axes` where this opset has them: an input or an attribute."""
-        if self.context.opset >= AXES_AS_INPUT.get(op, 18):
+        if self.opset >= AXES_AS_INPUT.get(op, 18):
             return self(op, tensor, self.ints(list(axes)), **attrs)
         return self(op, tensor, axes=[int(axis) for axis in axes], **attrs)
 
@@ -94,7 +96,7 @@ class Build:
         steps: Sequence[int] = (),
     ) -> gs.Tensor:
         """A slice with constant bounds; steps need opset 10."""
-        if self.context.opset < 10:
+        if self.opset < 10:
             return self("Slice", tensor, axes=list(axes), starts=list(starts), ends=list(ends))
         operands = [self.ints(list(starts)), self.ints(list(ends)), self.ints(list(axes))]
         return self("Slice", tensor, *operands, *([self.ints(list(steps))] if steps else []))
@@ -195,7 +197,7 @@ def infer(node: gs.Node, context: Context) -> None:
         proto.attribute.extend(attribute_protos(node))
         imports = [onnx.helper.make_opsetid(domain, version) for domain, version in context.opsets.items()]
         found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=imports)
-    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError, TypeError, ValueError):
+    except (onnx.defs.SchemaError, onnx.checker.ValidationError, RuntimeError, TypeError, ValueError):
         return
     for tensor, name in zip(node.outputs, outputs, strict=True):
         kind = found.get(name)

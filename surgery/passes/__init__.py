@@ -9,10 +9,24 @@ from importlib.metadata import entry_points
 from surgery.rule import Pass
 
 PIPELINE: tuple[str, ...] = (
+    "constant_node",
     "identity_node",
+    "known_shape_value",
+    "constant_expression",
+    "computed_reshape_shape",
+    "idle_node",
+    "stacked_node",
+    "duplicate_initializer",
+    "common_subexpression",
     "unused_node",
+    "unused_initializer",
     "function_operator",
     "unsupported_attention",
+    "runtime_reduce_axes",
+    "runtime_squeeze_axes",
+    "bitwise_operator",
+    "bit_shift",
+    "modulo_of_floats",
 )
 
 

@@ -42,7 +42,11 @@ def refusal(node: gs.Node, context: Context) -> str:
     """What the target minds about this Attention, or ""."""
     query, key, value = node.inputs[:3]
     rows = (
-        ("attention-f32", query.dtype is not None and np.dtype(query.dtype).itemsize > 2, "it is not in half precision"),
+        (
+            "attention-f32",
+            query.dtype is not None and np.dtype(query.dtype).itemsize > 2,
+            "it is not in half precision",
+        ),
         ("attention-small", (head_size(node, key) or SMALLEST_HEAD) < SMALLEST_HEAD, "its heads are narrow"),
         ("attention-outputs", sum(not out.is_empty() for out in node.outputs) > 1, "it has more than one output"),
         ("attention-softcap", bool(node.attrs.get("softcap")), "it has a softcap"),

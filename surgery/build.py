@@ -15,6 +15,7 @@ from surgery.exporter import to_model
 from surgery.ir import Constant, Node, Variable, number_of
 
 Value = "gs.Tensor | np.ndarray | float | int | bool | None"
+SMALL = 4096  # elements of a constant that is computed with here and now
 AXES_AS_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # other reductions: 18
 
 
@@ -71,6 +72,8 @@ class Build:
         wanted = np.dtype(dtype)
         if tensor.dtype is not None and np.dtype(tensor.dtype) == wanted:
             return tensor
+        if isinstance(tensor, gs.Constant) and np.prod(tensor.shape, dtype=np.int64) <= SMALL:
+            return self.constant(np.asarray(tensor.values).astype(wanted))
         return self("Cast", tensor, to=onnx_type(wanted))
 
     def axes(self, op: str, tensor: gs.Tensor, axes: Sequence[int], **attrs: Any) -> gs.Tensor:
@@ -188,7 +191,7 @@ def infer(node: gs.Node, context: Context) -> None:
             return
         if kind is not None:
             types[names[-1]] = kind
-        if isinstance(tensor, gs.Constant) and np.asarray(tensor.values).size <= 4096:
+        if isinstance(tensor, gs.Constant) and np.asarray(tensor.values).size <= SMALL:
             data[names[-1]] = onnx.numpy_helper.from_array(np.asarray(tensor.values), names[-1])
     outputs = [f"o{index}" for index in range(len(node.outputs))]
     try:

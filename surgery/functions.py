@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from surgery.build import Build, attribute_protos, type_proto
 from surgery.context import Context
 from surgery.importer import to_graph
 from surgery.ir import Constant
+from surgery.rule import Finding, finding
 
 LARGEST_KNOWN_VALUE = 4096  # elements of a constant input that shape inference is told
 
@@ -103,14 +105,10 @@ def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
     absent = {name for name in function.input if name not in given}
     model = _as_model(function, given, build.context)
     _bind(model.graph, attributes, absent)
-    try:
+    with suppress(onnx.shape_inference.InferenceError, RuntimeError):  # then the shapes stay unknown
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError):
-        pass  # the shapes stay unknown; what the nodes compute does not depend on them
-    known = {tensor.name for tensor in model.graph.initializer}
     del model.graph.initializer[:]
     inner = to_graph(model)
-    assert known <= set(given)
     return build.graft(inner, [given[tensor.name] for tensor in inner.inputs])
 
 
@@ -146,3 +144,16 @@ def _bind(graph: onnx.GraphProto, attributes: dict[str, onnx.AttributeProto], ab
                 name = attribute.name
                 attribute.CopyFrom(value)
                 attribute.name = name
+
+
+def inline_finding(graph: gs.Graph, node: gs.Node, context: Context, code: str, message: str) -> Iterator[Finding]:
+    """A finding whose fix writes the function body in the node's place; none where there is no body that fits."""
+    function = body(node, context)
+    if function is None:
+        return
+
+    def fix() -> None:
+        build = Build(graph, node, context, code)
+        build.replace(*expand(build, function))
+
+    yield finding(message, node, fix)

@@ -9,17 +9,25 @@ from importlib.metadata import entry_points
 from surgery.rule import Pass
 
 PIPELINE: tuple[str, ...] = (
+    "misplaced_node",
+    "duplicate_tensor_name",
+    "interface_names",
+    "shared_dim_name",
     "constant_node",
     "identity_node",
+    "constant_if",
+    "constant_loop",
     "known_shape_value",
     "constant_expression",
     "computed_reshape_shape",
     "idle_node",
+    "settled_choice",
     "stacked_node",
     "duplicate_initializer",
     "common_subexpression",
     "unused_node",
     "unused_initializer",
+    "nameless_node",
     "function_operator",
     "unsupported_attention",
     "runtime_reduce_axes",
@@ -27,6 +35,10 @@ PIPELINE: tuple[str, ...] = (
     "bitwise_operator",
     "bit_shift",
     "modulo_of_floats",
+    "unread_output",
+    "layernorm_outputs",
+    "eight_bit_operator",
+    "eight_bit_intermediate",
 )
 
 

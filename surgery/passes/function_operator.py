@@ -14,13 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
 from surgery.context import Context
-from surgery.functions import body, expand
-from surgery.rule import Finding, Pass, finding
+from surgery.functions import inline_finding
+from surgery.rule import Finding, Pass
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -28,17 +26,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         operator = f"{node.domain}::{node.op}" if node.domain not in (None, "", "ai.onnx") else node.op
         if context.target.refuses(f"op:{operator}") is None:
             continue
-        function = body(node, context)
-        if function is not None:
-            message = f"{operator} is unknown to {context.target.name}; ONNX defines it in {len(function.node)} nodes"
-            yield finding(message, node, lambda node=node, function=function: inline(graph, node, context, function))
+        message = f"{operator} is unknown to {context.target.name}, and ONNX defines it in simpler operators"
+        yield from inline_finding(graph, node, context, "SG101", message)
 
 
-def inline(graph: gs.Graph, node: gs.Node, context: Context, function: onnx.FunctionProto) -> None:
-    """Put the body in the place of the node."""
-    build = Build(graph, node, context, PASS.code)
-    build.replace(*expand(build, function))
-
-
+# No single feature: `find` asks the target's table for each operator.
 PASS = Pass(code="SG101", name="function-operator", find=find, exact=False, kind="replace")
-"""Applied only where the target's table refuses the operator, so it names no single feature."""

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
 from surgery.context import Context
-from surgery.functions import body, expand
-from surgery.rule import Finding, Pass, finding
+from surgery.functions import inline_finding
+from surgery.rule import Finding, Pass
 
 SMALLEST_HEAD = 16
 
@@ -26,16 +25,9 @@ SMALLEST_HEAD = 16
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Attention"):
         why = refusal(node, context)
-        function = body(node, context) if why else None
-        if function is not None:
-
-            def fix(node: gs.Node = node) -> None:
-                build = Build(graph, node, context, PASS.code)
-                function = body(node, context)
-                if function is not None:
-                    build.replace(*expand(build, function))
-
-            yield finding(f"{why}: {context.target.name} has no kernel for it", node, fix)
+        if why:
+            message = f"{why}: {context.target.name} has no kernel for it"
+            yield from inline_finding(graph, node, context, "SG116", message)
 
 
 def refusal(node: gs.Node, context: Context) -> str:

@@ -32,7 +32,14 @@ def replace_uses(old: gs.Tensor, new: gs.Tensor) -> None:
 
 
 def disconnect(graph: gs.Graph, node: gs.Node) -> None:
-    """Cut the ties of `node` to its tensors; the next sweep takes it out of `graph`."""
+    """Cut the ties of `node`, and of the nodes in graphs inside it, to their tensors; the next sweep takes it out.
+
+    To keep a graph inside it, take that out of `node.attrs` before.
+    """
+    for value in node.attrs.values():
+        if isinstance(value, gs.Graph):
+            for inner in value.nodes:
+                disconnect(value, inner)
     for tensor in node.inputs:
         _unlink(tensor.outputs, node)
     for tensor in node.outputs:
@@ -108,6 +115,42 @@ def settle(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) ->
     graph.nodes.append(maker)
     if not any(out.name for out in node.outputs):
         disconnect(graph, node)
+
+
+def copy_nodes(nodes: Iterable[gs.Node], tensors: dict[int, gs.Tensor]) -> list[gs.Node]:
+    """Copies of nodes and of the graphs inside them.
+
+    Args:
+        tensors: copies by id of the original; tensors that the nodes make are added, others stay shared.
+    """
+    copies = []
+    for node in nodes:
+        for tensor in node.outputs:
+            tensors[id(tensor)] = _copy_tensor(tensor)
+        attrs = {name: _copy_graph(v, tensors) if isinstance(v, gs.Graph) else v for name, v in node.attrs.items()}
+        inputs = [tensors.get(id(tensor), tensor) for tensor in node.inputs]
+        copy = Node(node.op, node.name, attrs, inputs, [tensors[id(t)] for t in node.outputs], node.domain)
+        copy.provenance = {"surgeon.replaces": node.name or node.op}
+        copies.append(copy)
+    return copies
+
+
+def _copy_tensor(tensor: gs.Tensor) -> Variable:
+    copy = Variable(tensor.name, tensor.dtype, tensor.shape, getattr(tensor, "type", "tensor_type"))
+    copy.origin, copy.snapshot = getattr(tensor, "origin", None), getattr(tensor, "snapshot", (None, None))
+    return copy
+
+
+def _copy_graph(graph: gs.Graph, tensors: dict[int, gs.Tensor]) -> gs.Graph:
+    copy = gs.Graph(name=graph.name, doc_string=graph.doc_string)
+    inner = dict(tensors)
+    for tensor in graph.inputs:
+        inner[id(tensor)] = _copy_tensor(tensor)
+    copy.inputs = [inner[id(tensor)] for tensor in graph.inputs]
+    copy.nodes = copy_nodes(graph.nodes, inner)
+    copy.outputs = [inner.get(id(tensor), tensor) for tensor in graph.outputs]
+    copy.output_infos = dict(vars(graph).get("output_infos", {}))
+    return copy
 
 
 def _unlink(edges: list[gs.Node], node: gs.Node) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from surgery.passes import all_passes
 from surgery.rule import Pass
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
+from verify.recognise import recognise
 from verify.report import Check, Finding, Report
 
 
@@ -59,6 +60,20 @@ def split_options(options: dict[str, Any]) -> tuple[Options, Run]:
     return Options(**{k: v for k, v in options.items() if k in known}), Run(
         **{k: v for k, v in options.items() if k in own}
     )
+
+
+def with_spec(options: Options, model: onnx.ModelProto, path: Path | None) -> Options:
+    """The options with the spec's name or file replaced by what it says of this model.
+
+    Raises:
+        SurgeonError: the spec is unknown, or the model is none of its modules.
+    """
+    if not isinstance(options.spec, (str, Path)):
+        return options
+    found = recognise(model, path, options.spec)
+    if found is None:
+        raise SurgeonError(f"{path or 'the model'}: is no module of spec '{options.spec}' by name, inputs or outputs")
+    return replace(options, spec=found)
 
 
 def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
@@ -104,6 +119,7 @@ def fix_model(model: onnx.ModelProto, **options: Any) -> tuple[onnx.ModelProto, 
         FoundWanting: the fixed model computes something else, or `strict` and nothing could be compared.
     """
     chosen, run = split_options(options)
+    chosen = with_spec(chosen, model, None)
     job = _Job(model, model, "", chosen, run)
     outcome = job.work()
     report = job.report(outcome, lambda: outcome.model)
@@ -128,6 +144,7 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
     if same and not run.in_place:
         raise SurgeonError(f"{source}: is the input too; choose another output, or ask for --in-place")
     model = files.load(source)
+    chosen = with_spec(chosen, model, source)
     folder = str(source.resolve().parent)
     job = _Job(model, str(source), folder, chosen, run)
     outcome = job.work()

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 @click.option(
     "--repro", type=click.Path(file_okay=False, path_type=Path), help="Write the smallest failing models here."
 )
+@click.option("--against", help="Find where the values part from this model, or from float16, optimized, a provider.")
+@click.option("--inputs", type=click.Path(path_type=Path), help="With --against: .npz with one array an input.")
+@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="With --against: size of a free dim.")
+@click.option("--seed", default=0, show_default=True, help="With --against: of the inputs that are drawn.")
+@click.option("--tolerance", default=1e-3, show_default=True, help="With --against: RMS error in parts of RMS.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with everything, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out what passed and what is merely a note.")
 def command(
@@ -37,6 +42,11 @@ def command(
     largest: tuple[str, ...],
     seconds: float,
     form: str,
+    against: str | None,
+    inputs: Path | None,
+    sizes: tuple[str, ...],
+    seed: int,
+    tolerance: float,
     repro: Path | None,
     html: Path | None,
     quiet: bool,
@@ -49,12 +59,17 @@ def command(
     from surgery.repro import write_repros
     from verify.compile_profiles import profiles_for
     from verify.render import show, write_html
+    from verify.report import Report
 
     reports = []
     for model in models:
         load(model)
         profiles = profiles_for(model, shapes, smallest, largest)
         settings = Settings(build, profiles, seconds, Options(target=target))
+        if against is not None:
+            check = _against(model, against, inputs, sizes, seed, tolerance)
+            reports.append(Report(str(model), [check]))
+            continue
         report, cases = examine(model, settings)
         if repro is not None:
             folder = repro if len(models) == 1 else repro / model.stem
@@ -77,3 +92,26 @@ def _repro_check(made: Repro) -> Check:
     return Check(
         "repro", "pass", f"{what}: {made.folder} ({nodes}, {made.size} bytes), refused as the original", figures
     )
+
+
+def _against(
+    model: Path, other: str, inputs: Path | None, sizes: tuple[str, ...], seed: int, tolerance: float
+) -> Check:
+    """The first tensor where the values of `model` part from those of `other`, a file or a way to run this one."""
+    from surgery.diagnose.provenance import source_of
+    from surgery.model import load
+    from verify.divergence import as_check, diverge, way
+    from verify.errors import SurgeonError
+    from verify.inputs import draw_inputs, load_npz
+    from verify.parity import Limits
+
+    load(model)
+    one, two = way(model), way(Path(other)) if Path(other).is_file() else way(model, other)
+    wrong = [pair for pair in sizes if not pair.rpartition("=")[2].isdigit() or "=" not in pair]
+    if wrong:
+        raise SurgeonError(f"--size {wrong[0]}: write it as NAME=N, for example batch=2")
+    chosen = {pair.rpartition("=")[0]: int(pair.rpartition("=")[2]) for pair in sizes}
+    values = load_npz(inputs) if inputs is not None else draw_inputs(one.model, sizes=chosen, seed=seed)
+    found = diverge(one, two, values, Limits(rms_rel=tolerance))
+    made = [node for node in one.model.graph.node if found.first and found.first.pair.name in node.output]
+    return as_check(found, one, two, source_of(made[0]) if made else "")

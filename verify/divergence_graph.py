@@ -1,0 +1,149 @@
+"""What `divergence` asks of the graphs: which tensors of two models belong together, and models that give them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import onnx
+from onnx import TensorProto, helper
+
+REPLACES = "surgeon.replaces"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A tensor of the first model and its counterpart in the second, with the node that makes it in the first.
+
+    by  "name", or "provenance" where surgery noted that the second model's node stands for the first's
+    """
+
+    name: str
+    other: str
+    node: str
+    op: str
+    by: str = "name"
+
+
+def node_name(node: onnx.NodeProto) -> str:
+    """The node's name, made up from its first output where the file leaves it blank."""
+    return node.name or f"node_of_{next((name for name in node.output if name), node.op_type)}"
+
+
+def pairs(one: onnx.ModelProto, other: onnx.ModelProto) -> list[Pair]:
+    """Tensors both models make in their main graphs, in the order of the first."""
+    made = {name for node in other.graph.node for name in node.output if name}
+    stands_for = dict(_provenance(other))
+    found = []
+    for node in one.graph.node:
+        if node.op_type == "Constant":
+            continue
+        for position, name in enumerate(node.output):
+            if name and name in made:
+                found.append(Pair(name, name, node_name(node), node.op_type))
+            elif name and len(stands_for.get(node_name(node), ())) > position:
+                counterpart = stands_for[node_name(node)][position]
+                found.append(Pair(name, counterpart, node_name(node), node.op_type, "provenance"))
+    return found
+
+
+def _provenance(model: onnx.ModelProto) -> Iterator[tuple[str, list[str]]]:
+    """(replaced node, outputs of the last node that stands for it)."""
+    for node in model.graph.node:
+        for entry in node.metadata_props:
+            if entry.key == REPLACES:
+                yield entry.value, [name for name in node.output if name]
+
+
+def fetching(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """The model with exactly the tensors `names` as outputs, and only the nodes they need."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.output[:]
+    result.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
+    needed, kept = set(names), []
+    for node in reversed(model.graph.node):
+        if any(name in needed for name in node.output):
+            needed.update(_reads(node))
+            kept.append(node)
+    del result.graph.node[:]
+    result.graph.node.extend(reversed(kept))
+    return result
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """What a node reads; of its bodies every name, which is more than they take from outside and does no harm."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
+            for inner in graph.node:
+                yield from _reads(inner)
+            yield from (value.name for value in graph.output)
+
+
+def nodes_near(model: onnx.ModelProto, name: str) -> tuple[list[str], list[str]]:
+    """Tensors the maker of `name` reads, and tensors made from `name`."""
+    maker = next(node for node in model.graph.node if name in node.output)
+    after = [out for node in model.graph.node if name in node.input for out in node.output if out]
+    return [source for source in maker.input if source], after
+
+
+def size_of(model: onnx.ModelProto) -> dict[str, int]:
+    """Bytes of each tensor whose shape is known; free dims count as one."""
+    try:
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception:  # onnx raises its C++ errors as several bare types
+        return {}
+    sizes = {}
+    for value in (*model.graph.value_info, *model.graph.output):
+        count = 1
+        for dim in value.type.tensor_type.shape.dim:
+            count *= dim.dim_value or 1
+        sizes[value.name] = (
+            8 * count if value.type.tensor_type.elem_type in (TensorProto.INT64, TensorProto.DOUBLE) else 4 * count
+        )
+    return sizes
+
+
+def rounded(model: onnx.ModelProto, dtype: str) -> onnx.ModelProto:
+    """The model with every float32 tensor of the main graph rounded to `dtype` ("float16", "bfloat16") and back.
+
+    Sums inside a node stay float32, as tensor cores keep them; what a node writes and what it reads is rounded. Values
+    beyond the range of the type become infinite, as they would.
+    """
+    result = onnx.ModelProto()
+    try:
+        result.CopyFrom(onnx.shape_inference.infer_shapes(model, data_prop=True))
+    except Exception:  # as above
+        result.CopyFrom(model)
+    floats = {
+        value.name
+        for value in (*result.graph.value_info, *result.graph.output)
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT
+    }
+    target = getattr(TensorProto, dtype.upper())
+    nodes: list[onnx.NodeProto] = []
+    for tensor in result.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            nodes += _rounding(tensor.name + "__full", tensor.name, target)
+            tensor.name += "__full"
+    for node in result.graph.node:
+        extra = []
+        for position, name in enumerate(node.output):
+            if name in floats:
+                node.output[position] = f"{name}__full"
+                extra += _rounding(f"{name}__full", name, target)
+        nodes += [node, *extra]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del result.graph.node[:]
+    result.graph.node.extend(copies)
+    # Declared types of renamed tensors stay under the old name, which the second Cast makes now.
+    return result
+
+
+def _rounding(source: str, target: str, dtype: int) -> list[onnx.NodeProto]:
+    narrow = helper.make_node("Cast", [source], [f"{target}__narrow"], name=f"{target}__round", to=dtype)
+    return [
+        narrow,
+        helper.make_node("Cast", [f"{target}__narrow"], [target], name=f"{target}__widen", to=TensorProto.FLOAT),
+    ]

@@ -1,0 +1,93 @@
+"""Pages of the site that are made from the code while it is built: rules, commands, interface, architecture.
+
+mkdocs calls `on_files` and `on_page_markdown`. Nothing made here is kept in the repository, so nothing can go stale.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+import imports
+from mkdocs.structure.files import File, Files
+
+from surgery.cli import COMMANDS, surgeon
+from surgery.diagnose.codes import rule_texts
+from surgery.rules_text import as_markdown, index_markdown
+from verify.spec import __doc__ as spec_format
+from verify.spec import load_spec, render_tables
+
+HUNDREDS = {
+    "0": "Folding and clean-up",
+    "1": "Refused by TensorRT",
+    "2": "Speed",
+    "3": "Interface",
+    "6": "Precision",
+    "8": "Reported only",
+}
+
+
+def commands() -> str:
+    """`surgeon --help` and the help of every command, 100 columns wide."""
+    context = click.Context(surgeon, info_name="surgeon", max_content_width=100, terminal_width=100)
+    parts = ["# Commands", "What `surgeon --help` and the help of every command print.", _help(surgeon, context)]
+    for name in COMMANDS:
+        command = surgeon.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        parts += [f"## surgeon {name}", _help(command, inner)]
+        for below in getattr(command, "commands", {}).values():
+            deeper = click.Context(below, info_name=below.name, parent=inner, max_content_width=100, terminal_width=100)
+            parts += [f"### surgeon {name} {below.name}", _help(below, deeper)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(command: click.Command, context: click.Context) -> str:
+    return f"```text\n{command.get_help(context)}\n```"
+
+
+def rules() -> dict[str, str]:
+    """A page for each rule and the index."""
+    texts = list(rule_texts().values())
+    return {f"rules/{one.code}.md": as_markdown(one) for one in texts} | {"rules/index.md": index_markdown(texts)}
+
+
+def interface() -> str:
+    """The documented inputs and outputs of SAM2."""
+    head = "# The SAM2 interface\n\nRendered from `verify/sam2.toml`; -1 stands for a dim that changes.\n\n"
+    return head + render_tables(load_spec("sam2")) + "\n"
+
+
+def spec() -> str:
+    """The format of spec files, from the docstring of the module that reads them."""
+    title, _, rest = (spec_format or "").strip().partition("\n")
+    return f"# Spec files\n\n{title}\n{rest}\n"
+
+
+def changelog() -> str:
+    return (imports.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the made pages."""
+    pages = {"commands.md": commands(), "interface.md": interface(), "spec.md": spec(), "changelog.md": changelog()}
+    for name, text in (pages | rules()).items():
+        files.append(File.generated(config, name, content=text))
+    config.nav.append({"Rules": ["rules/index.md", *({title: codes} for title, codes in groups().items())]})
+    return files
+
+
+def groups() -> dict[str, list[dict[str, str]]]:
+    """Pages of the rules under the heading of their hundred."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in rule_texts().values():
+        title = HUNDREDS.get(one.code[2], f"SG{one.code[2]}xx")
+        found.setdefault(title, []).append({f"{one.code} {one.name}": f"rules/{one.code}.md"})
+    return found
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Put the drawing and the table where `{{ imports }}` and `{{ imports_table }}` stand."""
+    made = {"imports": imports.svg, "imports_table": imports.table}
+    return re.sub(r"\{\{ (imports|imports_table) \}\}", lambda found: made[found[1]](), markdown)

@@ -37,6 +37,9 @@ PIPELINE: tuple[str, ...] = (
     "modulo_of_floats",
     "unread_output",
     "layernorm_outputs",
+    "asymmetric_quantization",
+    "quantized_product",
+    "unsupported_pooling",
     "eight_bit_operator",
     "eight_bit_intermediate",
 )

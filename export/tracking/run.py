@@ -12,7 +12,7 @@ from types import FrameType
 
 from export.tracker import Tracker
 from export.tracking.frames import Source
-from export.tracking.prompts import Schedule
+from export.tracking.prompts import Prompt, Schedule
 from export.tracking.sinks import Sink
 from verify.errors import SurgeonError
 
@@ -51,7 +51,10 @@ def track_video(
             return Summary(index, time.monotonic() - begin, interrupted=True)
         for object_id in removals.get(index, ()):
             tracker.remove(object_id)
-        results = tracker.step(frame, schedule.get(index))
+        prompts = schedule.get(index, {})
+        for object_id, prompt in prompts.items():
+            check_inside(object_id, prompt, *frame.shape[:2])
+        results = tracker.step(frame, prompts)
         for sink in sinks:
             sink(index, frame, results)
         tell(index + 1)
@@ -59,6 +62,14 @@ def track_video(
     if late:
         raise SurgeonError(f"the video ended after frame {index}; the prompts at frame {min(late)} were never used")
     return Summary(index + 1, time.monotonic() - begin, interrupted=False)
+
+
+def check_inside(object_id: int, prompt: Prompt, height: int, width: int) -> None:
+    """SurgeonError for a prompt beyond the edges: most often one that was measured on a video of another size."""
+    corners = [] if prompt.box is None else [prompt.box[:2], prompt.box[2:]]
+    for x, y in [*corners, *(point[:2] for point in prompt.points)]:
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise SurgeonError(f"object {object_id}: {x:g},{y:g} lies outside the video, which is {width} x {height}")
 
 
 @contextmanager

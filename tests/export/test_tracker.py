@@ -278,6 +278,12 @@ def test_prompt_after_the_end_is_told(clip: Path, tmp_path: Path) -> None:
         run(clip, "--models", networks, "--box", "@9=5,5,30,30", "--csv", tmp_path / "x.csv")
 
 
+def test_prompt_outside_the_video_is_told(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    with pytest.raises(SurgeonError, match="object 1: 130,30 lies outside the video, which is 61 x 41"):
+        run(clip, "--models", networks, "--box", "5,5,130,30", "--csv", tmp_path / "x.csv")
+
+
 def test_interrupted_run_leaves_readable_results(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("av")
     networks = toy_networks.write(tmp_path / "toy")

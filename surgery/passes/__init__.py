@@ -40,6 +40,12 @@ PIPELINE: tuple[str, ...] = (
     "asymmetric_quantization",
     "quantized_product",
     "unsupported_pooling",
+    "scatter_reduction",
+    "cumulative_product",
+    "vector_product",
+    "determinant",
+    "batchnorm_training",
+    "idle_dropout",
     "eight_bit_operator",
     "eight_bit_intermediate",
 )

@@ -84,6 +84,18 @@ def to_fragment(nodes: list[gs.Node], outputs: list[gs.Tensor], opsets: dict[str
     return model
 
 
+def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
+    """The attributes of a node as messages; nodes with graphs inside are for `to_model`."""
+    proto = onnx.NodeProto()
+    writer = _Writer(Names(gs.Graph()), False)
+    origin = getattr(node, "origin", None)
+    known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
+    decoded = getattr(node, "decoded", {})
+    for name, value in node.attrs.items():
+        writer.attribute(node, name, value, known.get(name), decoded.get(name), proto)
+    return list(proto.attribute)
+
+
 def used_domains(graph: gs.Graph) -> set[str]:
     """Operator domains of all nodes, inner graphs included."""
     found: set[str] = set()

@@ -13,10 +13,11 @@ from typing import Any
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.exporter import declare, subgraphs, to_skeleton
+from surgery.exporter import attribute_protos, declare, subgraphs, to_skeleton
 from surgery.importer import dims_of, snapshot
-from surgery.ir import dtype_of
+from surgery.ir import dtype_of, number_of
 from surgery.naming import Names, parents
+from surgery.schemas import schema
 
 RUNS = count(1)
 
@@ -116,3 +117,34 @@ def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int 
     return [
         was if isinstance(was, int) and not isinstance(dim, int) else dim for was, dim in zip(old, named, strict=True)
     ]
+
+
+def infer_node(node: gs.Node, opsets: dict[str, int], data: dict[int, Any]) -> list[list[int | str | None] | None]:
+    """Dims of each output of one node by ONNX's inference, None where it finds none.
+
+    Args:
+        data: values (arrays) of inputs by position, for operands such as a shape.
+    """
+    version = opsets.get(node.domain or "", opsets.get("ai.onnx", 1))
+    known = schema(node.op, node.domain or "", version)
+    nothing: list[list[int | str | None] | None] = [None] * len(node.outputs)
+    present = [(place, t) for place, t in enumerate(node.inputs) if not t.is_empty()]
+    if known is None or any(t.dtype is None for _, t in present):
+        return nothing
+    types = {f"i{p}": onnx.helper.make_tensor_type_proto(number_of(t.dtype), t.shape) for p, t in present}
+    values = {f"i{p}": onnx.numpy_helper.from_array(value, f"i{p}") for p, value in data.items()}
+    names = ["" if t.is_empty() else f"i{place}" for place, t in enumerate(node.inputs)]
+    proto = onnx.helper.make_node(node.op, names, [f"o{place}" for place in range(len(node.outputs))])
+    proto.attribute.extend(attribute_protos(node))
+    try:
+        imports = [onnx.helper.make_opsetid("", version)]
+        found = onnx.shape_inference.infer_node_outputs(known, proto, types, values, opset_imports=imports)
+    except Exception:
+        return nothing
+    kinds = [found.get(f"o{place}") for place in range(len(node.outputs))]
+    return [None if kind is None or not kind.HasField("tensor_type") else _plain(kind.tensor_type) for kind in kinds]
+
+
+def _plain(tensor_type: Any) -> list[int | str | None] | None:
+    dims = dims_of(tensor_type)
+    return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]

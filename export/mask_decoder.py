@@ -3,8 +3,10 @@
 """Mask decoder with its prompt encoder: points and image features to mask, object pointer and scores.
 
 Same values as `SAM2Base._forward_sam_heads` with sam2/modeling/sam/mask_decoder.py, and as much of
-`SAM2VideoPredictor` as decides between masks. Two arrangements make it cheap:
+`SAM2VideoPredictor` as decides between masks. Three arrangements make it cheap:
 
+* attention between some ten tokens and 4096 pixels. Projections of the pixels are moved to the tokens
+  (two_way.py), so that no projection of the image is ever made;
 * upscaling. A transposed convolution whose kernel equals its stride maps each pixel to a 2x2 block on its
   own, so both run as matrix products on tokens with their blocks inside; only
   the finished mask is brought into raster order;
@@ -19,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.layers import Affine, StackedMLP, attend, join_heads, scaled, split_heads, stack_rows
+from export.layers import Affine, StackedMLP
+from export.two_way import TokensToImage, TwoWayLayer
 from verify.errors import SurgeonError
 
 NO_OBJ_SCORE = -1024.0  # sam2/modeling/sam2_base.py
@@ -56,47 +59,6 @@ class PromptEncoder(nn.Module):
         encoded = torch.cat([angle.sin(), angle.cos()], dim=-1) + kind
         tokens = torch.where(labels == -1, self.nothing, encoded)
         return torch.cat([tokens, self.nothing.expand(coords.shape[0], -1, -1)], dim=1)
-
-
-class Attention(nn.Module):
-    """Projections of one stock attention; query and key share an input where `joint`."""
-
-    def __init__(self, attention: Any) -> None:
-        super().__init__()
-        self.heads = attention.num_heads
-        self.query = scaled(attention.q_proj, (attention.internal_dim // self.heads) ** -0.5)
-        self.key, self.value, self.out = attention.k_proj, attention.v_proj, attention.out_proj
-
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Projected query, key and value [B, tokens, C] to [B, tokens, 256]."""
-        return self.out(join_heads(attend(*(split_heads(x, self.heads) for x in (query, key, value)))))
-
-
-class TwoWayLayer(nn.Module):
-    """One block of sam2/modeling/sam/transformer.py: tokens look at themselves, at the image, and it at them."""
-
-    def __init__(self, layer: Any) -> None:
-        super().__init__()
-        self.own, self.to_image = Attention(layer.self_attn), Attention(layer.cross_attn_token_to_image)
-        self.from_image = Attention(layer.cross_attn_image_to_token)
-        self.own_query_key = stack_rows(self.own.query, self.own.key)
-        self.image_projection = stack_rows(self.to_image.key, self.from_image.query)
-        self.norm1, self.norm2, self.norm3, self.norm4 = layer.norm1, layer.norm2, layer.norm3, layer.norm4
-        self.mlp_in, self.mlp_out = layer.mlp.layers
-        self.first = layer.skip_first_layer_pe
-
-    def forward(self, tokens: Tensor, image: Tensor, prompts: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        query, key = self.own_query_key(tokens if self.first else tokens + prompts).chunk(2, dim=-1)
-        seen = self.own(query, key, self.own.value(tokens))
-        tokens = self.norm1(seen if self.first else tokens + seen)
-
-        image_key, image_query = self.image_projection(image + positions).chunk(2, dim=-1)
-        seen = self.to_image(self.to_image.query(tokens + prompts), image_key, self.to_image.value(image))
-        tokens = self.norm2(tokens + seen)
-        tokens = self.norm3(tokens + self.mlp_out(torch.relu(self.mlp_in(tokens))))
-
-        key, value = self.from_image.key(tokens + prompts), self.from_image.value(tokens)
-        return tokens, self.norm4(image + self.from_image(image_query, key, value))
 
 
 class Upscaler(nn.Module):
@@ -152,7 +114,7 @@ class MaskDecoder(nn.Module):
         self.always_multimask = semantics == "masktracker"
         self.prompt_encoder = PromptEncoder(prompt)
         self.layers = nn.ModuleList(TwoWayLayer(layer) for layer in decoder.transformer.layers)
-        self.final = Attention(decoder.transformer.final_attn_token_to_image)
+        self.final = TokensToImage(decoder.transformer.final_attn_token_to_image)
         self.norm = decoder.transformer.norm_final_attn
         self.feature = prompt.image_embedding_size[0]
         self.upscale = Upscaler(decoder, self.feature)
@@ -199,8 +161,7 @@ class MaskDecoder(nn.Module):
         tokens, image = prompts, image_embed.flatten(2).transpose(1, 2) + self.no_mask
         for layer in self.layers:
             tokens, image = layer(tokens, image, prompts, self.image_positions)
-        key = self.final.key(image + self.image_positions)
-        seen = self.final(self.final.query(tokens + prompts), key, self.final.value(image))
+        seen = self.final(tokens + prompts, image + self.image_positions, image)
         return self.norm(tokens + seen), image
 
     def _choose(

@@ -128,10 +128,10 @@ def _coordinates(shape: Shape, seed: str, options: Any) -> Array:
 
 
 def _labels(shape: Shape, _: str, __: Any) -> Array:
-    """Labels [objects, points]: a box and then clicks for object 0, one click for object 1, nothing for object 2."""
+    """Labels [objects, points]: a box and then clicks for object 0, one click for 1, a click each way for 2, again."""
     objects, points = shape
     box = [1] if points == 1 else [2, 3, 1, 0, 1, 0, 1, 0, 1, 0][:points] + [-1] * (points - 10)
-    rows = [box, [1] + [-1] * (points - 1), [-1] * points]
+    rows = [box, [1] + [-1] * (points - 1), ([1, 0] + [-1] * points)[:points]]
     return np.asarray([rows[index % 3] for index in range(objects)]).reshape(shape)
 
 

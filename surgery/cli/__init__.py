@@ -15,6 +15,7 @@ from verify.errors import SurgeonError
 COMMANDS: dict[str, str] = {
     "export": "Export the four SAM2 modules from PyTorch, fixed and stamped.",
     "fix": "Fold, clean and rewrite a model until the target takes it.",
+    "verify": "Check models: documented interface, goldens, TensorRT's parser and builder.",
     "diagnose": "Say what TensorRT refuses in a model, where, why, and what to do.",
     "rules": "List every rule, or explain one.",
     "golden": "Record what a model gives while it is right, to verify it by later.",
@@ -51,7 +52,7 @@ def surgeon() -> None:
 def main() -> None:
     """Run the command line; exit 0 clean, 1 found wanting, 2 usage or unreadable input, 3 bug, 4 backend missing."""
     try:
-        code = surgeon.main(standalone_mode=False)
+        code = surgeon.main(prog_name="surgeon", standalone_mode=False)
     except click.exceptions.Abort:
         code = _say("interrupted; nothing was left half-written", 130)
     except click.ClickException as error:

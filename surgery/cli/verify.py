@@ -1,0 +1,193 @@
+"""`surgeon verify`: is this file still what it should be, and does TensorRT take it?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from verify.errors import MissingBackend, SurgeonError
+from verify.report import Report
+
+if TYPE_CHECKING:
+    from verify.verifying import Options
+
+PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
+
+
+@click.command(name="verify")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--spec", default="sam2", show_default=True, help="Documented interface: sam2, a TOML file, or none.")
+@click.option("--golden", "goldens", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
+@click.option("--trt/--no-trt", "trt", default=None, help="Ask TensorRT, or do not  [where it is installed].")
+@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="What TensorRT builds for.")
+@click.option("--against-torch", is_flag=True, help="Run stock SAM2 beside the file (needs [export]).")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --against-torch.")
+@click.option(
+    "--closed-loop", type=click.Path(path_type=Path), help="Track with this folder's files and with stock SAM2."
+)
+@click.option(
+    "--clip", type=click.Path(path_type=Path), help="Video or frames, for --closed-loop  [a photograph, moving]."
+)
+@click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames, for --closed-loop.")
+@click.option("--model-type", help="For --closed-loop with files that do not say which SAM2 2.1 they are.")
+@click.option("--strict", is_flag=True, help="Skipped for want of a backend is exit 4; no golden in --golden fails.")
+@click.option("--scale", default=1.0, show_default=True, help="Multiply the goldens' tolerances.")
+@click.option("--max-error", type=float, help="Judge by this largest error / RMS instead of the goldens' tolerances.")
+@click.option("--rms-error", type=float, help="Judge by this RMS error / RMS instead.")
+@click.option("--cosine", type=float, help="Judge by this smallest cosine instead.")
+@click.option("--results", type=click.Path(path_type=Path), help="Judge a saved JSON report again; nothing is run.")
+@click.option("--format", "style", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+@click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong or was skipped.")
+@click.option("--no-cache", is_flag=True, help="Check again what has not changed.")
+def command(
+    models: tuple[Path, ...], style: str, html: Path | None, quiet: bool, results: Path | None, **given: Any
+) -> int:
+    """Check MODELS (files, or folders of .onnx files): interface, goldens, TensorRT.
+
+    Exit code 0: nothing wanting. 1: found wanting. 2: cannot be read. 4: --strict, and a backend is not installed.
+    """
+    from verify.parity import Limits
+    from verify.rejudge import load_reports, with_limits
+
+    if (results is None) == (not models and not given["closed_loop"]):
+        raise SurgeonError("give MODELS, or --results FILE with a report of theirs; see surgeon verify --help")
+    limits = Limits(max_rel=given["max_error"], rms_rel=given["rms_error"], cosine=given["cosine"])
+    errors: list[SurgeonError] = []
+    reports = load_reports(results) if results else _verify_all(_expand(models), given, errors)
+    reports = with_limits(reports, limits)
+    if given["closed_loop"]:
+        reports.append(_closed_loop(given))
+    if reports:
+        from verify.render import show
+
+        show(reports, style, quiet=quiet)
+    if html is not None:
+        from verify.render import write_html
+
+        write_html(reports, html, title="surgeon verify")
+    for error in errors:
+        click.echo(f"surgeon: {error}", err=True)
+    return _exit_code(reports, errors, given["strict"])
+
+
+def _closed_loop(given: dict[str, Any]) -> Report:
+    from export.closed_loop import closed_loop
+    from export.model import require
+    from export.tracking.run import progress_bar
+
+    require()
+    folder, frames = given["closed_loop"], given["frames"]
+    with progress_bar(frames) as tell:
+        checks = closed_loop(
+            folder,
+            frames=frames,
+            clip=given["clip"],
+            checkpoint=given["checkpoint"],
+            model_type=given["model_type"],
+            progress=lambda frame: tell(frame + 1),
+        )
+    return Report(str(folder), checks)
+
+
+def _exit_code(reports: Sequence[Report], errors: Sequence[SurgeonError], strict: bool) -> int:
+    """Unreadable before wanting before a backend that is missing."""
+    codes = {error.exit_code for error in errors} | {report.exit_code for report in reports}
+    missing = any(check.figures.get("missing") for report in reports for check in report.checks)
+    if strict and missing:
+        codes.add(MissingBackend.exit_code)
+    return next((code for code in (2, 1, 4) if code in codes), 0)
+
+
+def _expand(models: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for model in models:
+        inside = sorted(model.glob("*.onnx")) if model.is_dir() else [model]
+        if not inside:
+            raise SurgeonError(f"{model}: no .onnx file in this folder")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[SurgeonError]) -> list[Report]:
+    from verify.verifying import Options
+
+    spec = None if given["spec"] == "none" else given["spec"]
+    options = Options(spec, given["goldens"], given["trt"], given["strict"], given["scale"], _profiles(given["shapes"]))
+    outside = _stock(given["checkpoint"]) if given["against_torch"] else None
+    reports = []
+    for path in paths:
+        try:
+            reports.append(_verify_one(path, options, outside, given["no_cache"]))
+        except SurgeonError as error:
+            errors.append(error)
+    return reports
+
+
+def _profiles(shapes: Sequence[str]) -> dict[str, Any]:
+    if not shapes:
+        return {}
+    from verify.compile_profiles import parse_shape
+
+    return {name: (shape, shape, shape) for name, shape in map(parse_shape, shapes)}
+
+
+def _stock(checkpoint: Path | None) -> Any:
+    from export.model import require
+    from export.truth import parity
+    from verify.report import Check
+
+    require()
+
+    def check(path: Path, metadata: Any, spec: Any) -> Check:
+        if spec is None:
+            return Check("stock SAM2", "skip", "no SAM2 module, so there is nothing to set beside it")
+        return parity(path, metadata, spec, checkpoint)
+
+    return check
+
+
+def _verify_one(path: Path, options: Options, outside: Any, no_cache: bool) -> Report:
+    from verify import cache
+
+    key = None if no_cache or outside is not None else _key(path, options)
+    known = cache.load(key, path) if key else None
+    if known is not None:
+        return known
+    from verify.reading import external_files, read_model
+    from verify.verifying import verify
+
+    with _status(path):
+        report = verify(path, options, outside)
+    if key and report.exit_code == 0:
+        cache.save(key, path, report, external_files(path, read_model(path)))
+    return report
+
+
+def _key(path: Path, options: Options) -> str | None:
+    """Key of the report in the cache; None for a file that cannot be read, which the checks will say."""
+    from verify import cache
+    from verify.golden import folders
+
+    places = folders(options.goldens)
+    spec = Path(options.spec) if options.spec and options.spec.endswith(".toml") else None
+    try:
+        parts = [*cache.tools(PACKAGES), repr(options), *cache.folder_state(places)]
+        parts += [cache.file_hash(spec)] if spec else []
+        return cache.key_of(path, parts)
+    except OSError:
+        return None
+
+
+def _status(path: Path) -> Any:
+    from contextlib import nullcontext
+
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"verifying {path}")

@@ -126,8 +126,7 @@ def refused_alike(case: Case, work: Workspace) -> Fails:
 
 
 def _alike(refusal: Refusal, case: Case, wanted: str) -> bool:
-    op = case.finding.op.rpartition("::")[2]
-    return refusal.code == case.code and refusal.op == op and _plain(refusal.message) == wanted
+    return refusal.code == case.code and refusal.op == case.op and _plain(refusal.message) == wanted
 
 
 def _plain(message: str) -> str:

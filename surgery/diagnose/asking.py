@@ -25,6 +25,7 @@ class Case:
     nodes    indices of the nodes that are refused together
     code     TensorRT's error code for the parser, "" for the builder
     message  TensorRT's words
+    op       the operator TensorRT named, which may sit inside the node
     """
 
     finding: Finding
@@ -32,6 +33,7 @@ class Case:
     nodes: tuple[int, ...]
     code: str
     message: str
+    op: str = ""
 
 
 @dataclass
@@ -90,7 +92,7 @@ def _parser_cases(subject: Subject, work: Workspace, parsed: parsing.Parsed, sec
         if index in parsed.follows:
             cause = name_of(subject.nodes[parsed.follows[index]])
             finding = replace(finding, severity="warning", message=f"{finding.message}; may only follow from '{cause}'")
-        cases += inside or [Case(finding, subject, (index,), refusal.code, refusal.message)]
+        cases += inside or [Case(finding, subject, (index,), refusal.code, refusal.message, refusal.op)]
     return cases
 
 
@@ -105,7 +107,7 @@ def _inside(subject: Subject, work: Workspace, index: int, seconds: float) -> li
         with Workspace(model, work.folder) as inner:
             parsed = parsing.all_refusals(body, inner, first, seconds)
         found += [
-            Case(of_node(body, i, refusal, path), body, (i,), refusal.code, refusal.message)
+            Case(of_node(body, i, refusal, path), body, (i,), refusal.code, refusal.message, refusal.op)
             for i, refusal in parsed.refused
             if i >= 0 and not refusal.stack
         ]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from surgery.diagnose.reasons import Reason, explain, of_feature
-from surgery.diagnose.subject import Subject, domain_of, name_of, op_of, port
+from surgery.diagnose.reasons import Reason, explain, of_code, of_feature
+from surgery.diagnose.subject import Subject, bodies, domain_of, name_of, op_of, port
 from surgery.targets.catalog import load_catalog
 from verify.report import Finding, Severity
 from verify.tensorrt import BuildResult, Refusal
@@ -27,9 +27,11 @@ def tidy(message: str) -> str:
 def of_node(subject: Subject, index: int, refusal: Refusal, path: str = "", stage: str = "parser") -> Finding:
     """The finding for a refused node of `subject`'s main graph."""
     node = subject.nodes[index]
-    inner = bool(refusal.stack) and refusal.op != node.op_type
+    inner = bool(refusal.op) and refusal.op != node.op_type and (bool(refusal.stack) or any(bodies(node)))
     op = refusal.op if inner else node.op_type
     reason = explain(refusal.message, op, "" if inner else domain_of(node.domain), "parser", refusal.code)
+    if node.op_type == "Loop" and reason.feature == "undefined-input" and not "".join(node.input[1:2]):
+        reason, inner, op = of_code("SG838"), False, node.op_type
     return _finding(
         reason,
         refusal.message,

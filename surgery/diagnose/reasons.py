@@ -59,9 +59,9 @@ def explain(
         kind: the error code TensorRT or its adapter gave ("UNSUPPORTED_NODE", "CRASH", "TIMEOUT", ...).
     """
     if kind in ("CRASH", "TIMEOUT"):
-        return _of_code({"CRASH": "SG891", "TIMEOUT": "SG892"}[kind])
+        return of_code({"CRASH": "SG891", "TIMEOUT": "SG892"}[kind])
     if kind == "MODEL_DESERIALIZE_FAILED":
-        return _of_code("SG823")
+        return of_code("SG823")
     if SAYS_NOTHING.search(message) or not message:
         reason = _by_operator(op, domain)
         if reason is not None:
@@ -75,11 +75,11 @@ def explain(
         if feature in load_catalog():
             return of_feature(load_catalog()[feature])
         if "code" in entry:
-            return _of_code(entry["code"])
+            return of_code(entry["code"])
     known = load_catalog().get(BY_OPERATOR.get(op, ""))
     if known is not None and stage == "parser":
         return of_feature(known)
-    return _of_code("SG800" if stage == "parser" else "SG890")
+    return of_code("SG800" if stage == "parser" else "SG890")
 
 
 def of_feature(feature: Feature) -> Reason:
@@ -100,7 +100,8 @@ def _entries() -> list[dict[str, Any]]:
     return entries
 
 
-def _of_code(code: str) -> Reason:
+def of_code(code: str) -> Reason:
+    """The row of codes.toml as a reason."""
     row = report_codes()[code]
     return Reason(code, row["name"], row["reason"], row["advice"], row.get("feature", ""))
 
@@ -108,9 +109,9 @@ def _of_code(code: str) -> Reason:
 def _by_operator(op: str, domain: str) -> Reason | None:
     """The reason when the parser has said no more than that it does not know the operator."""
     if domain.startswith("ai.onnx.ml"):
-        return _of_code("SG825")
+        return of_code("SG825")
     if domain.startswith("ai.onnx.preview.training") or op == "Gradient":
-        return _of_code("SG826")
+        return of_code("SG826")
     catalog = load_catalog()
     own = [row for row in catalog.values() if row.op == op and row.key not in ("function-body", "io-dtype")]
     known = catalog.get(BY_OPERATOR.get(op, "")) or (own[0] if own and _standard(domain, op) is not None else None)
@@ -118,10 +119,10 @@ def _by_operator(op: str, domain: str) -> Reason | None:
         return of_feature(known)
     schema = _standard(domain, op)
     if schema is None:
-        return _of_code("SG820")
+        return of_code("SG820")
     if schema.has_function or schema.has_context_dependent_function:
         return of_feature(catalog["function-body"])
-    return _of_code("SG821")
+    return of_code("SG821")
 
 
 def _standard(domain: str, op: str) -> Any:

@@ -127,7 +127,7 @@ def test_builder_refusals_are_traced_to_all_their_nodes(look: Callable[..., Repo
 
 @needs_tensorrt
 def test_a_clean_model_is_clean(look: Callable[..., Report]) -> None:
-    report = look('<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] y) { y = Relu(x) }')
+    report = look('<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] y) { [a] y = Relu(x) }')
     assert report.exit_code == 0
     assert report.findings == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,5 +160,5 @@ def load_npz(path: str | os.PathLike[str], limit: int = MAX_NPZ_BYTES) -> dict[s
             raise SurgeonError(f"{path}: unpacks to {total} bytes, above the limit of {limit}")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, MemoryError, NotImplementedError) as error:
         raise SurgeonError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None

@@ -3,19 +3,150 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from surgery.cli.config import with_defaults
+from surgery.cli.spelling import parse_shape, parse_size, parse_value
+from surgery.targets import TARGETS
+from verify.errors import SurgeonError
+from verify.report import Report
+
+PATH = click.Path(path_type=Path)
+
 
 @click.command(name="fix")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write (one model only).")
-def command(models: tuple[Path, ...], output: Path | None) -> int:
-    """Fold, clean and rewrite MODELS until the target takes them; the inputs are left as they are."""
+@click.argument("models", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--to", "target_path", type=PATH, help="File to write, or folder for several models.")
+@click.option("--in-place", is_flag=True, help="Replace the models; each is kept beside as MODEL.bak.")
+@click.option("--spec", help="Documented interface to bring names, order and dims to: sam2, or a TOML file.")
+@click.option("--select", multiple=True, metavar="CODE", help="Run only these passes (SG005, or SG0 for a group).")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these passes out.")
+@click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node as it is.")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Pin an input: x:1x3x64x64, x:1,3,64,64.")
+@click.option("--set-input", multiple=True, metavar="NAME=VALUE", help="Turn an input into a constant: sr=16000.")
+@click.option("--output", multiple=True, metavar="NAME", help="Cut the model so that this tensor is an output.")
+@click.option("--fold-limit", default="64K", show_default=True, help="How much larger folding may make the file.")
+@click.option("--loop-limit", default=64, show_default=True, help="Largest number of iterations written out.")
+@click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
+@click.option("--trust-declared-shapes", is_flag=True, help="Believe the static output shapes the model declares.")
+@click.option("--check-inputs", type=PATH, help="Compare on the inputs of this .npz instead of drawn ones.")
+@click.option("--no-guard", is_flag=True, help="Write without comparing; the report says so.")
+@click.option("--strict", is_flag=True, help="Write nothing, exit 1, when the result cannot be compared.")
+@click.option("--save-external-data", is_flag=True, help="Put weights into a file beside the model.")
+@click.option("--report", "report_path", type=PATH, help="Also write the report here: .json, or text.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="List every finding.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+@click.pass_context
+def command(context: click.Context, /, models: tuple[Path, ...], target_path: Path | None, **given: Any) -> int:
+    """Fold, clean and rewrite MODELS until the target takes them, and prove that they compute the same.
+
+    Without -o the result is MODEL.fixed.onnx beside each; the models themselves are never touched.
+    Exit code 0: fixed. 1: the result differs from the original, nothing was written. 2: cannot be read or written.
+    """
+    given = with_defaults(context, given)
+    options = _options(given)
+    reports, errors = [], []
+    for model in models:
+        try:
+            target = _target(model, target_path, len(models), given["in_place"])
+            reports.append(_fix(model, target, options, given))
+        except SurgeonError as error:
+            errors.append(error)
+            click.echo(f"surgeon: {_named(model, error)}", err=True)
+    if given["style"] == "json":
+        click.echo(_json(reports))
+    if given["report_path"] is not None:
+        _write_report(given["report_path"], reports)
+    codes = {error.exit_code for error in errors}
+    return next((code for code in (2, 1, 4) if code in codes), max(codes, default=0))
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "target": given["target"],
+        "select": _codes(given["select"]),
+        "ignore": _codes(given["ignore"]),
+        "skip_nodes": frozenset(given["skip_node"]),
+        "fold_limit": parse_size(str(given["fold_limit"])),
+        "loop_limit": given["loop_limit"],
+        "trust_declared_shapes": given["trust_declared_shapes"],
+        "spec": given["spec"],
+        "input_shapes": dict(map(parse_shape, given["input_shape"])),
+        "set_inputs": dict(map(parse_value, given["set_input"])),
+        "outputs": tuple(given["output"]),
+        "check_inputs": given["check_inputs"],
+        "strict": given["strict"],
+        "guard": not given["no_guard"],
+        "in_place": given["in_place"],
+        "save_external_data": given["save_external_data"],
+    }
+
+
+def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes from `--select SG001 --select SG2` or `--select SG001,SG2`; those of no pass are an error."""
+    from surgery.passes import all_passes
+
+    codes = tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
+    for code in codes:
+        if not any(rule.code.startswith(code) for rule in all_passes()):
+            raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules")
+    return codes
+
+
+def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Path:
+    if in_place:
+        if wanted is not None:
+            raise SurgeonError("--in-place and -o exclude each other; choose one")
+        return model
+    if wanted is None:
+        return model.with_name(f"{model.stem}.fixed.onnx")
+    if wanted.is_dir() or count > 1:
+        return wanted / model.name
+    return wanted
+
+
+def _named(model: Path, error: SurgeonError) -> str:
+    text = str(error)
+    return text if str(model) in text else f"{model}: {text}"
+
+
+def _fix(model: Path, target: Path, options: dict[str, Any], given: dict[str, Any]) -> Report:
     from surgery.fixing import fix
 
-    for model in models:
-        target = output or model.with_name(f"{model.stem}.fixed.onnx")
-        report = fix(model, target)
-        click.echo(f"{model} -> {target}: {report.checks[0].message}")
-    return 0
+    report = fix(model, target, **options)
+    report.model = str(model)
+    if given["style"] == "text" and not given["quiet"]:
+        click.echo(_summary(target, report, given["verbose"]))
+    return report
+
+
+def _summary(target: Path | None, report: Report, verbose: bool) -> str:
+    figures = report.checks[0].figures
+    lines = [
+        report.model if target is None else f"{report.model} -> {target}",
+        f"  {report.checks[0].message}: {figures['nodes_before']} -> {figures['nodes_after']} nodes, "
+        f"{figures['bytes_before']:,} -> {figures['bytes_after']:,} bytes, {figures['seconds']:.1f} s",
+    ]
+    if figures["passes"]:
+        lines.append("  " + ", ".join(f"{code} x{count}" for code, count in sorted(figures["passes"].items())))
+    lines += [f"  {check.name}: {check.message}" for check in report.checks[1:]]
+    if verbose:
+        lines += [f"  {f.code} {f.path + '/' if f.path else ''}{f.node or f.op}: {f.message}" for f in report.findings]
+    return "\n".join(lines)
+
+
+def _json(reports: list[Report]) -> str:
+    from verify.render.data import to_json
+
+    return to_json(reports)
+
+
+def _write_report(path: Path, reports: list[Report]) -> None:
+    text = _json(reports) if path.suffix == ".json" else "\n".join(_summary(None, r, True) for r in reports) + "\n"
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SurgeonError(f"{path}: the report cannot be written ({error.strerror})") from None

@@ -28,7 +28,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             output = next((tensor.name for tensor in node.outputs if tensor.name), "")
             node.name = context.fresh(f"{node.op}/{output}" if output else node.op)
 
-    yield Found(code="", message=f"{len(nameless)} nodes have no name", op=nameless[0].op, fix=name)
+    yield Found(code="", message=f"nodes without a name: {len(nameless)}", op=nameless[0].op, fix=name)
 
 
 PASS = Pass(code="SG016", name="nameless-node", find=find, exact=True)

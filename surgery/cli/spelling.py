@@ -1,0 +1,72 @@
+"""How shapes, sizes and values are written on the command line."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+from verify.errors import SurgeonError
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    """Name and dims from `x:1x3x64x64` (trtexec), `x:1,3,64,64` (onnxsim, onnxslim) or `x:[1,3,64,64]` (Polygraphy).
+
+    With commas a dim may be a name or -1, which leaves it free.
+
+    Raises:
+        SurgeonError: none of the three.
+    """
+    name, colon, sizes = text.rpartition(":")
+    body = sizes.strip().removeprefix("[").removesuffix("]").replace(" ", "").replace("'", "").replace('"', "")
+    if not name or not colon:
+        raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64")
+    parts = re.split("[x,]", body) if re.fullmatch(r"-?\d+([x,]-?\d+)*", body) else body.split(",")
+    if body == "":
+        return name, ()
+    if not all(re.fullmatch(r"-?\d+|[A-Za-z_]\w*", part) for part in parts):
+        raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64, input:1,3,64,64 or input:[n,3,64,64]")
+    return name, tuple(int(part) if part.lstrip("-").isdigit() else part for part in parts)
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `65536`, `64K`, `16M` or `1G`.
+
+    Raises:
+        SurgeonError: not written so.
+    """
+    match = re.fullmatch(r"(\d+)\s*([KMG]?)(?:I?B)?", text.strip().upper())
+    if match is None:
+        raise SurgeonError(f"'{text}' is no size; write it as 65536, 64K, 16M or 1G")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def parse_value(text: str) -> tuple[str, Any]:
+    """Name and value from `sr=16000`, `axes=[0,1]`, `flag=true` or `x=@file.npy`.
+
+    Raises:
+        SurgeonError: not written so, or the file cannot be read.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise SurgeonError(f"'{text}' sets nothing; write it as input=VALUE")
+    if value.startswith("@"):
+        return name, _array(Path(value[1:]))
+    if value.lower() in ("true", "false"):
+        return name, value.lower() == "true"
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise SurgeonError(f"'{value}' is no value for '{name}'; write a number, true, [1,2] or @file.npy") from None
+
+
+def _array(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SurgeonError(f"{path}: not a readable .npy file ({error})") from None

@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md (tables of inputs and outputs, commands, rules) from the code.
+"""Write the generated parts of README.md and of the guides (tables, examples) from the code.
 
 `python docs/generate.py` rewrites them; `--check` only says whether they are fresh (exit 1 when not).
 A part stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`.
@@ -6,6 +6,7 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`.
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from surgery.passes import all_passes
 from verify.spec import load_spec, render_tables
 
 ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "docs" / "examples" / "own_model"
+PAGES = ("README.md", "docs/howto/own-model.md")
 
 
 def interface() -> str:
@@ -43,7 +46,28 @@ def benchmarks() -> str:
     return table.read_text(encoding="utf-8").strip() if table.is_file() else "No benchmark has been recorded yet."
 
 
-PARTS = {"interface": interface, "commands": commands, "rules": rules, "benchmarks": benchmarks}
+def segmenter_spec() -> str:
+    """The spec of the example model."""
+    return f"```toml\n{(EXAMPLE / 'segmenter.toml').read_text(encoding='utf-8')}```"
+
+
+def segmenter_export() -> str:
+    """The function that exports the example model."""
+    text = (EXAMPLE / "export_segmenter.py").read_text(encoding="utf-8")
+    function = next(
+        node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == "export"
+    )
+    return f"```python\n{ast.get_source_segment(text, function)}\n```"
+
+
+PARTS = {
+    "interface": interface,
+    "commands": commands,
+    "rules": rules,
+    "benchmarks": benchmarks,
+    "segmenter_spec": segmenter_spec,
+    "segmenter_export": segmenter_export,
+}
 
 
 def refresh(text: str) -> str:
@@ -56,13 +80,15 @@ def refresh(text: str) -> str:
 
 
 def main() -> int:
-    readme = ROOT / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    new = refresh(old)
-    if "--check" in sys.argv:
-        return int(new != old)
-    readme.write_text(new, encoding="utf-8")
-    return 0
+    stale = []
+    for page in (ROOT / name for name in PAGES):
+        old = page.read_text(encoding="utf-8")
+        new = refresh(old)
+        if new != old:
+            stale.append(page)
+            if "--check" not in sys.argv:
+                page.write_text(new, encoding="utf-8")
+    return int("--check" in sys.argv and bool(stale))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,6 @@ def groups() -> dict[str, list[dict[str, str]]]:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Put the drawing and the table where `{{ imports }}` and `{{ imports_table }}` stand."""
+    """Put the drawing and the table of imports in the place of the comments that ask for them."""
     made = {"imports": imports.svg, "imports_table": imports.table}
-    return re.sub(r"\{\{ (imports|imports_table) \}\}", lambda found: made[found[1]](), markdown)
+    return re.sub(r"<!-- (imports|imports_table) -->", lambda found: made[found[1]](), markdown)

@@ -75,6 +75,19 @@ def levels(found: Edges, names: list[str]) -> dict[str, int]:
     return rows
 
 
+def drawn(found: Edges, rows: dict[str, int]) -> Edges:
+    """The edges without those that follow from two or more others going down; each that goes up stays."""
+    below = {name: {b for a, b in found if a == name and rows[b] > rows[a]} for name in rows}
+    reach = {name: set(below[name]) for name in rows}
+    for name in sorted(rows, key=lambda one: -rows[one]):
+        reach[name] |= {far for near in below[name] for far in reach[near]}
+    return {
+        (one, other): count
+        for (one, other), count in found.items()
+        if rows[other] <= rows[one] or not any(other in reach[near] for near in below[one])
+    }
+
+
 def sizes() -> dict[str, tuple[int, int]]:
     """Folder -> number of files and of lines."""
     known = modules()
@@ -113,14 +126,15 @@ def line(start: tuple[float, float], end: tuple[float, float]) -> str:
 def svg() -> str:
     """The drawing, in the text colour of the page around it."""
     found, measured = edges(), sizes()
-    spots, width, height = places(levels(found, sorted(measured)))
+    rows = levels(found, sorted(measured))
+    spots, width, height = places(rows)
     parts = [
         f'<svg class="imports" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
         'aria-label="Which folder imports from which">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>',
     ]
-    for (one, other), count in sorted(found.items()):
+    for (one, other), count in sorted(drawn(found, rows).items()):
         kind = "eager" if count["eager"] else "lazy"
         title = f"{one} → {other}: {count['eager']} imports at load, {count['lazy']} inside functions"
         path = line(spots[one], spots[other])

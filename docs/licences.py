@@ -80,10 +80,10 @@ def page() -> str:
     """The whole page."""
     parts = [
         "# Licences",
-        "surgeon is under the Apache License 2.0. It installs beside the packages below and ships none of them. "
-        "`docs/licences.py` made the list on Linux from what the installed packages state of themselves; wheels may bundle "
-        "libraries under further licences (av brings FFmpeg), whose texts are in the wheel. TensorRT is NVIDIA's, under its "
-        "own licence agreement; surgeon works without it and says what it could not check.",
+        "surgeon is under the Apache License 2.0. It installs beside the packages below and ships none of them.",
+        "`docs/licences.py` made the list on Linux from what the installed packages state of themselves. "
+        "Wheels may bundle libraries under further licences (av brings FFmpeg), whose texts are in the wheel. "
+        "TensorRT is NVIDIA's, under its own licence agreement; without it, surgeon says what it could not check.",
     ]
     seen: set[str] = set()
     for extra in GROUPS:

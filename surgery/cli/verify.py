@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from surgery.cli.config import with_defaults
 from verify.errors import MissingBackend, SurgeonError
 from verify.report import Report
 
@@ -21,9 +22,9 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 @click.command(name="verify")
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--spec", default="sam2", show_default=True, help="Documented interface: sam2, a TOML file, or none.")
-@click.option("--golden", "goldens", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
+@click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
 @click.option("--trt/--no-trt", "trt", default=None, help="Ask TensorRT, or do not  [where it is installed].")
-@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="What TensorRT builds for.")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="What TensorRT builds for.")
 @click.option("--against-torch", is_flag=True, help="Run stock SAM2 beside the file (needs [export]).")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --against-torch.")
 @click.option(
@@ -44,9 +45,8 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong or was skipped.")
 @click.option("--no-cache", is_flag=True, help="Check again what has not changed.")
-def command(
-    models: tuple[Path, ...], style: str, html: Path | None, quiet: bool, results: Path | None, **given: Any
-) -> int:
+@click.pass_context
+def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -> int:
     """Check MODELS (files, or folders of .onnx files): interface, goldens, TensorRT.
 
     Exit code 0: nothing wanting. 1: found wanting. 2: cannot be read. 4: --strict, and a backend is not installed.
@@ -54,6 +54,8 @@ def command(
     from verify.parity import Limits
     from verify.rejudge import load_reports, with_limits
 
+    given = with_defaults(context, given)
+    results, html = given["results"], given["html"]
     if (results is None) == (not models and not given["closed_loop"]):
         raise SurgeonError("give MODELS, or --results FILE with a report of theirs; see surgeon verify --help")
     limits = Limits(max_rel=given["max_error"], rms_rel=given["rms_error"], cosine=given["cosine"])
@@ -65,7 +67,7 @@ def command(
     if reports:
         from verify.render import show
 
-        show(reports, style, quiet=quiet)
+        show(reports, given["style"], quiet=given["quiet"])
     if html is not None:
         from verify.render import write_html
 
@@ -117,7 +119,9 @@ def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[Surge
     from verify.verifying import Options
 
     spec = None if given["spec"] == "none" else given["spec"]
-    options = Options(spec, given["goldens"], given["trt"], given["strict"], given["scale"], _profiles(given["shapes"]))
+    options = Options(
+        spec, given["golden"], given["trt"], given["strict"], given["scale"], _profiles(given["input_shape"])
+    )
     outside = _stock(given["checkpoint"]) if given["against_torch"] else None
     reports = []
     for path in paths:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import toy_networks
 
 from export.tracking.modules import NAMES, Modules
 from export.tracking.prompts import Prompt
@@ -31,6 +32,7 @@ from export import (  # noqa: E402
     weights,
 )
 from export.tracker import Tracker  # noqa: E402
+from verify.errors import SurgeonError  # noqa: E402
 from verify.spec import load_spec  # noqa: E402
 
 FRAMES, FEW = 18, 9
@@ -141,6 +143,29 @@ def test_masktracker_semantics_lies_elsewhere(stock: Any, clip: Path, truth: Any
     ours = closed_loop.run(as_numpy(stock, "masktracker"), clip, SCHEDULE, FEW)
     masks, _ = closed_loop.checks(closed_loop.compare(ours, truth[:FEW]))
     assert masks.status == "fail"
+
+
+def test_files_that_do_not_say_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(SurgeonError, match="do not say which model they are"):
+        closed_loop.closed_loop(toy_networks.write(tmp_path), frames=2)
+
+
+def test_checkpoint_that_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(model, "build", lambda *arguments: None)
+    folder = toy_networks.write(tmp_path / "toy", metadata={"model_type": "tiny", "checkpoint": "7402e0"})
+    with pytest.raises(SurgeonError, match=r"made from sam2\.1_hiera_tiny\.pt, which is not at hand"):
+        closed_loop.closed_loop(folder, frames=2)
+
+
+def test_decisions_apart_are_told_with_their_margin() -> None:
+    near = closed_loop.Row(3, 1, 1.0, 0.0, 0.0, 9.0, 0.01, -0.02, 2, 1, 0.001)
+    assert near.agrees is False
+    same = closed_loop.Row(3, 1, 1.0, 0.0, 0.0, 9.0, -5.0, -5.0, 2, 1, 0.3)
+    assert same.agrees
+    _, decisions = closed_loop.checks([same, near])
+    assert decisions.status == "fail"
+    assert "score 0.01 against -0.02, mask 2 against 1 (margin 0.001)" in decisions.message
 
 
 def exported(folder: Path, version: str, batch: int | str, semantics: str = "sam2") -> Path:

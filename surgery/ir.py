@@ -132,13 +132,18 @@ def external_entry(tensor: onnx.TensorProto) -> tuple[str, int, int | None]:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     try:
         length = int(entries["length"]) if entries.get("length") else None
-        return entries.get("location", ""), int(entries.get("offset") or 0), length
+        offset = int(entries.get("offset") or 0)
+        if offset < 0 or (length or 0) < 0:
+            raise ValueError
     except ValueError:
         raise SurgeonError(f"initializer '{tensor.name}': offset or length of its external data is no number") from None
+    return entries.get("location", ""), offset, length
 
 
 def external_path(location: str, folder: str, name: str) -> Path:
     """Where external data lies, refused when that is outside `folder` (also by way of a symlink) or missing."""
+    if "\0" in location:
+        raise SurgeonError(f"initializer '{name}': the name of its external data is no file name; export again")
     base = os.path.realpath(folder or ".")
     path = os.path.realpath(os.path.join(base, location))
     if not location or os.path.isabs(location) or os.path.commonpath([base, path]) != base:

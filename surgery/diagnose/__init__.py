@@ -11,9 +11,11 @@ from surgery import model as files
 from surgery.context import Options
 from surgery.diagnose.asking import Case, ask
 from surgery.diagnose.findings import join
+from surgery.diagnose.names import require_text
 from surgery.diagnose.static import pass_findings, table_findings
 from surgery.diagnose.subject import Subject, name_of
 from surgery.diagnose.workspace import Workspace
+from surgery.targets import load_target
 from verify import tensorrt
 from verify.report import Check, Finding, Report, Status
 
@@ -51,7 +53,10 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     """
     settings = settings or Settings()
     file = Path(path)
-    subject = Subject(files.load(file))
+    model = files.load(file)
+    require_text(model, str(file))
+    load_target(settings.options.target)
+    subject = Subject(model)
     report = Report(str(file))
     static = _static(subject, str(file.parent), settings, report)
     if not tensorrt.available():

@@ -12,6 +12,7 @@ from surgery.diagnose.provenance import source_of
 
 Types = dict[str, onnx.TypeProto]
 DRAWN = 12
+DTYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
 
 
 def domain_of(domain: str) -> str:
@@ -138,7 +139,7 @@ def port(name: str, types: Mapping[str, onnx.TypeProto]) -> dict[str, Any]:
     if kind is None or not kind.HasField("tensor_type"):
         return {"name": name, "dtype": "" if kind is None else (kind.WhichOneof("value") or ""), "shape": None}
     tensor = kind.tensor_type
-    dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else ""
+    dtype = DTYPES.get(tensor.elem_type, f"type {tensor.elem_type}") if tensor.elem_type else ""
     shape = [_dim(dim) for dim in tensor.shape.dim] if tensor.HasField("shape") else None
     return {"name": name, "dtype": {"float": "float32", "double": "float64"}.get(dtype, dtype), "shape": shape}
 

@@ -153,6 +153,8 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
         moves = run.save_external_data or _moves(model, source, target)
         pending.write(outcome.model if changed or moves else source.read_bytes(), folder, run.save_external_data)
         report = job.report(outcome, lambda: str(pending.path))
+        if same and not changed and not moves:
+            return report
         if same:
             report.checks.append(Check("backup", "pass", f"the original is kept as {files.back_up(source)}"))
         pending.commit()

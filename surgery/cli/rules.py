@@ -41,7 +41,7 @@ def _explain(rules: list[RuleText]) -> None:
     from surgery.rules_text import KINDS
 
     for one in rules:
-        lines = [f"{one.code}  {one.name}  ({KINDS.get(one.kind, one.kind)})", "", f"  {one.title}"]
+        lines = [f"{one.code}  {one.name}  ({KINDS.get(one.kind, one.kind)})", "", *_wrapped(one.title, "  ")]
         for heading, body in one.sections.items():
             lines += ["", f"  {heading}", *_wrapped(body, "    ")]
         click.echo("\n".join([*lines, ""]))

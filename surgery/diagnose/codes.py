@@ -67,4 +67,4 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _of_row(code: str, name: str, reason: str, advice: str) -> RuleText:
-    return RuleText(code, name, reason, False, "report", {"Why TensorRT minds": reason, "What to do": advice})
+    return RuleText(code, name, reason, False, "report", {"What to do": advice})

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.layers import Affine, attend, fold, matrix, scaled, stack_rows
+from export.layers import Affine, attend, exact_gelu, fold, matrix, scaled, stack_rows
 
 
 class Windows:
@@ -59,7 +59,7 @@ class Block(nn.Module):
     def __init__(self, block: Any, size: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = block.norm1, block.norm2
-        (self.mlp_in, self.mlp_out), self.act = block.mlp.layers, block.mlp.act
+        (self.mlp_in, self.mlp_out), self.act = block.mlp.layers, exact_gelu(block.mlp.act)
         self.heads, self.size = block.attn.num_heads, size
         self.pooled = block.q_stride is not None
         self.keys = Windows(size, block.window_size)

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from verify.errors import SurgeonError
 
 
 class Affine(nn.Module):
@@ -52,6 +55,20 @@ def matrix(layer: nn.Linear | nn.Conv2d) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention over the last two dims, [..., tokens, channels]; the query is already scaled."""
     return torch.softmax(query @ key.transpose(-1, -2), dim=-1) @ value
+
+
+class Gelu(nn.Module):
+    """Exact GELU, in the order of products that onnxruntime recognises and runs as one kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1.0 + torch.erf(x / math.sqrt(2.0))) * 0.5
+
+
+def exact_gelu(act: Any) -> Gelu:
+    """`Gelu` in place of the stock activation; SurgeonError when that is another one."""
+    if not isinstance(act, nn.GELU) or act.approximate != "none":
+        raise SurgeonError(f"activation {act} is not known; stock SAM2 has the exact GELU here")
+    return Gelu()
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.layers import Affine, StackedMLP
+from export.layers import Affine, StackedMLP, exact_gelu
 from export.two_way import TokensToImage, TwoWayLayer
 from verify.errors import SurgeonError
 
@@ -66,7 +66,8 @@ class Upscaler(nn.Module):
 
     def __init__(self, decoder: Any, feature: int) -> None:
         super().__init__()
-        first, norm, self.act, second, _ = decoder.output_upscaling
+        first, norm, act, second, _ = decoder.output_upscaling
+        self.act = exact_gelu(act)
         self.first, self.second = (self._linear(conv) for conv in (first, second))
         self.norm = nn.LayerNorm(norm.weight.shape[0], eps=norm.eps)
         self.norm.load_state_dict(norm.state_dict())

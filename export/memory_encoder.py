@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.layers import Affine
+from export.layers import Affine, exact_gelu
 
 
 class ChannelNorm(nn.Module):
@@ -28,12 +28,19 @@ class ChannelNorm(nn.Module):
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def _replace(layer: nn.Module) -> nn.Module:
+    """The layer itself, or what stands for a stock LayerNorm2d or GELU here."""
+    if isinstance(layer, nn.Conv2d):
+        return layer
+    return ChannelNorm(layer) if type(layer).__name__ == "LayerNorm2d" else exact_gelu(layer)
+
+
 class FuserBlock(nn.Module):
     """ConvNeXt block (Liu et al. 2022, "A ConvNet for the 2020s")."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
-        self.depthwise, self.expand, self.act = block.dwconv, block.pwconv1, block.act
+        self.depthwise, self.expand, self.act = block.dwconv, block.pwconv1, exact_gelu(block.act)
         self.norm = ChannelNorm(block.norm).norm
         gamma = block.gamma if block.gamma is not None else torch.ones_like(block.pwconv2.bias)
         self.contract = Affine(gamma[:, None] * block.pwconv2.weight, gamma * block.pwconv2.bias)
@@ -55,9 +62,7 @@ class MemoryEncoder(nn.Module):
         encoder = model.memory_encoder
         self.twice = semantics == "masktracker"
         self.scale, self.offset = model.sigmoid_scale_for_mem_enc, model.sigmoid_bias_for_mem_enc
-        self.downsample = nn.Sequential(
-            *(ChannelNorm(x) if type(x).__name__ == "LayerNorm2d" else x for x in encoder.mask_downsampler.encoder)
-        )
+        self.downsample = nn.Sequential(*map(_replace, encoder.mask_downsampler.encoder))
         self.project, self.out = encoder.pix_feat_proj, encoder.out_proj
         self.fuser = nn.Sequential(*(FuserBlock(block) for block in encoder.fuser.layers))
         feature = model.image_size // model.backbone_stride

@@ -90,9 +90,9 @@ def _compare(dims: tuple[Dim, ...], wanted: tuple[Dim, ...]) -> str:
     if wrong and not lost and not frozen and sorted(map(str, dims)) == sorted(map(str, wanted)):
         return "transposed?"
     parts = [
-        f"dim {_list(lost)} lost its size" if lost else "",
-        f"dim {_list(frozen)} must stay dynamic" if frozen else "",
-        f"dim {_list(wrong)} is wrong" if wrong else "",
+        f"{_list(lost)} lost its size" if lost else "",
+        f"{_list(frozen)} must stay dynamic" if frozen else "",
+        f"{_list(wrong)} is wrong" if wrong else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -153,4 +153,5 @@ def show(dims: Sequence[Dim]) -> str:
 
 
 def _list(axes: Sequence[int]) -> str:
-    return " and ".join(map(str, axes))
+    """`dim 1`, or `each of dims 0, 2`: both read on with a singular verb."""
+    return f"dim {axes[0]}" if len(axes) == 1 else f"each of dims {', '.join(map(str, axes))}"

@@ -18,7 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from export.tracking.images import MEAN, STD
-from export.tracking.modules import Array, load
+from export.tracking.modules import BATCHED_INPUT, Array
 from surgery.model import Pending
 from surgery.model import load as load_model
 from verify.errors import FoundWanting, SurgeonError
@@ -73,8 +73,8 @@ def segmenter_config(
     """
     if precision not in NETWORK_MODES:
         raise SurgeonError(f"precision {precision!r} is not known to DeepStream; choose {', '.join(NETWORK_MODES)}")
-    modules, used = load(folder), preprocessing or Preprocessing()
-    size = modules.image_size
+    used = preprocessing or Preprocessing()
+    size = _input_dim(folder, "image_encoder", "image", -1)
     lines = [
         "%YAML:1.0",
         "# Segmenter of DeepStream's MaskTracker. In config_tracker_MaskTracker.yml:",
@@ -91,10 +91,19 @@ def segmenter_config(
         "numConditionalMem: 1",
     ]
     for module, section in SECTIONS.items():
-        batch = 1 if module == "image_encoder" else modules.batch[module] or objects
+        fixed = 1 if module == "image_encoder" else _input_dim(folder, module, BATCHED_INPUT[module], 0)
         name = encoder if module == "image_encoder" else f"{module}.onnx"
-        lines += _section(section, f"{target_folder}/{name}", precision, batch, WORKSPACE_MB.get(module))
+        lines += _section(section, f"{target_folder}/{name}", precision, fixed or objects, WORKSPACE_MB.get(module))
     return "\n".join(lines) + "\n"
+
+
+def _input_dim(folder: Path, module: str, name: str, axis: int) -> int:
+    """One dim of an input of `<module>.onnx`; 0 where it is free. SurgeonError where there is no such input."""
+    path = folder / f"{module}.onnx"
+    for port in load_model(path).graph.input:
+        if port.name == name:
+            return int(port.type.tensor_type.shape.dim[axis].dim_value)
+    raise SurgeonError(f"{path}: no input {name!r} in it; is it a file of SAM2?")
 
 
 def _section(section: str, path: str, precision: str, batch: int, workspace: int | None) -> list[str]:

@@ -62,6 +62,13 @@ def test_fixed_batch_and_precision(tmp_path: Path) -> None:
         deepstream.segmenter_config(tmp_path, precision="int8")
 
 
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    folder = toy_networks.write(tmp_path)
+    (folder / "mask_decoder.onnx").write_bytes((folder / "memory_encoder.onnx").read_bytes())
+    with pytest.raises(SurgeonError, match="no input 'image_embed' in it"):
+        deepstream.segmenter_config(folder)
+
+
 @pytest.mark.parametrize("offsets", [deepstream.OFFSETS, (120.0, 110.0, 100.0)])
 def test_edited_encoder_is_exact(tmp_path: Path, offsets: tuple[float, float, float]) -> None:
     errors = deepstream.write_exact_encoder(

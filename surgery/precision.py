@@ -114,7 +114,7 @@ def lower(
     result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
     lowered = write(typed, choice)
     _count(typed, lowered, found, choice, result)
-    return _finished(model, lowered), result
+    return _shaped(_finished(model, lowered)), result
 
 
 def typed_copy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -169,6 +169,15 @@ def _count(
 def _casts(graph: onnx.GraphProto) -> int:
     inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
     return len([node for node in graph.node if node.op_type == "Cast"]) + sum(map(_casts, inner))
+
+
+def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:
+    """The lowered model with attention in the form TensorRT fuses once it is in half precision (pass SG201)."""
+    from surgery.context import Options
+    from surgery.fixing import operate
+    from surgery.passes.flat_attention import PASS
+
+    return operate(lowered, "", [PASS], Options()).model
 
 
 def _finished(model: onnx.ModelProto, lowered: onnx.ModelProto) -> onnx.ModelProto:

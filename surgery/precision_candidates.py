@@ -16,7 +16,7 @@ from verify.attention import find_attentions, trt_name
 FLOAT = onnx.TensorProto.FLOAT
 HEAVY = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention"})
 LIGHT = frozenset(
-    {  # fmt: skip
+    {
         "Add",
         "Sub",
         "Mul",
@@ -77,7 +77,7 @@ LIGHT = frozenset(
     }
 )
 MOVES = frozenset(
-    {  # fmt: skip
+    {
         "Transpose",
         "Reshape",
         "Squeeze",

@@ -54,12 +54,13 @@ def _source(model: onnx.ModelProto, folder: str) -> Any:
 def error(reference: Array, found: Array) -> float:
     """Root mean square of the difference over that of the reference; infinite where one is not a number.
 
-    For integers and booleans the share of elements that differ.
+    For integers, booleans and tensors that hold just two values (a mask cut at a threshold, where each element that
+    crosses it would count in full) the share of elements that differ.
     """
-    if not np.issubdtype(reference.dtype, np.floating):
-        return float(np.mean(reference != found)) if reference.size else 0.0
     if not reference.size:
         return 0.0
+    if not np.issubdtype(reference.dtype, np.floating) or _two_values(reference):
+        return float(np.mean(reference != found))
     if not np.array_equal(np.isfinite(reference), np.isfinite(found)):
         return float("inf")
     good = np.isfinite(reference)
@@ -67,6 +68,11 @@ def error(reference: Array, found: Array) -> float:
     scale = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
     difference = float(np.sqrt(np.mean((other - exact) ** 2))) if exact.size else 0.0
     return difference / scale if scale else difference
+
+
+def _two_values(array: Array) -> bool:
+    low, high = array.min(), array.max()
+    return bool(low < high and array.size > 2 and np.all((array == low) | (array == high)))
 
 
 def errors(reference: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Array]]) -> dict[str, float]:

@@ -53,6 +53,7 @@ PIPELINE: tuple[str, ...] = (
     "idle_dropout",
     "eight_bit_operator",
     "eight_bit_intermediate",
+    "flat_attention",
 )
 
 

@@ -40,8 +40,9 @@ class Finding:
     fix       mends exactly this finding when called; None when the rule only reports
     touches   the nodes a fix reads or changes; two findings that share one are never fixed in the same round
     details   further plain data (JSON types): "inputs" and "outputs" (name, dtype, shape of each tensor), "says" (the
-              target's own words), "fixable" (whether `surgeon fix` mends it), "rtx_only", "neighbourhood" (a small
-              graph: {"nodes": [{"id", "label", "refused"}], "edges": [{"from", "to", "label"}]})
+              target's own words), "flags" (command-line flags that go with the advice), "fixable" (whether `surgeon
+              fix` mends it), "rtx_only", "together_with" (names of nodes refused only in company), "neighbourhood" (a
+              small graph: {"nodes": [{"id", "label", "refused"}], "edges": [{"from", "to", "label"}]})
     """
 
     code: str

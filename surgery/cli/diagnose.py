@@ -77,7 +77,7 @@ def command(
         reports.append(report)
     code = show(reports, form, rules=rule_texts(), quiet=quiet)
     if html is not None:
-        write_html(reports, html, title="What TensorRT says", rules=rule_texts())
+        write_html(reports, html, title="Diagnosis", rules=rule_texts())
     return code
 
 

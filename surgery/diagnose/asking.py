@@ -139,7 +139,7 @@ def _build(
     for group, message, reason in built.refused:
         asked.cases.append(Case(of_builder(subject, group, message, reason), subject, group, "", message))
         asked.findings.append(asked.cases[-1].finding)
-    asked.findings += of_profile(first)
+    asked.findings += of_profile(subject, first)
     asked.judged = built.complete
     figures = {"seconds": round(first.seconds, 3), "engine_bytes": first.engine_bytes, "profiles": first.profiles}
     guessed = " with a guessed profile" if first.derived and first.profiles else ""

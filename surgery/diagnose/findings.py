@@ -67,23 +67,26 @@ def of_model(subject: Subject, refusal: Refusal) -> Finding:
     return _finding(reason, refusal.message, stage=stage, details=details, node=node, op=op, path="", where="")
 
 
-def of_profile(result: BuildResult) -> list[Finding]:
+def of_profile(subject: Subject, result: BuildResult) -> list[Finding]:
     """A note for a model whose dynamic inputs were built with guessed sizes: the flags that give them."""
-    if not result.derived or not result.profiles:
+    own = {value.name for value in subject.model.graph.input}
+    profiles = {name: spans for name, spans in result.profiles.items() if name in own}
+    if not result.derived or not profiles:
         return []
     reason = of_feature(load_catalog()["profile"])
     flags = []
     for flag, point in (("min", 0), ("opt", 1), ("max", 2)):
-        sizes = ",".join(f"{name}:{'x'.join(map(str, spans[point]))}" for name, spans in result.profiles.items())
+        sizes = ",".join(f"{name}:{'x'.join(map(str, spans[point]))}" for name, spans in profiles.items())
         flags.append(f"--{flag}Shapes={sizes}")
+    count = f"{len(profiles)} dynamic input{'' if len(profiles) == 1 else 's'}"
     return [
         Finding(
             code=reason.code,
-            message=f"{len(result.profiles)} dynamic inputs need an optimization profile; one was guessed here",
+            message=f"{count} without an optimization profile; sizes were guessed here",
             why=reason.reason,
-            advice=f"Give trtexec the sizes you mean, for example {' '.join(flags)}",
+            advice="Give trtexec the sizes you mean, in the form of the flags below (--input-shape here).",
             severity="note",
-            details={"inputs": [{"name": name} for name in result.profiles], "fixable": False},
+            details={"inputs": [port(name, subject.types) for name in profiles], "flags": flags, "fixable": False},
         )
     ]
 

@@ -137,7 +137,7 @@ def test_a_guessed_profile_comes_with_the_flags_that_give_one(look: Callable[...
     report = look('<ir_version: 10, opset_import: ["" : 20]> g (float[N, 3] x) => (float[N, 3] y) { y = Relu(x) }')
     note = next(f for f in report.findings if f.code == "SG814")
     assert note.severity == "note"
-    assert "--minShapes=x:1x3" in note.advice
+    assert "--minShapes=x:1x3" in note.details["flags"]
     assert report.exit_code == 0
 
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 CHAR, HEIGHT, GAP_X, GAP_Y, PAD = 7.4, 40, 36, 58, 14
-LABEL_LIMIT = 30
+LABEL_LIMIT = 44
 
 
 def graph_svg(graph: Mapping[str, Any], title: str) -> str:
@@ -21,7 +21,9 @@ def graph_svg(graph: Mapping[str, Any], title: str) -> str:
     ]
     parts += [_edge(edge, places) for edge in edges]
     parts += [_node(nodes[name], *places[name]) for name in nodes]
-    parts += [_edge_label(edge, places, index) for index, edge in enumerate(edges)]
+    # One tensor that goes to several readers is named once.
+    labelled = list({(edge["from"], edge.get("label")): edge for edge in edges}.values())
+    parts += [_edge_label(edge, places, index) for index, edge in enumerate(labelled)]
     return "".join([*parts, "</svg>"])
 
 

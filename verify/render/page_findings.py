@@ -53,6 +53,8 @@ def _rows(data: Sequence[Mapping[str, Any]]) -> str:
     html = "".join(f"<dt>{label}</dt><dd><pre>{escape(body)}</pre></dd>" for label, body in rows if body)
     texts = (("why", first["why"]), ("do", first["advice"]))
     html += "".join(f"<dt>{label}</dt><dd>{escape(body)}</dd>" for label, body in texts if body)
+    if details.get("flags"):
+        html += f"<dt>flags</dt><dd><pre>{escape(chr(10).join(details['flags']))}</pre></dd>"
     if details.get("says"):
         html += f"<dt>says</dt><dd><pre>{escape(str(details['says']))}</pre></dd>"
     return html

@@ -26,11 +26,11 @@ def tensors_html(tensors: Mapping[str, Any] | None, check: str) -> str:
     """Statistics of each tensor as a table, then the histograms of those that have one."""
     if not tensors:
         return ""
-    columns = list(dict.fromkeys(key for row in tensors.values() for key, value in row.items() if _is_number(value)))
-    head = "".join(f'<th scope="col" class="number">{escape(column)}</th>' for column in columns)
+    columns = _columns(tensors)
+    head = "".join(f'<th scope="col" class="{_kind(tensors, column)}">{escape(column)}</th>' for column in columns)
     rows = "".join(
         f'<tr><th scope="row"><code>{escape(name)}</code></th>'
-        + "".join(f'<td class="number">{escape(_cell(row.get(column)))}</td>' for column in columns)
+        + "".join(f'<td class="{_kind(tensors, column)}">{escape(_cell(row.get(column)))}</td>' for column in columns)
         + "</tr>"
         for name, row in tensors.items()
     )
@@ -70,8 +70,31 @@ def _count_row(name: str, before: int, after: int) -> str:
     return f'<tr><th scope="row">{name}</th>{cells}</tr>'
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, str)) and not isinstance(value, bool)
+def _columns(tensors: Mapping[str, Any]) -> list[str]:
+    """Statistics that are one number or word; counts of mismatches only where there is one."""
+    names = dict.fromkeys(key for row in tensors.values() for key, value in row.items() if not _is_nested(value))
+    quiet = {
+        name for name in names if name.endswith("_mismatch") and not any(row.get(name) for row in tensors.values())
+    }
+    return [name for name in names if name not in quiet]
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def _kind(tensors: Mapping[str, Any], column: str) -> str:
+    """CSS class of a column: figures stand to the right, words to the left."""
+    words = any(isinstance(row.get(column), str) and not _reads_as_number(row[column]) for row in tensors.values())
+    return "word" if words else "number"
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _cell(value: Any) -> str:

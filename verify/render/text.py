@@ -80,6 +80,8 @@ def _lines(group: Sequence[Finding]) -> Iterable[tuple[str, str]]:
         yield "why", first.why
     if first.advice:
         yield "do", first.advice
+    if details.get("flags"):
+        yield "flags", " ".join(details["flags"])
     if first.severity == "error" and "fixable" in details:
         yield "fix", "surgeon fix does it" if details["fixable"] else "by hand; surgeon fix does not do it"
     if details.get("rtx_only"):

@@ -57,7 +57,7 @@ def _names(model: onnx.ModelProto, golden: Golden) -> str:
     stored = {tensor.name for tensor in model.graph.initializer}
     sides: dict[str, Any] = {"input": model.graph.input, "output": model.graph.output}
     for kind, values in sides.items():
-        names = [value.name for value in values if value.name not in stored]
+        names = [value.name for value in values if kind == "output" or value.name not in stored]
         known = list(dict.fromkeys(t.name for case in golden.cases for t in getattr(case, f"{kind}s")))
         missing = [name for name in known if name not in names]
         extra = [name for name in names if name not in known]

@@ -100,7 +100,7 @@ def _other_module(model: onnx.ModelProto, spec: Spec, name_or_path: str) -> str:
     from verify.spec import load_spec
 
     stored = {tensor.name for tensor in model.graph.initializer}
-    names = {value.name for value in (*model.graph.input, *model.graph.output)} - stored
+    names = {value.name for value in model.graph.output} | {value.name for value in model.graph.input} - stored
 
     def share(one: Spec) -> float:
         return len(names & {port.name for port in one.ports}) / len(one.ports)

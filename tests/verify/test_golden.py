@@ -119,6 +119,15 @@ def test_changed_interfaces_are_one_clear_line(recorded: tuple[Path, Path], old:
     assert message in checks[0].message
 
 
+def test_a_constant_output_may_be_an_initializer(tmp_path: Path) -> None:
+    path, folder = tmp_path / "net.onnx", tmp_path / "golden"
+    model = build(path, "m (float[2] x) => (float[2] y, float[10,3] table) { y = Neg(x) }")
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((10, 3), np.float32), "table"))
+    onnx.save(model, path)
+    record(path, model, folder)
+    assert check(path, folder)[0].status == "pass"
+
+
 def test_inputs_from_a_file_are_stored_with_their_types(tmp_path: Path) -> None:
     path, folder = tmp_path / "net.onnx", tmp_path / "golden"
     model = build(path)

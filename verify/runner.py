@@ -112,7 +112,7 @@ def _onnxruntime(
     options.inter_op_num_threads = 1
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
-    if base_dir is not None:
+    if base_dir is not None and not isinstance(model, (str, Path)):
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base_dir))
     source = model if isinstance(model, bytes) else str(model) if isinstance(model, (str, Path)) else None
     session = ort.InferenceSession(source or model.SerializeToString(), options, providers=list(providers))

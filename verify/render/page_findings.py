@@ -14,6 +14,9 @@ from verify.render.text import group_findings, place, port_text
 from verify.report import Finding
 
 
+DRAWINGS = 40
+
+
 def findings_html(findings: Sequence[Finding], anchor: str, rules: Mapping[str, RuleText]) -> str:
     """Every finding; those that say the same of several nodes share a card that lists all the nodes."""
     if not findings:
@@ -33,7 +36,7 @@ def _card(group: Sequence[Finding], anchor: str, rules: Mapping[str, RuleText]) 
         f'<article class="is-{first["severity"]}" aria-labelledby="{anchor}"><h4 id="{anchor}">'
         f'<span class="mark {first["severity"]}">{first["severity"]}</span> {escape(first["code"])} '
         f"{operator}{escape(first['message'])}{tag_html}</h4><dl>{_rows(data)}</dl>",
-        _drawing(first),
+        *_drawings(data),
         _rule(rules.get(first["code"]), first["code"]),
     ]
     return "".join([*parts, "</article>"])
@@ -58,6 +61,15 @@ def _rows(data: Sequence[Mapping[str, Any]]) -> str:
     if details.get("says"):
         html += f"<dt>says</dt><dd><pre>{escape(str(details['says']))}</pre></dd>"
     return html
+
+
+def _drawings(data: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The neighbourhood of each node of the card; those after the first behind a fold."""
+    drawn = [(item["node"], drawing) for item in data[:DRAWINGS] if (drawing := _drawing(item))]
+    folded = [
+        f"<details><summary>Neighbourhood of {escape(node)}</summary>{drawing}</details>" for node, drawing in drawn[1:]
+    ]
+    return [drawing for _, drawing in drawn[:1]] + folded
 
 
 def _drawing(data: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from verify.render.rule_text import RuleText
 from verify.render.text import group_findings, place, port_text
 from verify.report import Finding
 
-
 DRAWINGS = 40
 
 

@@ -15,8 +15,10 @@ from surgery import exporter, guard, importer, pipeline, shapes
 from surgery import model as files
 from surgery.bindings import bind
 from surgery.context import Context, Options
+from surgery.opset import lift
 from surgery.passes import all_passes
 from surgery.rule import Pass
+from surgery.targets import load_target
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
 from verify.recognise import recognise
@@ -80,6 +82,8 @@ def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options:
     """Bind what the options bind and run the passes; a pass whose fix breaks off is left out, and said."""
     troubles: list[str] = []
     rules = list(rules)
+    original = model
+    model, lifted = lift(model, load_target(options.target))
     while True:
         opsets = {entry.domain: entry.version for entry in model.opset_import}
         context = Context(options, opsets)
@@ -92,7 +96,11 @@ def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options:
             troubles.append(f"{failure}; left out")
             rules = [rule for rule in rules if rule.code != failure.code]
             continue
+        if lifted:
+            context.troubles.append(lifted)
         fixed = exporter.to_model(graph, context.opsets) if applied or bound else model
+        if fixed is model and model is not original and "converted" not in lifted:
+            fixed = original  # a restamp alone mends nothing
         return Outcome(fixed, applied, context)
 
 

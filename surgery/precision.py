@@ -105,7 +105,7 @@ def lower(
 
     def measure(units: Sequence[Unit]) -> dict[str, float]:
         result.runs += 1
-        choice = settle(found, {key: fits[unit] for unit in units for key in unit.keys})
+        choice = settle(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
         return errors(reference, run(write(typed, choice, simulate=True), feeds))
 
     kept, reasons = search(list(fits), measure, max_error, max_runs)

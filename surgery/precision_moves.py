@@ -5,8 +5,8 @@ from __future__ import annotations
 from surgery.precision_candidates import HEAVY, Candidates, Key, data_inputs, data_outputs
 
 
-def settle(found: Candidates, chosen: dict[Key, str]) -> dict[Key, str]:
-    """`chosen` with the precision of moving nodes added, and without light nodes that stand alone.
+def settle(found: Candidates, chosen: dict[Key, str], *, prune: bool = True) -> dict[Key, str]:
+    """`chosen` with the precision of moving nodes added and, with `prune`, without light nodes that stand alone.
 
     A move takes the precision of what it reads, or, when all its readers agree on a lower one, theirs: then the Cast
     stands before it and fewer bytes are moved.
@@ -22,8 +22,8 @@ def settle(found: Candidates, chosen: dict[Key, str]) -> dict[Key, str]:
             _follow(key, graph, choice)
         if choice == before:
             break
-    for key in list(choice):
-        if key not in moves and found.node(key).op_type not in HEAVY and _alone(key, graph, choice, chosen):
+    for key in list(choice) if prune else ():
+        if key not in moves and found.node(key).op_type not in HEAVY and _alone(key, graph, choice):
             del choice[key]
     return choice
 
@@ -38,8 +38,8 @@ def _follow(key: Key, graph: _Neighbours, choice: dict[Key, str]) -> None:
     choice.pop(key, None)
 
 
-def _alone(key: Key, graph: _Neighbours, choice: dict[Key, str], chosen: dict[Key, str]) -> bool:
-    """Whether no neighbour shares its precision, and it is no part of an attention that went down as a whole."""
+def _alone(key: Key, graph: _Neighbours, choice: dict[Key, str]) -> bool:
+    """Whether no neighbour shares its precision."""
     kind = choice[key]
     near = [choice.get(other, "") for other in (*graph.makers[key], *graph.readers[key]) if other]
     return kind not in near

@@ -1,4 +1,4 @@
-"""Makes a model ready for the choice of precision: types of all tensors known, constants in one place, nodes in order."""
+"""Makes a model ready for the choice of precision: all types known, constants in one place, nodes in order."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+"""Half precision for a file: inputs to measure with, the choice, and a whole file or none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verify.errors import FoundWanting, SurgeonError
+from verify.report import Check
+
+if TYPE_CHECKING:
+    import onnx
+
+MOST_CASES = 2
+
+
+def calibration(model: onnx.ModelProto, path: Path, given: str | os.PathLike[str] | None) -> tuple[list[Any], str]:
+    """Inputs to measure with, and where they come from.
+
+    An .npz file that was given; else the inputs of the model's golden; else those a golden would be recorded with.
+    Inputs of rank one less than the model's get a leading dim of one.
+    """
+    from verify.golden import find, folders, read_data
+    from verify.golden_check import make_inputs
+    from verify.golden_plan import plans
+    from verify.inputs import load_npz
+    from verify.recognise import read_metadata
+
+    metadata = read_metadata(model)
+    if given is not None:
+        return [_aligned(model, load_npz(given))], str(given)
+    golden = find(path, metadata, folders())
+    if golden is not None:
+        data = read_data(golden)
+        return [make_inputs(case, data) for case in golden.cases[:MOST_CASES]], f"golden {golden.id}"
+    drawn = [plan.arrays() for plan in plans(model, metadata, 0, {})[:MOST_CASES]]
+    return drawn, "drawn inputs; give real ones with --calibrate FILE.npz"
+
+
+def _aligned(model: onnx.ModelProto, arrays: dict[str, Any]) -> dict[str, Any]:
+    from verify.inputs import real_inputs
+
+    feed = {}
+    for value in real_inputs(model):
+        if value.name not in arrays:
+            raise SurgeonError(f"the calibration file has no array '{value.name}'; it has {', '.join(arrays)}")
+        array = arrays[value.name]
+        missing = len(value.type.tensor_type.shape.dim) - array.ndim
+        feed[value.name] = array.reshape((1,) * missing + array.shape) if missing > 0 else array
+    return feed
+
+
+def lower_file(
+    path: str | os.PathLike[str],
+    precision: str,
+    calibrate: str | os.PathLike[str] | None = None,
+    max_error: float | None = None,
+    skip_nodes: frozenset[str] = frozenset(),
+) -> Check:
+    """Write half precision into the model at `path`, in place and atomically.
+
+    Raises:
+        FoundWanting: even with every costly node in float32 an output moves by more than the budget.
+        SurgeonError: unknown precision, or inputs that do not fit.
+    """
+    import onnx
+
+    from surgery import model as files
+    from surgery.precision import DEFAULT_MAX_ERROR, lower
+    from verify.recognise import read_metadata, write_metadata
+
+    target = Path(path)
+    outside = next(files.external_tensors(files.load(target)), None) is not None
+    model = onnx.load(target)
+    feeds, source = calibration(model, target, calibrate)
+    lowered, result = lower(model, precision, feeds, max_error or DEFAULT_MAX_ERROR, skip_nodes)
+    if not result.within_budget:
+        raise FoundWanting(f"{target}: {result.summary()}; raise --max-error or stay in fp32. Nothing was lowered")
+    if read_metadata(model):
+        write_metadata(lowered, {"precision": precision})
+    with files.Pending(target) as pending:
+        pending.write(lowered, str(target.resolve().parent), outside)
+        pending.commit()
+    figures = {
+        "precision": precision,
+        "errors": result.errors,
+        "nodes": result.lowered,
+        "casts": result.casts,
+        "runs": result.runs,
+        "measured_on": source,
+        "stayed": [{"node": s.name, "op": s.op, "why": s.why} for s in result.stayed],
+    }
+    return Check("precision", "pass", f"{result.summary()}; measured on {source}", figures)

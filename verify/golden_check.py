@@ -16,6 +16,7 @@ from verify.compact import statistics
 from verify.draws import draw
 from verify.errors import SurgeonError
 from verify.golden import Case, Golden, Tensor, read_data
+from verify.parity import share_above
 from verify.report import Check
 from verify.runner import Session, open_session
 from verify.shapes import read_dims, show
@@ -28,7 +29,7 @@ FORMS = ({"whole"}, {"levels", "codes"}, {"probes", "sums", "special"})
 
 
 def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: float = 1.0) -> list[Check]:
-    """One check for each recorded case that fits the model's input shapes.
+    """One check over all recorded cases that fit the model's input shapes.
 
     Args:
         path: the model's file, which onnxruntime reads itself.
@@ -38,9 +39,9 @@ def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: floa
     Raises:
         SurgeonError: the golden's data cannot be read, or its inputs cannot be made again.
     """
-    wrong = _names(model, golden)
-    if wrong:
-        return [Check("golden", "fail", wrong)]
+    misnamed = _names(model, golden)
+    if misnamed:
+        return [Check("golden", "fail", misnamed)]
     cases = [case for case in golden.cases if not _misfit(model, case.inputs)]
     if not cases:
         why = _misfit(model, golden.cases[0].inputs) if golden.cases else "no case recorded"
@@ -49,7 +50,15 @@ def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: floa
     session = open_session(path, optimize=True, threads=os.cpu_count() or 1)
     if session.error:
         return [Check("golden", "fail", f"the model cannot be run: {session.error}")]
-    return [_check_case(session, case, data, scale) for case in cases]
+    started = time.perf_counter()
+    tensors: dict[str, dict[str, Any]] = {}
+    wrong: list[str] = []
+    for case in cases:
+        wrong += _check_case(session, case, data, scale, tensors)
+    figures = {"tensors": tensors, "seconds": round(time.perf_counter() - started, 3), "backend": session.backend}
+    left = len(golden.cases) - len(cases)
+    figures |= {"cases": len(cases), "cases_of_other_shapes": left}
+    return [Check("golden", "fail" if wrong else "pass", summary(tensors, wrong, len(cases), left), figures)]
 
 
 def _names(model: onnx.ModelProto, golden: Golden) -> str:
@@ -83,26 +92,29 @@ def _misfit(model: onnx.ModelProto, inputs: Sequence[Tensor]) -> str:
     return ""
 
 
-def _check_case(session: Session, case: Case, data: Mapping[str, Any], scale: float) -> Check:
-    name = f"golden {case.name}".rstrip()
-    started = time.perf_counter()
+def _check_case(
+    session: Session, case: Case, data: Mapping[str, Any], scale: float, tensors: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Put the statistics of each output into `tensors`, by output and case; returns what is wrong."""
     run = session.run(make_inputs(case, data))
+    where = f" ({case.name})" if case.name else ""
     if run.error:
-        return Check(name, "fail", f"the model cannot be run: {run.error}")
-    tensors, wrong = {}, []
+        return [f"the model cannot be run{where}: {run.error}"]
+    wrong = []
     for output in case.outputs:
         found = output_statistics(run.outputs[output.name], output, data)
         tolerance = dict(output.tolerance or {})
-        tensors[output.name] = {**found, "tolerance": {k: v for k, v in tolerance.items() if k != "noise"}}
-        wrong += [f"{output.name}: {problem}" for problem in exceeded(found, tolerance, scale)]
-    figures = {"tensors": tensors, "seconds": round(time.perf_counter() - started, 3), "backend": session.backend}
-    return Check(name, "fail" if wrong else "pass", summary(tensors, wrong), figures)
+        if "histogram" in found:
+            found["out_of_tolerance"] = share_above(found, scale * tolerance["max_rel"])
+        tensors[output.name + where] = {**found, "tolerance": {k: v for k, v in tolerance.items() if k != "noise"}}
+        wrong += [f"{output.name}{where}: {problem}" for problem in exceeded(found, tolerance, scale)]
+    return wrong
 
 
-def summary(tensors: Mapping[str, Mapping[str, Any]], wrong: Sequence[str]) -> str:
-    """One line for a case: what is wrong first, else how much of the tolerance is used."""
+def summary(tensors: Mapping[str, Mapping[str, Any]], wrong: Sequence[str], cases: int = 1, left: int = 0) -> str:
+    """One line: what is wrong first, else how much of the tolerance is used."""
     if wrong:
-        return wrong[0] + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else "")
+        return wrong[0] + (f"; and {len(wrong) - 1} more" if len(wrong) > 1 else "")
 
     def used(name: str) -> float:
         figures = tensors[name]
@@ -110,8 +122,9 @@ def summary(tensors: Mapping[str, Mapping[str, Any]], wrong: Sequence[str]) -> s
 
     worst = max(tensors, key=used)
     error, allowed = tensors[worst].get("rms_rel", 0.0), tensors[worst]["tolerance"]["rms_rel"]
-    outputs = f"{len(tensors)} output{'s' * (len(tensors) > 1)}"
-    return f"{outputs} as recorded; {worst} uses most of its tolerance: {error:.1e} of {allowed:.1e}"
+    counts = f"{len(tensors)} output{'s' * (len(tensors) > 1)}" + (f" of {cases} cases" if cases > 1 else "")
+    others = f", {left} case{'s' * (left > 1)} of other shapes left out" if left else ""
+    return f"{counts} as recorded{others}; RMS error at most {error:.1e}, allowed {allowed:.1e} ({worst})"
 
 
 def output_statistics(actual: Any, output: Tensor, data: Mapping[str, Any]) -> dict[str, Any]:

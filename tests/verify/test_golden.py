@@ -88,6 +88,8 @@ def test_a_thousandth_of_a_weight_set_to_zero_is_found(recorded: tuple[Path, Pat
     assert only.status == "fail"
     assert only.message.startswith("y: ")
     assert "allowed" in only.message
+    assert 0 < only.figures["tensors"]["y"]["out_of_tolerance"] <= 1
+    assert only.figures["tensors"]["rows"]["out_of_tolerance"] == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ def transposed_output(model: onnx.ModelProto) -> None:
     rank = len(output.type.tensor_type.shape.dim)
     order = [*range(rank - 2), rank - 1, rank - 2]
     model.graph.node.append(helper.make_node("Transpose", ["straight"], [output.name], perm=order))
-    dims = [dim for dim in output.type.tensor_type.shape.dim]
-    copies = [type(dim).FromString(dims[axis].SerializeToString()) for axis in order]
+    dims = list(output.type.tensor_type.shape.dim)
+    copies = [deepcopy(dims[axis]) for axis in order]
     del output.type.tensor_type.shape.dim[:]
     output.type.tensor_type.shape.dim.extend(copies)
 

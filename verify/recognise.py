@@ -21,7 +21,8 @@ def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
     """The metadata that the exporter wrote, keys without the prefix `surgeon.`.
 
     Keys: version, spec, module, model_type, model_version, checkpoint (SHA-256, or "reference:SEED"),
-    semantics, image_size, batch, precision, target, sam2_version, torch_version.
+    semantics, image_size, batch, precision, target, opset, sam2_version, torch_version, nodes_raw (nodes before
+    surgery).
     """
     props = {prop.key: prop.value for prop in model.metadata_props}
     return {k.removeprefix(METADATA_PREFIX): v for k, v in props.items() if k.startswith(METADATA_PREFIX)}

@@ -48,7 +48,8 @@ def window_of(node: gs.Node, context: Context) -> Window | None:
     dilations = tuple(node.attrs.get("dilations", [1] * axes))
     pads = list(node.attrs.get("pads", [0] * (2 * axes)))
     mode = node.attrs.get("auto_pad", "NOTSET")
-    if np.prod(kernel) > MOST_PLACES:
+    by_axis = node.op == "MaxPool" and len([tensor for tensor in node.outputs if not tensor.is_empty()]) == 1
+    if (sum(kernel) if by_axis else np.prod(kernel)) > MOST_PLACES:
         return None
     begin, end = tuple(pads[:axes]), tuple(pads[axes:])
     if mode in ("SAME_UPPER", "SAME_LOWER"):
@@ -83,6 +84,16 @@ def slices(build: Build, data: gs.Tensor, window: Window) -> list[gs.Tensor]:
         ends = [start + (count - 1) * stride + 1 for start, count, stride in rows]
         found.append(build.slice(data, axes, starts, ends, list(window.strides)))
     return found
+
+
+def maximum(build: Build, data: gs.Tensor, window: Window) -> gs.Tensor:
+    """The maximum over each window of padded `data`, one axis at a time."""
+    rows = zip(window.kernel, window.dilations, window.out, window.strides, strict=True)
+    for axis, (kernel, dilation, out, stride) in enumerate(rows, start=2):
+        starts = [index * dilation for index in range(kernel)]
+        parts = [build.slice(data, [axis], [at], [at + (out - 1) * stride + 1], [stride]) for at in starts]
+        data = parts[0] if len(parts) == 1 else build("Max", *parts)
+    return data
 
 
 def counts(window: Window, include_pads: bool) -> np.ndarray:

@@ -36,6 +36,7 @@ PIPELINE: tuple[str, ...] = (
     "unsupported_attention",
     "runtime_reduce_axes",
     "runtime_squeeze_axes",
+    "bool_reduction",
     "bitwise_operator",
     "bit_shift",
     "modulo_of_floats",

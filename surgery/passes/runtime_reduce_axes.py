@@ -65,12 +65,13 @@ def one_by_one(build: Build, wanted: gs.Tensor, ends: gs.Tensor) -> gs.Tensor:
     """Every axis of the data reduced where `wanted` (int64[rank]) is 1, sliced to `ends`."""
     node, data = build.node, build.node.inputs[0]
     rank = len(data.shape)
-    value = _before(build, node.op, data)
+    truth = np.dtype(data.dtype).kind == "b"
+    value = build.cast(data, np.int32) if truth else _before(build, node.op, data)
     for axis in range(rank):
         here = build("Equal", build("Gather", wanted, build.ints(axis)), build.ints(1))
         reduced = build.axes(CORE.get(node.op, node.op), value, [axis], keepdims=1)
         value = build("Where", here, reduced, value)
-    value = _after(build, node.op, value)
+    value = build.cast(value, np.bool_) if truth else _after(build, node.op, value)
     return build("Slice", value, build.ints([0] * rank), ends, build.ints(list(range(rank))))
 
 

@@ -3,8 +3,9 @@
 What it does: takes one strided slice of the padded input for each place of the kernel, and their maximum, mean or norm;
 indices follow the comparisons.
 Why TensorRT minds: it pools without dilations, gives no indices, and knows the norms 1 and 2 only.
-Before → After: `y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)` → `y = Max(x[.., 0::1], x[.., 2::1], ...)`
-Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 places.
+Before → After: `y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)` → `r = Max(x[:, :, 0:-2], x[:, :, 2:]); y = Max(r[..., 0:-2], r[..., 2:])`
+Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 places (for plain
+maxima, which are taken axis by axis, 256 along all axes).
 Numerics: maxima and indices exact (the first of equal values wins; NaN is not looked for); means and norms are summed in
 kernel order.
 """
@@ -20,7 +21,7 @@ import onnx_graphsurgeon as gs
 from surgery.build import Build
 from surgery.context import Context
 from surgery.rule import Finding, Pass, finding
-from surgery.windows import Window, counts, padded, slices, window_of
+from surgery.windows import Window, counts, maximum, padded, slices, window_of
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -52,10 +53,11 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, window: Window) ->
     if node.op == "MaxPool" and len(node.outputs) > 1:
         build.replace(*with_indices(build, window))
         return
-    parts = slices(build, padded(build, data, window, -np.inf if node.op == "MaxPool" else 0.0), window)
     if node.op == "MaxPool":
-        build.replace(reduce(lambda left, right: build("Max", left, right), parts))
-    elif node.op == "AveragePool":
+        build.replace(maximum(build, padded(build, data, window, -np.inf), window))
+        return
+    parts = slices(build, padded(build, data, window, 0.0), window)
+    if node.op == "AveragePool":
         number = counts(window, bool(node.attrs.get("count_include_pad", 0)))
         total = reduce(lambda left, right: build("Add", left, right), parts)
         build.replace(build("Div", total, build.constant(number, data.dtype)))

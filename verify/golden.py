@@ -177,11 +177,12 @@ def write_index(folder: Path, goldens: Sequence[Golden]) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen in part; OSError as `open` and `write` give it."""
+    """Write a file so that it is never seen in part; SurgeonError when it cannot be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
-    except BaseException:
+    except OSError as error:
+        raise SurgeonError(f"{path}: cannot be written ({error.strerror or error}); nothing was changed") from None
+    finally:
         temporary.unlink(missing_ok=True)
-        raise

@@ -58,8 +58,8 @@ def record(
         progress: told what is being run.
 
     Raises:
-        SurgeonError: the model cannot be run on the inputs, or it gives something else each time.
-        OSError: the folder cannot be written.
+        SurgeonError: the model cannot be run on the inputs, it gives something else each time, or the folder cannot be
+            written.
     """
     metadata = read_metadata(model)
     match = identity(metadata) or {"file": place(path, folder)}
@@ -177,7 +177,10 @@ def nudge(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(golden: Golden, arrays: Mapping[str, Any]) -> None:
-    golden.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        golden.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SurgeonError(f"{golden.folder}: cannot be made ({error.strerror}); choose another with -o") from None
     content = io.BytesIO()
     np.savez_compressed(content, **dict(arrays))
     write_whole(golden.folder / golden.data, content.getvalue())

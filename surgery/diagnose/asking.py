@@ -14,7 +14,9 @@ from surgery.diagnose.findings import of_builder, of_model, of_node, of_profile
 from surgery.diagnose.subject import Subject, name_of
 from surgery.diagnose.workspace import Workspace
 from verify import tensorrt
-from verify.report import Check, Finding
+from verify.report import Check, Finding, Severity
+
+PROFILE_VALUES = "SG839"
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,21 @@ def _build(
         first = tensorrt.build(file, profiles, limit=limit)
     built = building.all_refusals(subject, work, first, parsed.dead, profiles, seconds)
     for group, message, reason in built.refused:
-        asked.cases.append(Case(of_builder(subject, group, message, reason), subject, group, "", message))
-        asked.findings.append(asked.cases[-1].finding)
+        finding = of_builder(subject, group, message, reason)
+        if first.derived and first.profiles:
+            # A guess that does not fit is no fault of the model.
+            severity: Severity = "warning" if reason.code == PROFILE_VALUES else "error"
+            finding = replace(finding, severity=severity, message=f"{finding.message}, at sizes guessed here")
+        asked.cases.append(Case(finding, subject, group, "", message))
+        asked.findings.append(finding)
     asked.findings += of_profile(subject, first)
     asked.judged = built.complete
     figures = {"seconds": round(first.seconds, 3), "engine_bytes": first.engine_bytes, "profiles": first.profiles}
     guessed = " with a guessed profile" if first.derived and first.profiles else ""
     text = f"refuses {len(built.refused)} place{'' if len(built.refused) == 1 else 's'} of {what}"
     check = Check("tensorrt-builder", "pass", f"builds {what}{guessed}", figures)
-    asked.checks.append(check if first.ok else replace(check, status="fail", message=text))
+    only_guess = bool(built.refused) and all(reason.code == PROFILE_VALUES for _, _, reason in built.refused)
+    only_guess = only_guess and first.derived
+    if only_guess:
+        text = "the sizes guessed for its dynamic inputs do not fit; give --input-shape"
+    asked.checks.append(check if first.ok else replace(check, status="skip" if only_guess else "fail", message=text))

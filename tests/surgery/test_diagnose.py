@@ -141,6 +141,18 @@ def test_a_guessed_profile_comes_with_the_flags_that_give_one(look: Callable[...
     assert report.exit_code == 0
 
 
+@needs_tensorrt
+def test_a_guess_that_does_not_fit_is_no_error_of_the_model(look: Callable[..., Report]) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 20]>
+    g (float[20,10] x, int64[2] starts, int64[2] ends, int64[2] axes) => (float[a,b] y) {
+      [cut] y = Slice(x, starts, ends, axes) }"""
+    report = look(text)
+    assert {check.name: check.status for check in report.checks}["tensorrt-builder"] == "skip"
+    found = next(f for f in report.findings if f.node == "cut")
+    assert (found.code, found.severity) == ("SG839", "warning")
+    assert report.exit_code == 0
+
+
 def test_without_tensorrt_the_table_stands_in_and_says_so(
     look: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:

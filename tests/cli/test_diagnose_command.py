@@ -21,7 +21,7 @@ needs_tensorrt = pytest.mark.skipif(not tensorrt.available(), reason="TensorRT i
 
 GOOD = '<ir_version: 10, opset_import: ["" : 20]> g (float[2] x) => (float[2] y) { [r] y = Relu(x) }'
 BAD = """<ir_version: 10, opset_import: ["" : 20]>
-b (float[4,4] x) => (float y) { a = Relu(x)  [det] b = Det(a)  [neg] y = Neg(b) }"""
+b (float[4,4] x) => (float y) { [relu] a = Relu(x)  [det] b = Det(a)  [neg] y = Neg(b) }"""
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ PIPELINE: tuple[str, ...] = (
     "quantized_product",
     "unsupported_pooling",
     "unsupported_resize",
+    "fourier_transform",
     "scatter_reduction",
     "cumulative_product",
     "vector_product",

@@ -1,0 +1,77 @@
+"""Runs the peers on a file, each in the Python environment it is installed in, and surgeon in this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = {
+    "onnxsim": "import onnx, onnxsim; m, ok = onnxsim.simplify(onnx.load(src)); onnx.save(m, dst)",
+    "onnxslim": "import onnx, onnxslim; onnx.save(onnxslim.slim(onnx.load(src)), dst)",
+    "polygraphy": (
+        "import onnx; from polygraphy.backend.onnx import fold_constants; "
+        "onnx.save(fold_constants(onnx.load(src), allow_onnxruntime_shape_inference=True), dst)"
+    ),
+    "onnxscript": "import onnx, onnxscript.optimizer as o; onnx.save(o.optimize(onnx.load(src)), dst)",
+    "onnxruntime": (
+        "import onnxruntime as r; o = r.SessionOptions(); o.optimized_model_filepath = dst; "
+        "o.graph_optimization_level = r.GraphOptimizationLevel.ORT_ENABLE_BASIC; "
+        "r.InferenceSession(src, o, providers=['CPUExecutionProvider'])"
+    ),
+    "ort float16": (
+        "import onnx; from onnxruntime.transformers.float16 import convert_float_to_float16 as c; "
+        "onnx.save(c(onnx.load(src), keep_io_types=True), dst)"
+    ),
+    "modelopt autocast": (
+        "import onnx; from modelopt.onnx.autocast import convert_to_mixed_precision as c; "
+        "onnx.save(c(src, low_precision_type='fp16', keep_io_types=True), dst)"
+    ),
+}
+SIMPLIFIERS = ("onnxsim", "onnxslim", "polygraphy", "onnxscript", "onnxruntime")
+CONVERTERS = ("ort float16", "modelopt autocast")
+LIMIT = 600.0
+
+
+def run_peer(python: Path, tool: str, source: Path, target: Path, limit: float = LIMIT) -> dict[str, Any]:
+    """Seconds, and an error message when the tool failed; the file is at `target` otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    code = "import sys; src, dst = sys.argv[1:]; " + SCRIPTS[tool]
+    return _timed([str(python), "-c", code, str(source), str(target)], limit)
+
+
+def run_surgeon(source: Path, target: Path, options: tuple[str, ...] = (), limit: float = LIMIT) -> dict[str, Any]:
+    """`surgeon fix` in a process of its own, like the peers."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return _timed([sys.executable, "-m", "surgery", "fix", str(source), "-o", str(target), *options], limit)
+
+
+def _timed(command: list[str], limit: float) -> dict[str, Any]:
+    started = time.perf_counter()
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return {"seconds": limit, "error": f"took longer than {limit:.0f} s"}
+    result: dict[str, Any] = {"seconds": time.perf_counter() - started}
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        result["error"] = lines[-1][:200] if lines else f"exit code {done.returncode}"
+    return result
+
+
+def nodes(path: Path) -> int:
+    """Nodes of the main graph."""
+    import onnx
+
+    return len(onnx.load(path, load_external_data=False).graph.node)
+
+
+def casts(path: Path) -> int:
+    """Cast nodes of the main graph."""
+    import onnx
+
+    return sum(node.op_type == "Cast" for node in onnx.load(path, load_external_data=False).graph.node)

@@ -34,6 +34,9 @@ def report_codes() -> dict[str, dict[str, str]]:
 
 def code_of(feature: Feature) -> str:
     """The code a finding of this feature carries: its pass's, else the one it has in codes.toml."""
+    passes = (rule.code for rule in all_passes() if rule.feature == feature.key)
+    if (code := next(passes, None)) is not None:
+        return code
     if feature.pass_code:
         return feature.pass_code
     own = (code for code, row in report_codes().items() if row.get("feature") == feature.key)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from surgery.diagnose.codes import rule_texts
 from surgery.diagnose.reasons import Reason, explain, of_code, of_feature
 from surgery.diagnose.subject import Subject, bodies, domain_of, name_of, op_of, port
 from surgery.targets.catalog import load_catalog
@@ -123,6 +124,13 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     return list(found.values())
 
 
+def _mends(finding: Finding) -> bool:
+    """Whether fixing this finding takes a refused node away: it replaces the node, or drops it because it is unused."""
+    rule = rule_texts().get(finding.code)
+    removes = rule is not None and (rule.kind == "replace" or "unused" in rule.name)
+    return bool(finding.details.get("fixable") and finding.node and removes)
+
+
 def join(refused: Iterable[Finding], static: Iterable[Finding], otherwise: Severity) -> list[Finding]:
     """Refusals first, each told whether a pass mends its node; then the static findings that say something else.
 
@@ -130,7 +138,7 @@ def join(refused: Iterable[Finding], static: Iterable[Finding], otherwise: Sever
     refused it: a note when it has accepted the file, an error when it could not be asked.
     """
     statics, refused = list(static), merged(refused)
-    mended = {(finding.path, finding.node) for finding in statics if finding.details.get("fixable")}
+    mended = {(finding.path, finding.node) for finding in statics if _mends(finding)}
     errors = [
         replace(finding, details={**finding.details, "fixable": (finding.path, finding.node) in mended})
         for finding in refused

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from verify.render.data import finding_data
+from verify.render.data import finding_data, plain
 from verify.render.graph_svg import graph_list, graph_svg
 from verify.render.page_parts import scrolling
 from verify.render.rule_text import RuleText
-from verify.render.text import group_findings, place, port_text
+from verify.render.text import group_findings, headline, place, port_text
 from verify.report import Finding
 
 DRAWINGS = 40
@@ -34,7 +34,7 @@ def _card(group: Sequence[Finding], anchor: str, rules: Mapping[str, RuleText]) 
     parts = [
         f'<article class="is-{first["severity"]}" aria-labelledby="{anchor}"><h4 id="{anchor}">'
         f'<span class="mark {first["severity"]}">{first["severity"]}</span> {escape(first["code"])} '
-        f"{operator}{escape(first['message'])}{tag_html}</h4><dl>{_rows(data)}</dl>",
+        f"{operator}{escape(plain(headline(group)))}{tag_html}</h4><dl>{_rows(data)}</dl>",
         *_drawings(data),
         _rule(rules.get(first["code"]), first["code"]),
     ]

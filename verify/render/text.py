@@ -16,6 +16,7 @@ STATUS = {"pass": ("pass", "green"), "fail": ("FAIL", "bold red"), "skip": ("ski
 SEVERITY = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 LOG_WIDTH = 100
 NAMES_SHOWN = 8
+NOTES_SHOWN = 3
 INDENT = 9
 
 
@@ -44,8 +45,9 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
     for group in group_findings(findings):
         console.print()
         head = Text(group[0].severity, style=SEVERITY[group[0].severity])
-        head.append(f"  {visible(group[0].op)}" if group[0].op else "", style="bold")
-        head.append(f"  {visible(group[0].message)}", style="not bold")
+        operator = group[0].op if len({finding.op for finding in group}) == 1 else ""
+        head.append(f"  {visible(operator)}" if operator else "", style="bold")
+        head.append(f"  {visible(headline(group))}", style="not bold")
         _row(console, Text(group[0].code, style="bold"), head)
         for label, body in _lines(group):
             _row(console, Text(label, style="dim"), Text(visible(body)))
@@ -68,6 +70,10 @@ def _lines(group: Sequence[Finding]) -> Iterable[tuple[str, str]]:
         for label, key in (("in", "inputs"), ("out", "outputs")):
             if details.get(key):
                 yield label, "\n".join(port_text(port) for port in details[key])
+    elif names and first.severity == "note":
+        more = f" and {len(names) - NOTES_SHOWN} more" if len(names) > NOTES_SHOWN else ""
+        yield "nodes", f"{len(names)}: {', '.join(names[:NOTES_SHOWN])}{more}"
+        return
     elif names:
         more = f"\nand {len(names) - NAMES_SHOWN} more (--format json lists all)" if len(names) > NAMES_SHOWN else ""
         yield "nodes", f"{len(names)}:\n" + "\n".join(names[:NAMES_SHOWN]) + more
@@ -104,13 +110,20 @@ def port_text(port: dict[str, object]) -> str:
 
 
 def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that say the same of different nodes stand together, worst first."""
+    """Findings that say the same of different nodes stand together, worst first; notes of one rule stand together."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
-        same = (finding.severity, finding.code, finding.op, finding.message, finding.why, finding.details.get("says"))
-        groups.setdefault(same, []).append(finding)
+        says = (finding.op, finding.message, finding.why, finding.details.get("says"))
+        note = finding.severity == "note" and "flags" not in finding.details
+        groups.setdefault((finding.severity, finding.code, *(() if note else says)), []).append(finding)
     order = list(SEVERITY)
     return sorted(groups.values(), key=lambda group: order.index(group[0].severity))
+
+
+def headline(group: Sequence[Finding]) -> str:
+    """What a group says: its message, or the first of several different ones and how many more there are."""
+    others = len(group) - sum(finding.message == group[0].message for finding in group)
+    return group[0].message + (f", and {others} more of the kind" if others else "")
 
 
 def visible(text: str) -> str:

@@ -88,20 +88,30 @@ def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options:
         opsets = {entry.domain: entry.version for entry in model.opset_import}
         context = Context(options, opsets)
         context.troubles += troubles
-        graph = importer.to_graph(model, folder)
+        try:
+            graph = importer.to_graph(model, folder)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise unreadable(error) from None
         bound = bind(graph, options)
         try:
             applied = pipeline.run(graph, rules, context)
+            fixed = exporter.to_model(graph, context.opsets) if applied or bound else model
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise unreadable(error) from None
         except pipeline.PassFailure as failure:
             troubles.append(f"{failure}; left out")
             rules = [rule for rule in rules if rule.code != failure.code]
             continue
         if lifted:
             context.troubles.append(lifted)
-        fixed = exporter.to_model(graph, context.opsets) if applied or bound else model
         if fixed is model and model is not original and "converted" not in lifted:
             fixed = original  # a restamp alone mends nothing
         return Outcome(fixed, applied, context)
+
+
+def unreadable(error: Exception) -> SurgeonError:
+    """What to say of names that are no text and of graphs nested beyond reason."""
+    return SurgeonError(f"the model cannot be read: {type(error).__name__}: {error}; export it again")
 
 
 def bound_original(model: onnx.ModelProto, folder: str, options: Options) -> onnx.ModelProto:

@@ -36,6 +36,12 @@ def graphs(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
             yield from graphs(function, f"{function.domain}::{function.name}/")
 
 
+def all_graphs(graph: gs.Graph, context: Context) -> list[tuple[gs.Graph, str]]:
+    """What `graphs` gives, kept until a graph changes."""
+    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(graphs(graph)))
+    return found
+
+
 def wanted(rule: Pass, context: Context) -> bool:
     """Whether this pass runs under the options: selection first, then its kind and the target."""
     options = context.options
@@ -58,7 +64,7 @@ def find_all(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> Iterat
     A pass that fails while it looks is noted in `context.troubles` and finds nothing more in that graph.
     """
     for rule in rules:
-        for inner, path in list(graphs(graph)):
+        for inner, path in all_graphs(graph, context):
             try:
                 for found in rule.find(inner, context):
                     yield replace(found, code=rule.code, path=path.rstrip("/"))
@@ -90,10 +96,10 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
         claimed |= nodes
         applied.append(found)
     if applied:
-        for inner, _ in list(graphs(graph)):
+        context.invalidate()
+        for inner, _ in all_graphs(graph, context):
             edit.sweep(inner)
             _label(inner, rule, applied, context)
-        context.invalidate()
     return applied
 
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.exporter import attribute_protos, declare, subgraphs, to_skeleton
 from surgery.importer import dims_of, snapshot
 from surgery.ir import dtype_of, number_of
+from surgery.model import tensors
 from surgery.naming import Names, parents
 from surgery.schemas import schema
 
 RUNS = count(1)
+LONG = 1 << 20
 
 
 def infer(graph: gs.Graph, opsets: dict[str, int], trust_outputs: bool = False) -> None:
@@ -48,12 +51,47 @@ def infer(graph: gs.Graph, opsets: dict[str, int], trust_outputs: bool = False) 
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with what inference finds; as it is where inference refuses it."""
+    plain = None
     for data_prop in (True, False):
         try:
+            if data_prop and _has_large_numbers(model):
+                plain = onnx.shape_inference.infer_shapes(model)
+                if _has_long_vectors(plain):
+                    return plain
             return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
         except Exception:
             continue
-    return model
+    return model if plain is None else plain
+
+
+def _has_large_numbers(model: onnx.ModelProto) -> bool:
+    """Whether a declared dim or a small constant could make a vector too long for data propagation."""
+    infos = (*model.graph.input, *model.graph.output, *model.graph.value_info)
+    if any(dim.dim_value > LONG for info in infos for dim in info.type.tensor_type.shape.dim):
+        return True
+    for tensor in tensors(model):
+        if tensor.data_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32):
+            words = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 8 * 8], np.int64)
+            if words.size and words.max() > LONG:
+                return True
+            if max((*tensor.int64_data, *tensor.int32_data), default=0) > LONG:
+                return True
+        elif any(dim > LONG for dim in tensor.dims):
+            return True
+    return False
+
+
+def _has_long_vectors(model: onnx.ModelProto) -> bool:
+    """Data propagation writes down every element of a one-dimensional tensor, whatever its type and length."""
+    todo = [model.graph]
+    while todo:
+        graph = todo.pop()
+        for info in (*graph.input, *graph.output, *graph.value_info):
+            dims = info.type.tensor_type.shape.dim
+            if len(dims) == 1 and dims[0].dim_value > LONG:
+                return True
+        todo += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return False
 
 
 def _settle(graph: gs.Graph) -> None:

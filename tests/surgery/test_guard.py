@@ -81,7 +81,8 @@ def test_differences() -> None:
     assert "NaN" in guard.difference(nan, np.asarray([1, 2], "f"), False)[0]
     assert "infinities" in guard.difference(np.asarray([np.inf, 1], "f"), np.asarray([1, 1], "f"), False)[0]
     assert guard.difference(np.ones(3, "f"), np.ones(3, "f") * 1.0001, False)[0] == ""
-    assert guard.difference(np.ones(3, "f"), np.ones(3, "f") * 1.0001, True)[0]
+    assert guard.difference(np.ones(3, "f"), np.ones(3, "f") * 1.00001, True)[0]
+    assert guard.difference(np.ones(3), np.ones(3) * (1 + 1e-12), True)[0]
     assert guard.difference(np.zeros(3, "i"), np.ones(3, "i"), False)[0]
     assert "float64" in guard.difference(np.zeros(3, "f"), np.zeros(3), False)[0]
 

@@ -55,6 +55,7 @@ PIPELINE: tuple[str, ...] = (
     "idle_dropout",
     "eight_bit_operator",
     "eight_bit_intermediate",
+    "written_layernorm",
     "flat_attention",
 )
 

@@ -20,6 +20,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.build import Build
 from surgery.context import Context
+from surgery.edit import disconnect
 from surgery.rule import Finding, Pass, finding
 
 CODE = "SG201"
@@ -63,7 +64,7 @@ def _maker(tensor: gs.Tensor, op: str) -> gs.Node | None:
 
 
 def _lift(graph: gs.Graph, nodes: tuple[gs.Node, gs.Node, gs.Node, gs.Node], context: Context) -> None:
-    transpose, scores, _, output = nodes
+    transpose, scores, softmax, output = nodes
     build = Build(graph, output, context, CODE)
     sources = (scores.inputs[0], transpose.inputs[0], output.inputs[1])
     query, key, value = (build.unsqueeze(tensor, 2) for tensor in sources)
@@ -72,6 +73,9 @@ def _lift(graph: gs.Graph, nodes: tuple[gs.Node, gs.Node, gs.Node, gs.Node], con
     weights = build("Softmax", build("MatMul", query, key), axis=-1)
     result = build("Transpose", build("MatMul", weights, value), perm=[0, 2, 1, 3])
     build.replace(build.squeeze(result, 2))
+    for node in (softmax, scores, transpose):
+        if not node.outputs[0].outputs:
+            disconnect(graph, node)
 
 
 PASS = Pass(code=CODE, name="flat-attention", find=find, exact=True, kind="speed")

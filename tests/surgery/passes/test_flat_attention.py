@@ -42,6 +42,7 @@ def test_values_stay_and_a_second_run_finds_nothing() -> None:
     before, after = (ReferenceEvaluator(each).run(None, feeds)[0] for each in (source, result))
     np.testing.assert_array_equal(before, after)
     assert fixed(result) is result
+    assert [node.op_type for node in result.graph.node].count("Softmax") == 1
 
 
 @pytest.mark.parametrize(

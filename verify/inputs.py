@@ -136,7 +136,9 @@ def _integers(
     few = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}.get(dtype.name)
     wide = few or (0, 255 if dtype == np.uint8 else 9)
     low, high = span.ends(*wide) if span else wide
-    if style == "zeros":
+    if span is not None and span.distinct:
+        values = np.arange(math.prod(shape)).reshape(shape)
+    elif style == "zeros":
         values = np.full(shape, low)
     elif style == "edge":
         values = generator.choice([low, high], shape)

@@ -19,18 +19,34 @@ SIZES = {
     ("Reshape", 1), ("Expand", 1), ("ConstantOfShape", 0), ("Tile", 1), ("Loop", 0), ("Range", 0), ("Range", 1),
     ("Range", 2), ("Resize", 3), ("Split", 1), ("OneHot", 1), ("TopK", 1),
 }  # fmt: skip
-AXES = {("ReduceSum", 1), ("Squeeze", 1), ("Unsqueeze", 1), ("Slice", 3), ("CumSum", 1)}
+REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
+AXES = {("Squeeze", 1), ("Unsqueeze", 1), ("Slice", 3), ("CumSum", 1), ("CumProd", 1)}
+AXES |= {(f"Reduce{kind}", 1) for kind in REDUCTIONS}
 PADS = {("Pad", 1)}
 # Inputs that index an axis of the first input: position and how the axis is found.
 INDICES = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "ScatterElements": 1, "ScatterND": 1, "Scatter": 1}
+# Scales of quantization: a scale of zero means nothing.
+SCALES = {
+    ("QuantizeLinear", 1),
+    ("DequantizeLinear", 1),
+    ("QLinearMatMul", 1),
+    ("QLinearMatMul", 4),
+    ("QLinearMatMul", 6),
+}
+SCALES |= {("QLinearConv", 1), ("QLinearConv", 4), ("QLinearConv", 6)}
+# Operands of attention: scores thousands apart make its softmax a matter of the last bit, and overflow half precision.
+SCORES = {("Attention", place) for place in (0, 1, 2, 4, 5)} | {("FlexAttention", place) for place in (0, 1, 2)}
+# Losses whose second input holds classes, counted by axis 1 of the first.
+CLASSES = ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Closed range of values; None where that end is open."""
+    """Closed range of values; None where that end is open. `distinct` values count up from 0, as axes must differ."""
 
     low: float | None = None
     high: float | None = None
+    distinct: bool = False
 
     def ends(self, low: float, high: float) -> tuple[float, float]:
         """Both ends, open ones from the arguments, in order."""
@@ -42,7 +58,7 @@ class Range:
         """The values that both ranges allow."""
         lows = [end for end in (self.low, other.low) if end is not None]
         highs = [end for end in (self.high, other.high) if end is not None]
-        return Range(max(lows, default=None), min(highs, default=None))
+        return Range(max(lows, default=None), min(highs, default=None), self.distinct or other.distinct)
 
 
 def input_ranges(model: onnx.ModelProto) -> dict[str, Range]:
@@ -98,8 +114,17 @@ def _allowed(node: onnx.NodeProto, position: int, shapes: dict[str, list[int | N
     place = (node.op_type, position)
     if place in SIZES:
         return Range(1, 4)
-    if place in AXES or place in PADS:
-        return Range(0, 1 if place in PADS else 0)
+    if place in SCALES:
+        return Range(0.01, 1.0)
+    if place in SCORES:
+        return Range(-4.0, 4.0)
+    if place in PADS:
+        return Range(0, 1)
+    if place in AXES:
+        return Range(0, 0, distinct=True)
+    if node.op_type in CLASSES and position == 1:
+        shape = shapes.get(node.input[0])
+        return Range(0, (shape[1] or 1) - 1 if shape is not None and len(shape) > 1 else 0)
     if INDICES.get(node.op_type) == position:
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
         shape = shapes.get(node.input[0])

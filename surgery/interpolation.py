@@ -9,6 +9,8 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx.reference import ReferenceEvaluator
 
+from surgery import symbols
+from surgery.contents import contents, of
 from surgery.context import Context
 
 KEPT = (
@@ -17,40 +19,66 @@ KEPT = (
 UNKNOWN = ("tf_crop_and_resize",)
 
 
-def matrices(node: gs.Node, context: Context) -> dict[int, np.ndarray] | None:
-    """float64[out, in] for each axis that Resize changes, or None where sizes are not known or the mode has no matrix."""
-    shape, out = context.static_shape(node.inputs[0]), context.static_shape(node.outputs[0])
-    if shape is None or node.attrs.get("coordinate_transformation_mode", "") in UNKNOWN:
+def matrices(graph: gs.Graph, node: gs.Node, context: Context) -> dict[int, np.ndarray] | None:
+    """float64[out, in] for each axis that Resize changes, or None where sizes are not known or the mode has no matrix.
+
+    A dim that is not known may be there as long as Resize surely leaves it alone.
+    """
+    if node.inputs[0].shape is None or node.attrs.get("coordinate_transformation_mode", "") in UNKNOWN:
         return None
-    factors = scales_of(node, shape, context)
+    dims = symbols.of_dims(node.inputs[0].shape, node.inputs[0])
+    axes = [axis % len(dims) for axis in node.attrs.get("axes", range(len(dims)))]
+    scales, sizes = asked(graph, node, context)
+    same = {axis for axis, dim in enumerate(dims) if not symbols.known(dim) and axis not in axes}
+    if sizes is not None and node.attrs.get("keep_aspect_ratio_policy", "stretch") == "stretch":
+        same |= {
+            axis for axis, size in zip(axes, sizes, strict=False) if not symbols.known(size) and size == dims[axis]
+        }
+    elif scales is not None:
+        same |= {
+            axis for axis, scale in zip(axes, scales, strict=False) if scale == 1.0 and not symbols.known(dims[axis])
+        }
+    shape = [1 if axis in same else dim for axis, dim in enumerate(dims)]
+    sizes = sizes and [1 if axis in same else size for axis, size in zip(axes, sizes, strict=False)]
+    if not all(symbols.known(value) for value in (*shape, *(sizes or ()))):
+        return None
+    factors = factors_of(node, shape, axes, scales, sizes)
     if factors is None:
         return None
-    sizes = [int(np.floor(size * factor)) for size, factor in zip(shape, factors, strict=True)]
+    made = [int(np.floor(size * factor)) for size, factor in zip(shape, factors, strict=True)]
+    out = context.static_shape(node.outputs[0])
     if out is not None:
-        sizes = list(out)
-    rows = enumerate(zip(shape, sizes, factors, strict=True))
+        made = list(out)
+    elif sizes and node.attrs.get("keep_aspect_ratio_policy", "stretch") == "stretch":
+        for axis, size in zip(axes, sizes, strict=True):
+            made[axis] = size  # 49 * (1 / 49) is below 1
+    rows = enumerate(zip(shape, made, factors, strict=True))
     return {axis: weights(node, old, new, scale) for axis, (old, new, scale) in rows if old != new or scale != 1.0}
 
 
-def scales_of(node: gs.Node, shape: tuple[int, ...], context: Context) -> list[float] | None:
-    """Scale of every axis, from constant scales or sizes and the policy; None where they are not constant."""
-    rank = len(shape)
-    axes = [axis % rank for axis in node.attrs.get("axes", range(rank))]
-    given = [context.constant(tensor) if not tensor.is_empty() else None for tensor in node.inputs]
-    factors = [1.0] * rank
-    scales = given[2] if len(given) > 2 else given[1] if len(given) == 2 else None
+def asked(graph: gs.Graph, node: gs.Node, context: Context) -> tuple[list[float] | None, list[Any] | None]:
+    """The scales, or the sizes as numbers and polynomials over names of dims; None for what is not known."""
+    given = [None if tensor.is_empty() else tensor for tensor in node.inputs] + [None] * 4
+    scales = context.constant(given[1] if len(node.inputs) == 2 else given[2])
     if scales is not None and scales.size:
-        for axis, scale in zip(axes, scales.tolist(), strict=False):
-            factors[axis] = float(scale)
-        return factors
-    sizes = given[3] if len(given) > 3 else None
-    if sizes is None or not sizes.size:
+        return [float(scale) for scale in scales], None
+    sizes = None if given[3] is None else of(given[3], contents(graph, context))
+    return None, None if sizes is None or not sizes.size else list(sizes)
+
+
+def factors_of(
+    node: gs.Node, shape: list[int], axes: list[int], scales: list[float] | None, sizes: list[int] | None
+) -> list[float] | None:
+    """Scale of every axis, from scales or from sizes and the policy; None where there are neither."""
+    if sizes is not None:
+        scales = [size / shape[axis] for axis, size in zip(axes, sizes, strict=False)]
+        policy = node.attrs.get("keep_aspect_ratio_policy", "stretch")
+        if policy != "stretch":
+            scales = [min(scales) if policy == "not_larger" else max(scales)] * len(scales)
+    if scales is None:
         return None
-    wanted = [int(size) / shape[axis] for axis, size in zip(axes, sizes.tolist(), strict=False)]
-    policy = node.attrs.get("keep_aspect_ratio_policy", "stretch")
-    if policy != "stretch":
-        wanted = [min(wanted) if policy == "not_larger" else max(wanted)] * len(wanted)
-    for axis, scale in zip(axes, wanted, strict=False):
+    factors = [1.0] * len(shape)
+    for axis, scale in zip(axes, scales, strict=False):
         factors[axis] = scale
     return factors
 

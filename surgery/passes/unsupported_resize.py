@@ -4,10 +4,10 @@ What it does: multiplies each resized axis by its constant interpolation matrix;
 Why TensorRT minds: it has no antialiasing, keeps no aspect ratio, knows four ways to place coordinates, interpolates
 linearly over at most three axes and cubically over two, takes floating point only, and wants constant scales.
 Before → After: `y = Resize<mode = "linear", antialias = 1>(x, , scales)` → `y = Transpose(MatMul(Transpose(x), W))`
-Leaves alone: Resize the target takes; sizes that are unknown or depend on run time; tf_crop_and_resize; types other than
-float32, float16, float64 and integers with nearest.
-Numerics: nearest is exact; the weights are ONNX's reference interpolation, in float64 and rounded to the data's type; sums
-over the axes are taken one axis at a time.
+Leaves alone: Resize the target takes; sizes that are unknown or depend on run time, but for axes that keep theirs;
+tf_crop_and_resize; types other than float32, float16, float64 and integers with nearest.
+Numerics: nearest is exact; the weights are ONNX's reference interpolation, in float64 and rounded to the data's type;
+sums over the axes are taken one axis at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         why = refusal(node, context)
         if not why or node.inputs[0].dtype is None:
             continue
-        found = matrices(node, context)
+        found = matrices(graph, node, context)
         if found is not None and all(weights.size <= LARGEST for weights in found.values()):
             yield finding(why, node, partial(rewrite, graph, node, context, found))
 
@@ -69,6 +69,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, found: dict[int, n
     build.replace(value if found else build("Identity", value))
 
 
-PASS = Pass(
-    code="SG121", name="unsupported-resize", find=find, exact=False, kind="replace", feature="resize-antialias"
-)
+PASS = Pass(code="SG121", name="unsupported-resize", find=find, exact=False, kind="replace", feature="resize-antialias")

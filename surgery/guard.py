@@ -8,6 +8,7 @@ operators are left out, and said.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,8 @@ RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLik
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
 EXACT = {"float64": 1e-14, "complex128": 1e-14}
 EXACT_FLOAT32 = 1e-6
-SECONDS = 30.0
+SECONDS = 12.0  # for all runs of the original, and PER_MEGABYTE more for each MB of weights
+PER_MEGABYTE = 2.0
 ENOUGH = 3.0  # seconds of one run above which one set of inputs must do
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 
@@ -42,6 +44,13 @@ class Reference:
     reason: str = ""
     left_out: tuple[str, ...] = ()
     half: bool = False
+    seconds: float = 0.0
+
+
+def allowed(model: onnx.ModelProto) -> float:
+    """Seconds that running the original may take: small models that take long hang, large ones just take long."""
+    weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
+    return SECONDS + PER_MEGABYTE * float(weights) * 4 / 1e6
 
 
 def reference(
@@ -85,12 +94,13 @@ def _collect(
 ) -> None:
     last = ""
     for inputs in plans if plans is not None else _plans(model):
-        left = SECONDS - (time.perf_counter() - started)
+        left = allowed(model) - (time.perf_counter() - started)
         run = session.run({**inputs, **fixed}, timeout=max(left, 1.0))
         if run.error:
             last = run.error
         else:
             found.sets.append(({**inputs, **fixed}, run.outputs))
+            found.seconds = max(found.seconds, run.seconds)
         if len(found.sets) >= 3 or left <= 0 or run.seconds > ENOUGH:
             break
     if not found.sets:
@@ -190,7 +200,7 @@ def compare(
     worst = 0.0
     for values, expected in found.sets:
         feeds = {(inputs or {}).get(name, name): value for name, value in values.items() if name not in dropped}
-        run = session.run(feeds, timeout=2 * SECONDS)
+        run = session.run(feeds, timeout=2 * found.seconds + SECONDS)
         if run.error:
             return Check("parity", "fail", f"the fixed model does not run: {run.error}", {"tensor": ""})
         for name, wanted in expected.items():

@@ -56,6 +56,8 @@ PIPELINE: tuple[str, ...] = (
     "eight_bit_operator",
     "eight_bit_intermediate",
     "written_layernorm",
+    "written_softmax",
+    "narrow_values",
     "flat_attention",
 )
 

@@ -72,8 +72,8 @@ def draw_inputs(
     drawn: dict[str, Any] = {}
     for value in real_inputs(model):
         shape = _shape(value, sizes or {}, default_size)
-        if math.prod(shape) > MAX_ELEMENTS:
-            raise SurgeonError(f"input '{value.name}' would hold {math.prod(shape)} elements; give --check-inputs")
+        if math.prod(size for size in shape if size) > MAX_ELEMENTS:
+            raise SurgeonError(f"input '{value.name}' would be of shape {list(shape)}; give --check-inputs")
         array = _draw(_tensor_type(value).elem_type, shape, style, known.get(value.name), generator, value.name)
         kind = value.type.WhichOneof("value")
         drawn[value.name] = [array, array.copy()] if kind == "sequence_type" else array

@@ -68,8 +68,12 @@ def _unroll(graph: gs.Graph, node: gs.Node, count: int, context: Context) -> Non
     nodes: list[gs.Node] = []
     for step in range(count):
         tensors: dict[int, gs.Tensor] = {id(f): a for f, a in zip(body.inputs[2:], carried, strict=True)}
-        tensors[id(body.inputs[0])] = Constant(context.fresh("iteration"), np.asarray(step, dtype=np.int64))
-        tensors[id(body.inputs[1])] = Constant(context.fresh("condition"), np.asarray(True))
+        for formal, name, value in zip(
+            body.inputs, ("iteration", "condition"), (np.int64(step), np.True_), strict=False
+        ):
+            # A body may declare these two as vectors of one element instead of scalars.
+            array = np.full(context.static_shape(formal) or (), value)
+            tensors[id(formal)] = Constant(context.fresh(name), array)
         nodes += copy_nodes(body.nodes, tensors)
         results = [tensors.get(id(tensor), tensor) for tensor in body.outputs[1:]]
         carried = results[: len(carried)]

@@ -17,12 +17,12 @@ pytest.importorskip("PIL")
 import toy_networks
 from PIL import Image
 
-from export.tracker import Tracker
+from export.tracker import Result, Tracker
 from export.tracking import modules
 from export.tracking.bank import Bank, attention_inputs
 from export.tracking.frames import open_frames, picture_files, upright
 from export.tracking.images import bounding_box, preprocess, resize_logits
-from export.tracking.overlay import draw
+from export.tracking.overlay import COLOURS, draw
 from export.tracking.prompts import Prompt, decoder_points, parse, parse_removals
 from export.tracking.run import orderly_stop, track_video
 from surgery.cli.track import command
@@ -336,6 +336,15 @@ def test_overlay_colours_the_mask_and_leaves_the_rest(tmp_path: Path) -> None:
     assert changed[19, 29]
     assert not changed[:5].any()
     assert not changed[:, 45:].any()
+
+
+def test_labels_of_equal_boxes_stand_side_by_side() -> None:
+    frame = np.zeros((60, 80, 3), np.uint8)
+    result = Result(np.full((16, 16), 1, np.float32), 0.9, 5.0, 60, 80)
+    both, second = draw(frame, {1: result, 2: result}), draw(frame, {2: result})
+    row = both[4, :40]
+    assert {tuple(COLOURS[1]), tuple(COLOURS[2])} <= {tuple(pixel) for pixel in row.tolist()}
+    assert (both[:20, 20:] != second[:20, 20:]).any()
 
 
 def test_track_video_counts_frames(tmp_path: Path, clip: Path) -> None:

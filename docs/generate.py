@@ -17,7 +17,7 @@ from verify.spec import load_spec, render_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "own_model"
-PAGES = ("README.md", "docs/howto/own-model.md")
+PAGES = ("README.md", "docs/howto/own-model.md", "docs/howto/ci-sarif.md")
 
 
 def interface() -> str:
@@ -60,6 +60,12 @@ def segmenter_export() -> str:
     return f"```python\n{ast.get_source_segment(text, function)}\n```"
 
 
+def workflow() -> str:
+    """The example of a GitHub workflow."""
+    text = (ROOT / "docs" / "examples" / "surgeon.yml").read_text(encoding="utf-8")
+    return f"```yaml\n{text}```"
+
+
 PARTS = {
     "interface": interface,
     "commands": commands,
@@ -67,6 +73,7 @@ PARTS = {
     "benchmarks": benchmarks,
     "segmenter_spec": segmenter_spec,
     "segmenter_export": segmenter_export,
+    "workflow": workflow,
 }
 
 

@@ -14,7 +14,9 @@ INT64 = np.int64
 
 def mask(build: Build, axes: gs.Tensor, rank: int) -> gs.Tensor:
     """int64[rank], 1 where the axis is among `axes` (int64[k], negative ones count from the end), else 0."""
-    positive = build("Where", build("Less", axes, np.array([0], INT64)), build("Add", axes, np.array([rank], INT64)), axes)
+    positive = build(
+        "Where", build("Less", axes, np.array([0], INT64)), build("Add", axes, np.array([rank], INT64)), axes
+    )
     hits = build("Equal", build.unsqueeze(positive, 0), np.arange(rank, dtype=INT64).reshape(rank, 1))
     return build.axes("ReduceMax", build.cast(hits, INT64), [1], keepdims=0)
 

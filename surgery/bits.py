@@ -10,6 +10,9 @@ import onnx_graphsurgeon as gs
 from surgery.build import Build
 
 
+PART = 31
+
+
 def width(dtype: Any) -> int:
     """Bits of an integer type."""
     return np.dtype(dtype).itemsize * 8
@@ -43,8 +46,16 @@ def bits(build: Build, value: gs.Tensor, count: int) -> gs.Tensor:
 
 
 def number(build: Build, digits: gs.Tensor, negative: gs.Tensor, count: int) -> gs.Tensor:
-    """The integer of `count` bits (last dim, lowest first) and a sign bit worth -2^count, as 0 or 1."""
-    kind = np.dtype(digits.dtype)
-    powers = np.array([1 << place for place in range(count)], kind)
-    size = build.axes("ReduceSum", build("Mul", digits, powers), [-1], keepdims=0)
-    return build("Add", size, build("Mul", negative, np.array(-(1 << count), kind)))
+    """The integer of `count` bits (last dim, lowest first) and a sign bit worth -2^count, as 0 or 1.
+
+    Added up in parts of 31 bits, since onnxruntime sums int64 in floating point of 53 bits.
+    """
+    kind, rank = np.dtype(digits.dtype), len(digits.shape)
+    total = build("Mul", negative, np.array(-(1 << count), kind))
+    for start in range(0, count, PART):
+        stop = min(start + PART, count)
+        part = digits if (start, stop) == (0, count) else build.slice(digits, [rank - 1], [start], [stop])
+        powers = np.array([1 << place for place in range(stop - start)], kind)
+        size = build.axes("ReduceSum", build("Mul", part, powers), [-1], keepdims=0)
+        total = build("Add", total, build("Mul", size, np.array(1 << start, kind)) if start else size)
+    return total

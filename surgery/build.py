@@ -48,7 +48,9 @@ class Build:
 
     def __call__(self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attrs: Any) -> Any:
         operands = inputs[1:] if op == "Where" else inputs
-        like = next((value.dtype for value in operands if isinstance(value, gs.Tensor) and value.dtype is not None), None)
+        like = next(
+            (value.dtype for value in operands if isinstance(value, gs.Tensor) and value.dtype is not None), None
+        )
         tensors = [self._input(value, like) for value in inputs]
         while tensors and tensors[-1].is_empty():
             tensors.pop()

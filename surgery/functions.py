@@ -16,7 +16,9 @@ from surgery.context import Context
 from surgery.importer import to_graph
 from surgery.ir import Constant
 from surgery.rule import Finding, finding
+from surgery.schemas import schema
 
+REDEFINED = ("BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "Resize")
 LARGEST_KNOWN_VALUE = 4096  # elements of a constant input that shape inference is told
 
 
@@ -28,17 +30,24 @@ def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
     """
     domain = node.domain or ""
     version = context.opsets.get(domain, 1)
-    try:
-        schema = onnx.defs.get_schema(node.op, version, domain)
-    except onnx.defs.SchemaError:
+    known = schema(node.op, domain, version)
+    if known is None or wrong(node):
         return None
     types = [_type_bytes(tensor) for tensor in node.inputs]
     if any(kind is None for kind in types):
         return None
-    function = _fetch(schema, version, node, [kind for kind in types if kind is not None])
+    function = _fetch(known, version, node, [kind for kind in types if kind is not None])
     if function is None or not _fits(function, context):
         return None
     return function
+
+
+def wrong(node: gs.Node) -> bool:
+    """Whether ONNX's body is known to be wrong for this node: that of AffineGrid drops a batch of one (a bare Squeeze)."""
+    if node.op != "AffineGrid":
+        return False
+    shape = node.inputs[0].shape
+    return not shape or not isinstance(shape[0], int) or shape[0] < 2
 
 
 def _type_bytes(tensor: gs.Tensor) -> bytes | None:
@@ -46,10 +55,10 @@ def _type_bytes(tensor: gs.Tensor) -> bytes | None:
     return None if kind is None else bytes(kind.SerializeToString())
 
 
-def _fetch(schema: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx.FunctionProto | None:
+def _fetch(known: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx.FunctionProto | None:
     data = b""
-    fixed = [known for known in schema.function_opset_versions if known <= version or node.domain]
-    varying = [known for known in schema.context_dependent_function_opset_versions if known <= version or node.domain]
+    fixed = [at for at in known.function_opset_versions if at <= version or node.domain]
+    varying = [at for at in known.context_dependent_function_opset_versions if at <= version or node.domain]
     if varying:
         proto = onnx.helper.make_node(
             node.op,
@@ -58,9 +67,9 @@ def _fetch(schema: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx
             domain=node.domain or "",
         )
         proto.attribute.extend(attribute_protos(node))
-        data = schema.get_context_dependent_function_with_opset_version(max(varying), proto.SerializeToString(), types)
+        data = known.get_context_dependent_function_with_opset_version(max(varying), proto.SerializeToString(), types)
     elif fixed:
-        data = schema.get_function_with_opset_version(max(fixed))
+        data = known.get_function_with_opset_version(max(fixed))
     return onnx.FunctionProto.FromString(data) if data else None
 
 
@@ -84,11 +93,21 @@ def _operators(nodes: Iterable[onnx.NodeProto]) -> Iterable[tuple[str, str]]:
 
 @cache
 def _same(op: str, domain: str, written: int, used: int) -> bool:
-    try:
-        first = onnx.defs.get_schema(op, written, domain)
-        return bool(first.since_version == onnx.defs.get_schema(op, used, domain).since_version)
-    except onnx.defs.SchemaError:
+    """Whether the operator means the same at both opsets: equal, or only more types and attributes with defaults."""
+    first, second = schema(op, domain, written), schema(op, domain, used)
+    if op == "Constant":  # every later form of it is one more attribute
+        return True
+    if first is None or second is None or op in REDEFINED:
+        return first is not None and second is not None and first.since_version == second.since_version
+    if [(i.name, i.option) for i in first.inputs] != [(i.name, i.option) for i in second.inputs]:
         return False
+    for name, attribute in second.attributes.items():
+        old = first.attributes.get(name)
+        if old is None and not attribute.default_value.name:
+            return False
+        if old is not None and (old.type, old.default_value) != (attribute.type, attribute.default_value):
+            return False
+    return first.attributes.keys() <= second.attributes.keys()
 
 
 def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
@@ -97,8 +116,8 @@ def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
     given = dict(zip(function.input, node.inputs, strict=False))
     given = {name: tensor for name, tensor in given.items() if not tensor.is_empty()}
     attributes = {proto.name: proto for proto in function.attribute_proto}
-    schema = onnx.defs.get_schema(node.op, build.context.opsets.get(node.domain or "", 1), node.domain or "")
-    for name, attribute in schema.attributes.items():
+    known = schema(node.op, node.domain or "", build.context.opsets.get(node.domain or "", 1))
+    for name, attribute in known.attributes.items():
         if attribute.default_value.name and name not in attributes:
             attributes[name] = attribute.default_value
     attributes |= {proto.name: proto for proto in attribute_protos(node)}

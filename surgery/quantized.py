@@ -30,7 +30,9 @@ def shifted(build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: 
     return build("Sub", wide, build.cast(build.cast(along(build, zero_point, rank, axis), np.int32), work))
 
 
-def quantized(build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, kind: Any) -> gs.Tensor:
+def quantized(
+    build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, kind: Any
+) -> gs.Tensor:
     """`value` (already divided by its scale) rounded half to even, shifted, clipped to `kind` and cast to it."""
     low, high = RANGES[np.dtype(kind).name]
     whole = build("Round", value)

@@ -35,7 +35,7 @@ SCALES = {
 }
 SCALES |= {("QLinearConv", 1), ("QLinearConv", 4), ("QLinearConv", 6)}
 # Operands of attention: scores thousands apart make its softmax a matter of the last bit, and overflow half precision.
-SCORES = {("Attention", place) for place in (0, 1, 2, 4, 5)} | {("FlexAttention", place) for place in (0, 1, 2)}
+SCORES = {("Attention", place) for place in range(6)} | {("FlexAttention", place) for place in (0, 1, 2)}
 # Losses whose second input holds classes, counted by axis 1 of the first.
 CLASSES = ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
 

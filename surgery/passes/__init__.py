@@ -30,6 +30,7 @@ PIPELINE: tuple[str, ...] = (
     "nameless_node",
     "declared_shape_operand",
     "compressed_rows",
+    "affine_grid",
     "optional_value",
     "known_sequence",
     "function_operator",

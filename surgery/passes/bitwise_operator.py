@@ -4,7 +4,7 @@ What it does: takes both operands apart into bits (floor division and Mod by pow
 the bits with Mul, Max or Mod, and adds them up again; BitwiseNot is -1 - x, or 255 - x for uint8.
 Why TensorRT minds: its parser has no BitwiseAnd, BitwiseOr, BitwiseXor and BitwiseNot.
 Before → After: `c = BitwiseAnd(a, b)` → `c = ReduceSum(bits(a) * bits(b) * [1, 2, 4, ...]) - sign`
-Leaves alone: unsigned types of 16, 32 and 64 bits and int16, which TensorRT cannot hold; inputs of unknown type.
+Leaves alone: unsigned types of 16, 32 and 64 bits and int16, which TensorRT cannot hold; inputs of unknown type or rank.
 Numerics: exact.
 """
 
@@ -26,7 +26,10 @@ TYPES = ("int8", "uint8", "int32", "int64")
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"):
-        if all(tensor.dtype is not None and np.dtype(tensor.dtype).name in TYPES for tensor in node.inputs):
+        if all(
+            tensor.dtype is not None and np.dtype(tensor.dtype).name in TYPES and tensor.shape is not None
+            for tensor in node.inputs
+        ):
             message = f"{context.target.name} has no {node.op}"
             yield finding(message, node, partial(rewrite, graph, node, context))
 

@@ -28,7 +28,11 @@ Shape = tuple[int, ...]
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, *OPERANDS):
         place, read = OPERANDS[node.op]
-        if len(node.inputs) <= place or node.inputs[place].is_empty() or context.constant(node.inputs[place]) is not None:
+        if (
+            len(node.inputs) <= place
+            or node.inputs[place].is_empty()
+            or context.constant(node.inputs[place]) is not None
+        ):
             continue
         shape = context.static_shape(node.outputs[0])
         value = None if shape is None or node.inputs[place].dtype is None else read(node, shape)

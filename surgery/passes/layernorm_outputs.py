@@ -26,6 +26,4 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield from inline_finding(graph, node, context, "SG117", "more than one of its outputs is read")
 
 
-PASS = Pass(
-    code="SG117", name="layernorm-outputs", find=find, exact=False, kind="replace", feature="layernorm-outputs"
-)
+PASS = Pass(code="SG117", name="layernorm-outputs", find=find, exact=False, kind="replace", feature="layernorm-outputs")

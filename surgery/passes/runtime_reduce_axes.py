@@ -110,6 +110,4 @@ def _after(build: Build, op: str, value: gs.Tensor) -> gs.Tensor:
     return build("Log", value) if op == "ReduceLogSum" else value
 
 
-PASS = Pass(
-    code="SG107", name="runtime-reduce-axes", find=find, exact=False, kind="replace", feature="reduce-axes"
-)
+PASS = Pass(code="SG107", name="runtime-reduce-axes", find=find, exact=False, kind="replace", feature="reduce-axes")

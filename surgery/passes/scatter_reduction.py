@@ -5,7 +5,8 @@ reduces them onto the data.
 Why TensorRT minds: its scatter layers overwrite only.
 Before → After: `y = ScatterND<reduction = "add">(x, i, u)` → `y = x + ReduceSum(Where(Equal(i, places), u, 0), 0)`
 Leaves alone: scatters that overwrite; sizes that are unknown or whose comparison would hold more than 4M elements;
-ScatterElements whose updates are narrower than the data beside the axis; types other than float32, float16, int32, int64.
+ScatterElements whose updates are narrower than the data beside the axis; types other than float32, float16 and int32
+(products of floats only), which reductions here add up exactly.
 Numerics: maxima and minima exact; sums and products are taken in another order.
 """
 
@@ -22,7 +23,13 @@ from surgery.context import Context
 from surgery.rule import Finding, Pass, finding
 
 LARGEST = 1 << 22
-TYPES = ("float32", "float16", "int32", "int64")
+FLOATS = ("float32", "float16")
+TYPES = {  # onnxruntime sums and multiplies integers in floating point of 53 bits
+    "add": (*FLOATS, "int32"),
+    "mul": FLOATS,
+    "max": (*FLOATS, "int32"),
+    "min": (*FLOATS, "int32"),
+}
 REDUCTIONS = {  # reduction: (reducing operator, combining operator)
     "add": ("ReduceSum", "Add"),
     "mul": ("ReduceProd", "Mul"),
@@ -37,7 +44,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if node.attrs.get("reduction", "none") not in REDUCTIONS or None in shapes or node.inputs[0].dtype is None:
             continue
         data, index, _ = (shape or () for shape in shapes)
-        if np.dtype(node.inputs[0].dtype).name not in TYPES or 0 in data or 0 in index or not data:
+        kinds = TYPES[node.attrs["reduction"]]
+        if np.dtype(node.inputs[0].dtype).name not in kinds or 0 in data or 0 in index or not data:
             continue
         if node.op == "ScatterND":
             size = int(np.prod(index[:-1])) * int(np.prod(data))
@@ -93,6 +101,4 @@ def neutral_of(reduction: str, dtype: object) -> np.ndarray:
     return np.array(limits.min if reduction == "max" else limits.max, kind)
 
 
-PASS = Pass(
-    code="SG140", name="scatter-reduction", find=find, exact=False, kind="replace", feature="scatter-reduction"
-)
+PASS = Pass(code="SG140", name="scatter-reduction", find=find, exact=False, kind="replace", feature="scatter-reduction")

@@ -91,6 +91,4 @@ def with_indices(build: Build, window: Window) -> tuple[gs.Tensor, gs.Tensor]:
     return best, index
 
 
-PASS = Pass(
-    code="SG126", name="unsupported-pooling", find=find, exact=False, kind="replace", feature="pool-dilation"
-)
+PASS = Pass(code="SG126", name="unsupported-pooling", find=find, exact=False, kind="replace", feature="pool-dilation")

@@ -58,6 +58,8 @@ PIPELINE: tuple[str, ...] = (
     "eight_bit_intermediate",
     "written_layernorm",
     "written_softmax",
+    "written_gelu",
+    "slice_assignment",
     "narrow_values",
     "flat_attention",
 )

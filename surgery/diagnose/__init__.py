@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import onnx
+
 from surgery import model as files
 from surgery.context import Options
 from surgery.diagnose.asking import Case, ask
@@ -83,13 +85,12 @@ def _static(subject: Subject, folder: str, settings: Settings, report: Report) -
     status: Status = "skip" if failed else "pass"
     text = f"{len(found)} findings by the passes" + "".join(f"; {words}" for words in failed)
     report.checks.append(Check("rules", status, text))
-    return [_with_place(finding, subject) for finding in found]
+    named = {name_of(node): node for node in subject.nodes}
+    return [_with_place(finding, subject, named) for finding in found]
 
 
-def _with_place(finding: Finding, subject: Subject) -> Finding:
-    if finding.path or finding.where:
-        return finding
-    node = next((node for node in subject.nodes if name_of(node) == finding.node), None)
+def _with_place(finding: Finding, subject: Subject, named: Mapping[str, onnx.NodeProto]) -> Finding:
+    node = None if finding.path or finding.where else named.get(finding.node)
     return finding if node is None else replace(finding, where=subject.where(node))
 
 

@@ -22,7 +22,7 @@ def mask(build: Build, axes: gs.Tensor, rank: int) -> gs.Tensor:
 
 
 def pick(build: Build, dims: gs.Tensor, keep: gs.Tensor, rank: int, count: int) -> gs.Tensor:
-    """int64[count]: the entries of `dims` (int64[rank]) where `keep` (int64[rank], `count` of them 1) is 1, in order."""
+    """int64[count]: the entries of `dims` (int64[rank]) where `keep` (int64[rank], `count` ones) is 1, in order."""
     before = np.triu(np.ones((rank, rank), INT64), 1)  # [i, j]: i comes before j
     place = build.axes("ReduceSum", build("Mul", build.unsqueeze(keep, 1), before), [0], keepdims=0)
     chosen = build("Equal", place, np.arange(count, dtype=INT64).reshape(count, 1))

@@ -9,13 +9,12 @@ import onnx_graphsurgeon as gs
 
 from surgery.build import Build
 
-
 PART = 31
 
 
 def width(dtype: Any) -> int:
     """Bits of an integer type."""
-    return np.dtype(dtype).itemsize * 8
+    return int(np.dtype(dtype).itemsize) * 8
 
 
 def work_type(dtype: Any) -> np.dtype[Any]:

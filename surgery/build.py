@@ -24,8 +24,8 @@ class Build:
 
     Call it with an operator, its inputs and attributes; it gives back the output tensor, or a tuple of them when
     `outputs` is above 1. An input may be a tensor, an array (becomes a constant), a Python number (becomes a scalar
-    constant of the type of the first tensor input, of a branch in Where) or None (an optional input left out). Output types and shapes come
-    from ONNX's own inference for the operator.
+    constant of the type of the first tensor input, of a branch in Where) or None (an optional input left out). Output
+    types and shapes come from ONNX's own inference for the operator.
     """
 
     def __init__(self, graph: gs.Graph, node: gs.Node, context: Context, code: str) -> None:

@@ -23,6 +23,7 @@ from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
 from verify.recognise import recognise
 from verify.report import Check, Finding, Report
+from verify.runner import one_line
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,8 @@ class _Job:
         given = self.run.check_inputs
         if given is not None and not isinstance(given, dict):
             given = load_npz(given)
-        return guard.reference(model, source, given, base_dir=self.folder or None)
+        trust = self.options.trust_declared_shapes
+        return guard.reference(model, source, given, base_dir=self.folder or None, trust_declared_shapes=trust)
 
     def report(self, outcome: Outcome, fixed: Any) -> Report:
         """Compare and sum up; `fixed` gives the fixed model as the runner takes it."""
@@ -243,9 +245,25 @@ class _Job:
         report.checks.append(Check("surgery", "skip" if self.refusal else "pass", message, figures))
         report.checks += [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
         report.checks.append(parity)
+        report.checks += self.well_formed(outcome, fixed)
         if parity.status == "skip" and self.run.strict and outcome.model is not self.model:
             raise FoundWanting(f"nothing was written: {parity.message}")
         return report
+
+    def well_formed(self, outcome: Outcome, fixed: Any) -> list[Check]:
+        """ONNX's own checker on the result, unless nothing changed; a fault the original has too is only noted."""
+        if outcome.model is self.model:
+            return []
+        try:
+            onnx.checker.check_model(fixed())
+        except Exception as error:
+            fault = one_line(error, 200)
+            try:
+                onnx.checker.check_model(self.source)
+            except Exception:
+                return [Check("onnx.checker", "skip", f"neither the original nor the result passes: {fault}")]
+            raise FoundWanting(f"nothing was written: the result is not valid ONNX: {fault}") from None
+        return [Check("onnx.checker", "pass", "the result is valid ONNX")]
 
     def parity(self, outcome: Outcome, fixed: Any) -> Check:
         if outcome.model is self.model:

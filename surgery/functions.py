@@ -43,7 +43,7 @@ def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
 
 
 def wrong(node: gs.Node) -> bool:
-    """Whether ONNX's body is known to be wrong for this node: that of AffineGrid drops a batch of one (a bare Squeeze)."""
+    """Whether ONNX's body is wrong for this node: that of AffineGrid drops a batch of one (by a bare Squeeze)."""
     if node.op != "AffineGrid":
         return False
     shape = node.inputs[0].shape
@@ -98,7 +98,7 @@ def _same(op: str, domain: str, written: int, used: int) -> bool:
     if op == "Constant":  # every later form of it is one more attribute
         return True
     if first is None or second is None or op in REDEFINED:
-        return first is not None and second is not None and first.since_version == second.since_version
+        return bool(first and second and first.since_version == second.since_version)
     if [(i.name, i.option) for i in first.inputs] != [(i.name, i.option) for i in second.inputs]:
         return False
     for name, attribute in second.attributes.items():
@@ -107,7 +107,7 @@ def _same(op: str, domain: str, written: int, used: int) -> bool:
             return False
         if old is not None and (old.type, old.default_value) != (attribute.type, attribute.default_value):
             return False
-    return first.attributes.keys() <= second.attributes.keys()
+    return set(first.attributes) <= set(second.attributes)
 
 
 def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:

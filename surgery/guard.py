@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 
 from surgery.model import tensors
+from surgery.told import told
 from verify.errors import SurgeonError
 from verify.inputs import draw_inputs, free_dims
 from verify.recognise import recognise
@@ -59,6 +60,7 @@ def reference(
     given: Mapping[str, Any] | None = None,
     fixed_inputs: Mapping[str, Any] | None = None,
     base_dir: str | os.PathLike[str] | None = None,
+    trust_declared_shapes: bool = False,
 ) -> Reference:
     """Run the original.
 
@@ -67,6 +69,7 @@ def reference(
         source: the same model as the runner takes it (a path for external data).
         given: real inputs to use instead of drawn ones.
         fixed_inputs: values that `--set-input` gives, which the original still takes as inputs.
+        trust_declared_shapes: draw sizes that give the output shapes the model declares, for those it will only get.
     """
     started = time.perf_counter()
     session = open_session(source, threads=os.cpu_count() or 1, base_dir=base_dir)
@@ -77,7 +80,9 @@ def reference(
         return Reference(reason="every output depends on random operators", left_out=left_out)
     found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model))
     try:
-        plans = [dict(given)] if given is not None else None
+        plans: Iterable[dict[str, Any]] | None = [dict(given)] if given is not None else None
+        if plans is None and trust_declared_shapes:
+            plans = (told(model, inputs) for inputs in _plans(model))
         _collect(found, session, model, plans, dict(fixed_inputs or {}), started)
     except (SurgeonError, MemoryError) as error:
         found.reason = str(error) or "inputs do not fit in memory"
@@ -88,7 +93,7 @@ def _collect(
     found: Reference,
     session: Session,
     model: onnx.ModelProto,
-    plans: list[dict[str, Any]] | None,
+    plans: Iterable[dict[str, Any]] | None,
     fixed: dict[str, Any],
     started: float,
 ) -> None:

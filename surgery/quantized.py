@@ -1,4 +1,4 @@
-"""Quantization written as plain arithmetic: scales and zero points placed along their axis, values rounded and clipped."""
+"""Quantization as plain arithmetic: scales and zero points placed along their axis, values rounded and clipped."""
 
 from __future__ import annotations
 

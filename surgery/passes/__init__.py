@@ -47,6 +47,7 @@ PIPELINE: tuple[str, ...] = (
     "quantized_product",
     "unsupported_pooling",
     "unsupported_resize",
+    "runtime_resize",
     "fourier_transform",
     "scatter_reduction",
     "cumulative_product",

@@ -1,6 +1,7 @@
 """UINT8 tensors in the middle of the graph.
 
-What it does: feeds the readers of a Cast to uint8 that cast it on from the value before, wrapped to eight bits with Mod.
+What it does: feeds the readers of a Cast to uint8 that cast it on from the value before, wrapped to eight bits with
+Mod.
 Why TensorRT minds: UINT8 exists only at graph inputs and outputs.
 Before → After: `q = Cast<uint8>(x); y = Cast<float>(q)` → `y = Cast<float>(Mod(Cast<int32>(x), 256))`
 Leaves alone: graph outputs in uint8; readers other than Cast (see eight-bit-operator); float64 and unknown types.
@@ -51,7 +52,9 @@ def fits(value: gs.Tensor) -> bool:
     bounds = [Context.constant(tensor) for tensor in maker.inputs[1:]]
     if maker.op == "Mod":
         return bounds[0] is not None and bool(np.all(bounds[0] == 256)) and not maker.attrs.get("fmod")
-    return maker.op == "Clip" and len(bounds) == 2 and bounds[0] == 0 and bounds[1] is not None and bounds[1] <= 255
+    if maker.op != "Clip" or len(bounds) != 2 or bounds[0] is None or bounds[1] is None:
+        return False
+    return bool(bounds[0] == 0 and bounds[1] <= 255)
 
 
 PASS = Pass(

@@ -26,9 +26,9 @@ ARITHMETIC = {"Add", "Sub", "Mul", "Neg", "Abs", "Sum", "ReduceSum", "ReduceProd
 AS_FLOAT = {"MaxPool", "Resize", "TopK", "ArgMax", "ArgMin", "Upsample", "GridSample", "DepthToSpace", "SpaceToDepth"}
 SAME = {
     "Div", "Min", "Max", "Mod", "Clip", "Sign", "Where", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Equal",
-    "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Gather", "GatherElements", "GatherND", "Slice", "Concat",
-    "Expand", "Tile", "Split", "Pad", "ReduceMax", "ReduceMin", "ScatterElements", "ScatterND", "Relu", "CumSum",
-    "Trilu", "EyeLike", "OneHot", "ReverseSequence", "Compress", "Unique",
+    "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Gather", "GatherElements", "GatherND", "Slice",
+    "Concat", "Expand", "Tile", "Split", "Pad", "ReduceMax", "ReduceMin", "ScatterElements", "Relu", "CumSum",
+    "ScatterND", "Trilu", "EyeLike", "OneHot", "ReverseSequence", "Compress", "Unique",
 }  # fmt: skip
 REFUSED_INT8 = {"Clip", "Mod", "Relu", "Sign", "ReduceSum", "ReduceMax", "ReduceMin"}
 

@@ -1,12 +1,12 @@
 """Operators the target does not know although ONNX defines what they mean in simpler ones.
 
-What it does: writes the function body of ONNX's own operator schema in the place of the node, again and again until what
-is left is known to the target.
-Why TensorRT minds: its parser knows a fixed list of operators and does not look up the bodies ONNX defines for the rest
-(NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, CenterCropPad, DynamicQuantizeLinear, LinearAttention, ...).
+What it does: writes the function body of ONNX's own operator schema in the place of the node, again and again until
+what is left is known to the target.
+Why TensorRT minds: its parser knows a fixed list of operators and does not look up the bodies ONNX defines for the
+rest (NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, CenterCropPad, DynamicQuantizeLinear, LinearAttention, ...).
 Before → After: `loss = NegativeLogLikelihoodLoss(x, target)` → `Unsqueeze, GatherElements, Neg, Slice, ReduceMean`
-Leaves alone: operators the target takes; those without a body at this opset; those whose input types are unknown, since
-bodies depend on them; bodies written for another opset whose operators have changed their meaning since.
+Leaves alone: operators the target takes; those without a body at this opset; those whose input types are unknown,
+since bodies depend on them; bodies written for another opset whose operators have changed their meaning since.
 Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
 """
 

@@ -1,11 +1,11 @@
 """Sequences whose elements are known tensors.
 
-What it does: answers SequenceAt, SequenceLength and ConcatFromSequence from the tensors the sequence was built from, and
-writes SplitToSequence as Split.
+What it does: answers SequenceAt, SequenceLength and ConcatFromSequence from the tensors the sequence was built from,
+and writes SplitToSequence as Split.
 Why TensorRT minds: it has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = ConcatFromSequence<axis = 0>(s)` → `y = Concat<axis = 0>(a, b)`
-Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, and splits whose number
-of parts is not known.
+Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, and splits whose
+number of parts is not known.
 Numerics: exact.
 """
 
@@ -56,20 +56,20 @@ def resolve(sequence: gs.Tensor, context: Context) -> list[gs.Tensor] | None:
         return elements
     count, room = len(elements), 1 if maker.op == "SequenceInsert" else 0
     place = maker.inputs[1 + room] if len(maker.inputs) > 1 + room else None
-    at = position(place, count + room, context) if place is not None else (count if room else count - 1)
+    at = position(place, count, context, room) if place is not None else (count if room else count - 1)
     if at is None:
         return None
     return [*elements[:at], maker.inputs[1], *elements[at:]] if room else [*elements[:at], *elements[at + 1 :]]
 
 
-def position(tensor: gs.Tensor, count: int, context: Context) -> int | None:
-    """A constant position among `count`, from the front, or None. Counting back starts before the place for a new one."""
+def position(tensor: gs.Tensor, count: int, context: Context, room: int = 0) -> int | None:
+    """A constant position among `count` elements (and `room` for a new one), from the front, or None."""
     value = context.constant(tensor)
     if value is None:
         return None
     at = int(np.ravel(value)[0])
     at = at + count if at < 0 else at
-    return at if 0 <= at < max(count, 1) else None
+    return at if 0 <= at < count + room else None
 
 
 def answer(graph: gs.Graph, node: gs.Node, context: Context, elements: list[gs.Tensor]) -> None:

@@ -2,7 +2,8 @@
 
 What it does: writes ONNX's own function body in its place, which computes them on the way.
 Why TensorRT minds: it takes LayerNormalization with one output only.
-Before → After: `y, mean = LayerNormalization(x, s, b)` → `mean = ReduceMean(x); d = x - mean; y = d / Sqrt(...) * s + b`
+Before → After: `y, mean = LayerNormalization(x, s, b)` → `mean = ReduceMean(x); d = x - mean; y = d / Sqrt(...) * s +
+b`
 Leaves alone: LayerNormalization with one output, which is fast as it is; inputs of unknown type.
 Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
 """

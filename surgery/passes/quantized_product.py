@@ -1,11 +1,12 @@
 """QLinearMatMul, QLinearConv, MatMulInteger and ConvInteger.
 
-What it does: subtracts the zero points, multiplies in float32, and rounds the product back by the ratio of the scales.
+What it does: subtracts the zero points, multiplies in float32, and rounds the product back by the ratio of the
+scales.
 Why TensorRT minds: these operators of onnxruntime's quantizer are unknown to its parser.
-Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` →
-`y = Clip(Round(MatMul(a - az, b - bz) * (as * bs / ys)) + yz, 0, 255)`
-Leaves alone: products so long that their sum might leave the 24 bits float32 counts in; inputs of unknown shape; models before
-opset 11, which have no Round.
+Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
+/ ys)) + yz, 0, 255)`
+Leaves alone: products so long that their sum might leave the 24 bits float32 counts in; inputs of unknown shape;
+models before opset 11, which have no Round.
 Numerics: the products and sums are exact; the ratio of the scales is rounded once, as onnxruntime does.
 """
 

@@ -1,9 +1,12 @@
 """Attention that the target has no kernel for.
 
-What it does: writes ONNX's own function body of Attention (MatMul, Softmax, MatMul and the mask arithmetic) in its place.
+What it does: writes ONNX's own function body of Attention (MatMul, Softmax, MatMul and the mask arithmetic) in its
+place.
 Why TensorRT minds: its Attention takes float16 and bfloat16 with heads of 16 and more, one output, no softcap, no
-softmax precision, values as wide as keys, and a mask or causality but not both; everything else fails to parse or build.
-Before → After: `y = Attention(q, k, v)` in float32 → `scores = MatMul(q * s, Transpose(k) * s); y = MatMul(Softmax(scores), v)`
+softmax precision, values as wide as keys, and a mask or causality but not both; everything else fails to parse or
+build.
+Before → After: `y = Attention(q, k, v)` in float32 → `scores = MatMul(q * s, Transpose(k) * s); y =
+MatMul(Softmax(scores), v)`
 Leaves alone: Attention the target takes, which it fuses; inputs of unknown type or rank.
 Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
 """

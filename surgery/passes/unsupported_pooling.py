@@ -1,13 +1,14 @@
 """Pooling with dilations, with indices, or with a norm other than 1 and 2.
 
-What it does: takes one strided slice of the padded input for each place of the kernel, and their maximum, mean or norm;
-indices follow the comparisons.
+What it does: takes one strided slice of the padded input for each place of the kernel, and their maximum, mean or
+norm; indices follow the comparisons.
 Why TensorRT minds: it pools without dilations, gives no indices, and knows the norms 1 and 2 only.
-Before → After: `y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)` → `r = Max(x[:, :, 0:-2], x[:, :, 2:]); y = Max(r[..., 0:-2], r[..., 2:])`
-Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 places (for plain
-maxima, which are taken axis by axis, 256 along all axes).
-Numerics: maxima and indices exact (the first of equal values wins; NaN is not looked for); means and norms are summed in
-kernel order.
+Before → After: `y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)` → `r = Max(x[:, :, 0:-2], x[:, :, 2:]); y
+= Max(r[..., 0:-2], r[..., 2:])`
+Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 places (for plain maxima,
+which are taken axis by axis, 256 along all axes).
+Numerics: maxima and indices exact (the first of equal values wins; NaN is not looked for); means and norms are summed
+in kernel order.
 """
 
 from __future__ import annotations
@@ -72,8 +73,9 @@ def with_indices(build: Build, window: Window) -> tuple[gs.Tensor, gs.Tensor]:
     """The maxima and where in the flattened input they are, int64."""
     data = build.node.inputs[0]
     batch, channels = data.shape[:2]
-    order = "F" if build.node.attrs.get("storage_order", 0) else "C"
-    flat = np.arange(int(np.prod(window.size))).reshape(window.size, order=order)
+    flat = np.arange(int(np.prod(window.size))).reshape(window.size)
+    if build.node.attrs.get("storage_order", 0):
+        flat = np.arange(flat.size).reshape(window.size[::-1]).T
     start = np.arange(batch * channels).reshape(batch, channels, *([1] * len(window.size))) * flat.size
     best = index = None
     parts = slices(build, padded(build, data, window, -np.inf), window)

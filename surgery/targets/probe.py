@@ -132,9 +132,9 @@ def probe(ask: Ask) -> dict[str, str]:
     for operator, model, values in operator_cases():
         said = ask(model, values)
         answers[operator].append(said if said is None else ask(plainest(model, values), values) and said)
-    for operator, said in sorted(answers.items()):
-        if all(answer is not None for answer in said):
-            refusals[f"op:{operator}"] = _clean(str(said[0]))
+    for operator, given in sorted(answers.items()):
+        if all(answer is not None for answer in given):
+            refusals[f"op:{operator}"] = _clean(str(given[0]))
     return refusals
 
 

@@ -56,6 +56,7 @@ REWRITES: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
     ("SG129", "three by three in a batch", 11, "g (float[2,3,3] x) => (float[2] y) { y = Det(x) }", ("Det",), {}),
     ("SG130", "constructed and read", 17, "g (float[2] a, float[2] b) => (float[2] y) <int64 k = {-1}> { s = SequenceConstruct(a, b) y = SequenceAt(s, k) }", ("SequenceConstruct", "SequenceAt"), {}),
     ("SG130", "split, inserted and stacked", 17, "g (float[2,3] x, float[1,3] z) => (float[3,1,3] y) <int64 k = {1}> { s = SplitToSequence<axis = 0>(x, k) t = SequenceInsert(s, z, k) y = ConcatFromSequence<axis = 0, new_axis = 1>(t) }", ("SplitToSequence", "SequenceInsert", "ConcatFromSequence"), {}),
+    ("SG130", "inserted before the last, erased from the back", 17, "g (float[2] a, float[2] b, float[2] c) => (float[4] y) <int64 k = {-1}, int64 m = {-3}> { s = SequenceConstruct(a, b) t = SequenceInsert(s, c, k) u = SequenceErase(t, m) y = ConcatFromSequence<axis = 0>(u) }", ("SequenceErase",), {}),
     ("SG131", "has an element", 18, "g (float[2] a) => (bool y) { o = Optional(a) y = OptionalHasElement(o) }", ("Optional", "OptionalHasElement"), {}),
     ("SG131", "its element", 18, "g (float[2] a) => (float[2] y) { o = Optional(a) b = OptionalGetElement(o) y = Relu(b) }", ("Optional", "OptionalGetElement"), {}),
     ("SG133", "mean is not read", 17, "g (float[2,4] x, float[4] s, float[4] b) => (float[2,4] y) { y, m, d = LayerNormalization<axis = 1>(x, s, b) }", (), {}),
@@ -109,5 +110,10 @@ LEFT_ALONE: list[tuple[str, str, int, str]] = [
 TRUSTED: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
     ("SG170", "depth", 17, "g (int64[3] i, float depth, float[2] v) => (float[3,5] y) { y = OneHot(i, depth, v) }", (), {"i": [0, 4, -1], "depth": 5.0}),
     ("SG170", "size of a grid", 20, "g (float[1,2,3] t, int64[4] s) => (float[1,4,5,2] y) { y = AffineGrid(t, s) }", ("AffineGrid",), {"s": [1, 1, 4, 5]}),
+    ("SG122", "linear by a runtime scale", 18, "g (float[1,1,4,5] x, float[4] s) => (float[1,1,2,4] y) { y = Resize<mode = \"linear\">(x, , s) }", ("Resize",), {"s": [1.0, 1.0, 0.6, 0.8]}),
+    ("SG122", "cubic, edges left out", 18, "g (float[1,1,4,4] x, float[4] s) => (float[1,1,8,8] y) { y = Resize<mode = \"cubic\", cubic_coeff_a = -0.5, exclude_outside = 1>(x, , s) }", ("Resize",), {"s": [1.0, 1.0, 2.0, 2.0]}),
+    ("SG122", "antialiased by a runtime size", 18, "g (float[1,1,6,4] x, int64[4] s) => (float[1,1,3,2] y) { y = Resize<mode = \"cubic\", antialias = 1>(x, , , s) }", ("Resize",), {"s": [1, 1, 3, 2]}),
+    ("SG122", "nearest", 18, "g (float[1,1,2,2] x, float[2] s) => (float[1,1,4,6] y) { y = Resize<mode = \"nearest\", axes = [3, 2]>(x, , s) }", ("Resize",), {"s": [3.0, 2.0]}),
+    ("SG122", "cropped", 13, "g (float[1,1,4,4] x, float[8] r, int64[4] s) => (float[1,1,3,3] y) { y = Resize<mode = \"linear\", coordinate_transformation_mode = \"tf_crop_and_resize\", extrapolation_value = 10.0>(x, r, , s) }", ("Resize",), {"r": [0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7], "s": [1, 1, 3, 3]}),
     ("SG151", "rows that are kept", 17, "g (float[4,2] x, bool[4] k) => (float[2,2] y) { y = Compress<axis = 0>(x, k) }", ("Compress",), {"k": [False, True, False, True]}),
 ]  # fmt: skip

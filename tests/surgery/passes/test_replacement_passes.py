@@ -25,7 +25,7 @@ def feeds(model: onnx.ModelProto, values: dict[str, Any]) -> dict[str, np.ndarra
         dtype = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
         shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
         drawn = (
-            generator.integers(0, 2 if dtype == bool else 100, shape)
+            generator.integers(0, 2 if dtype.kind == "b" else 100, shape)
             if dtype.kind in "iub"
             else generator.random(shape)
         )

@@ -62,7 +62,7 @@ def _write(case: Case, source: Path, target: Path, seconds: float) -> Repro:
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         (folder / "reproduce.py").write_text(script(case), encoding="utf-8")
         (folder / "report.md").write_text(bug_report(case, model), encoding="utf-8")
-        name = re.sub(r"[^\w.-]+", "-", f"{case.finding.code}-{case.finding.op}")
+        name = re.sub(r"[^\w.-]+", "-", f"{case.finding.code}-{case.finding.op}").strip("-")
         final = target / name
         try:
             target.mkdir(parents=True, exist_ok=True)

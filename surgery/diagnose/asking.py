@@ -24,7 +24,7 @@ class Case:
     """A refusal with the graph it happened in, so that it can be cut out and shown again.
 
     subject  the main graph, or the body of an If or Loop as a model of its own
-    nodes    indices of the nodes that are refused together
+    nodes    indices of the nodes that are refused together, or of one that reads the refused tensor
     code     TensorRT's error code for the parser, "" for the builder
     message  TensorRT's words
     op       the operator TensorRT named, which may sit inside the node
@@ -86,7 +86,9 @@ def _parser_cases(subject: Subject, work: Workspace, parsed: parsing.Parsed, sec
     cases: list[Case] = []
     for index, refusal in parsed.refused:
         if index < 0:
-            cases.append(Case(of_model(subject, refusal), subject, (), refusal.code, refusal.message))
+            reader = tuple(subject.readers.get(refusal.tensor, [])[:1])
+            finding = of_model(subject, refusal)
+            cases.append(Case(finding, subject, reader, refusal.code, refusal.message, refusal.op))
             continue
         inside = _inside(subject, work, index, seconds) if refusal.stack else []
         path = nested.path_of(subject.nodes[index], refusal.stack) if refusal.stack and not inside else ""

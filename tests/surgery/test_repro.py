@@ -76,6 +76,17 @@ def test_builder_refusal_is_cut_out_too(tmp_path: Path) -> None:
     assert not tensorrt.build(path).ok
 
 
+def test_refused_input_and_initializer_are_shown_with_one_reader(tmp_path: Path) -> None:
+    text = """<ir_version: 10, opset_import: ["" : 20]>
+    types (float[2] x, uint16[2] n) => (float[2] y) <uint32[2] k = {1, 2}> {
+      a = Relu(x)  f = Cast<to = 1>(n)  g = Cast<to = 1>(k)  h = Add(f, g)  y = Add(a, h) }"""
+    made = repros(tmp_path, text)
+    assert {repro.case.finding.node: repro.nodes for repro in made} == {"n": 1, "k": 1}
+    for repro in made:
+        assert repro.folder is not None
+        assert repro.case.code in {refusal.code for refusal in tensorrt.parse(repro.folder / "model.onnx")}
+
+
 def test_script_runs_with_tensorrt_alone_and_report_has_what_a_maintainer_asks_for(tmp_path: Path) -> None:
     made = next(repro for repro in repros(tmp_path, CHAIN) if repro.case.finding.node == "norm")
     assert made.folder is not None

@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 
 from surgery.model import tensors
-from surgery.told import told
+from surgery.told import as_declared, told
 from verify.errors import SurgeonError
 from verify.inputs import draw_inputs, free_dims
 from verify.recognise import recognise
@@ -83,7 +83,7 @@ def reference(
         plans: Iterable[dict[str, Any]] | None = [dict(given)] if given is not None else None
         if plans is None and trust_declared_shapes:
             plans = (told(model, inputs) for inputs in _plans(model))
-        _collect(found, session, model, plans, dict(fixed_inputs or {}), started)
+        _collect(found, session, model, plans, dict(fixed_inputs or {}), started, trust_declared_shapes)
     except (SurgeonError, MemoryError) as error:
         found.reason = str(error) or "inputs do not fit in memory"
     return found
@@ -96,6 +96,7 @@ def _collect(
     plans: Iterable[dict[str, Any]] | None,
     fixed: dict[str, Any],
     started: float,
+    trust: bool,
 ) -> None:
     last = ""
     for inputs in plans if plans is not None else _plans(model):
@@ -103,6 +104,8 @@ def _collect(
         run = session.run({**inputs, **fixed}, timeout=max(left, 1.0))
         if run.error:
             last = run.error
+        elif trust and not as_declared(model, run.outputs):
+            last = "an output has another shape than the model declares"
         else:
             found.sets.append(({**inputs, **fixed}, run.outputs))
             found.seconds = max(found.seconds, run.seconds)

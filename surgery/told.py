@@ -27,6 +27,20 @@ def told(model: onnx.ModelProto, drawn: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def as_declared(model: onnx.ModelProto, outputs: dict[str, Any]) -> bool:
+    """Whether every output has the sizes the model declares for it."""
+    for info in model.graph.output:
+        shape = getattr(outputs.get(info.name), "shape", None)
+        dims = info.type.tensor_type.shape.dim
+        if shape is None or not info.type.tensor_type.HasField("shape"):
+            continue
+        if len(dims) != len(shape) or any(
+            d.HasField("dim_value") and d.dim_value != s for d, s in zip(dims, shape, strict=True)
+        ):
+            return False
+    return True
+
+
 def _value(node: Any, index: int, out: tuple[int, ...], old: Any) -> Any:
     if node.op in OPERANDS and OPERANDS[node.op][0] == index:
         size = OPERANDS[node.op][1](node, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,17 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import numpy_helper
 
-from surgery.importer import describe, plain_value, snapshot
+from surgery.importer import plain_value, snapshot
 from surgery.ir import Stored, Variable, number_of
+from surgery.messages import (
+    copy_fields,
+    declare,
+    is_external,
+    make_attribute,
+    nbytes,
+    untouched,
+)
 from surgery.naming import Names
-from surgery.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
 SMALL = 1024  # bytes of a constant that shape inference may want to read (a shape, an axis)
@@ -30,7 +36,7 @@ def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.Mode
     original = vars(graph).get("model")
     model = onnx.ModelProto()
     if original is not None:
-        _copy_fields(original, model, {"graph", "functions", "opset_import"})
+        copy_fields(original, model, {"graph", "functions", "opset_import"})
     versions = dict(opsets or {entry.domain: entry.version for entry in graph.import_domains or ()})
     names = Names(graph)
     writer = _Writer(names, original is not None and model.ir_version < 4)
@@ -107,17 +113,6 @@ def used_domains(graph: gs.Graph) -> set[str]:
     return found
 
 
-def _copy_fields(source: Any, target: Any, left_out: set[str]) -> None:
-    """Copy all set fields but those named."""
-    for field, value in source.ListFields():
-        if field.name in left_out:
-            continue
-        if isinstance(value, (str, int, bytes, float)):
-            setattr(target, field.name, value)
-        else:
-            getattr(target, field.name).MergeFrom(value)
-
-
 class _Writer:
     """Writes one main graph or function; constants above `values_up_to` bytes only by type and shape.
 
@@ -144,7 +139,7 @@ class _Writer:
                 "name",
                 "doc_string",
             }
-            _copy_fields(fields["origin"], proto, rebuilt | {"quantization_annotation"})
+            copy_fields(fields["origin"], proto, rebuilt | {"quantization_annotation"})
         if graph.name:
             proto.name = graph.name
         if graph.doc_string:
@@ -192,7 +187,7 @@ class _Writer:
     def function(self, function: gs.Function, proto: onnx.FunctionProto, versions: dict[str, int]) -> None:
         origin = vars(function).get("origin")
         if origin is not None:
-            _copy_fields(origin, proto, {"node", "input", "output", "opset_import", "value_info"})
+            copy_fields(origin, proto, {"node", "input", "output", "opset_import", "value_info"})
         else:
             proto.name, proto.domain = function.name, function.domain or ""
         proto.input.extend(self.names.of(tensor) for tensor in function.inputs)
@@ -215,7 +210,7 @@ class _Writer:
     def node(self, node: gs.Node, proto: onnx.NodeProto) -> None:
         origin = getattr(node, "origin", None)
         if origin is not None:
-            _copy_fields(origin, proto, {"input", "output", "attribute", "op_type", "domain", "name"})
+            copy_fields(origin, proto, {"input", "output", "attribute", "op_type", "domain", "name"})
         proto.op_type = node.op
         if node.name or (origin is not None and origin.HasField("name")):
             proto.name = node.name or ""
@@ -296,7 +291,7 @@ class _Writer:
         """The values as a message; the original one when they are what was read."""
         if self.values_up_to is not None and nbytes(constant) > self.values_up_to:
             return onnx.TensorProto(name=name, data_type=number_of(constant.dtype), dims=constant.shape)
-        inline = self.keeps_outside or not _external(constant)
+        inline = self.keeps_outside or not is_external(constant)
         if untouched(constant) and not constant.stored.sparse and inline:
             stored: onnx.TensorProto = constant.stored.tensor
         elif isinstance(constant._values, Stored) and not constant._values.sparse and inline:
@@ -309,72 +304,3 @@ class _Writer:
             copy.name = name
             return copy
         return stored
-
-
-def nbytes(constant: gs.Constant) -> int:
-    """Bytes of the values, without loading them."""
-    return int(constant._values.nbytes)
-
-
-def _external(constant: gs.Constant) -> bool:
-    return getattr(constant, "stored", None) is not None and bool(constant.stored.external)
-
-
-def untouched(constant: gs.Constant) -> bool:
-    """Whether its values are those that were read from the file."""
-    stored = getattr(constant, "stored", None)
-    values = constant._values
-    return stored is not None and (values is stored or (stored.loaded is not None and values is stored.loaded))
-
-
-def declare(proto: onnx.ValueInfoProto, tensor: gs.Variable) -> None:
-    """Put dtype and shape of `tensor` into its declared type; doc string and denotations of unchanged dims stay."""
-    kind = proto.type.tensor_type
-    kind.elem_type = number_of(tensor.dtype)
-    if tensor.shape is None:
-        kind.ClearField("shape")
-        return
-    old = [(d.dim_param or (d.dim_value if d.HasField("dim_value") else None), d.denotation) for d in kind.shape.dim]
-    kind.shape.SetInParent()
-    del kind.shape.dim[:]
-    for axis, dim in enumerate(tensor.shape):
-        new = kind.shape.dim.add()
-        if isinstance(dim, str):
-            new.dim_param = dim
-        elif dim is not None and dim >= 0:
-            new.dim_value = int(dim)
-        if axis < len(old) and old[axis][1]:
-            new.denotation = old[axis][1]
-
-
-def make_attribute(node: gs.Node, name: str, value: Any) -> onnx.AttributeProto:
-    """A new attribute; the operator's schema decides what an empty list is a list of."""
-    if isinstance(value, np.ndarray):
-        value = numpy_helper.from_array(value)
-    elif isinstance(value, (np.dtype, type)):
-        value = number_of(value)
-    elif isinstance(value, (bool, np.bool_)):
-        value = int(value)
-    elif isinstance(value, gs.Node.AttributeRef):
-        kind = attribute_type(node, name)
-        return onnx.AttributeProto(name=name, ref_attr_name=value.name, type=kind or Attribute.INT)
-    elif isinstance(value, (list, tuple)):
-        value = list(value)
-        if not value:
-            return onnx.AttributeProto(name=name, type=attribute_type(node, name) or Attribute.INTS)
-    wanted = attribute_type(node, name)
-    if wanted == Attribute.FLOAT:
-        value = float(value)
-    elif wanted == Attribute.FLOATS:
-        value = [float(item) for item in value]
-    return onnx.helper.make_attribute(name, value)
-
-
-def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
-    """Graphs inside a node, by attribute name."""
-    for name, value in node.attrs.items():
-        if isinstance(value, gs.Graph):
-            yield name, value
-
-
-__all__ = ["describe", "subgraphs", "to_model", "used_domains"]

@@ -14,9 +14,10 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.exporter import attribute_protos, declare, subgraphs, to_skeleton
+from surgery.exporter import attribute_protos, to_skeleton
 from surgery.importer import dims_of, snapshot
 from surgery.ir import dtype_of, number_of
+from surgery.messages import declare, subgraphs
 from surgery.model import tensors
 from surgery.naming import Names, parents
 from surgery.schemas import schema

@@ -23,8 +23,8 @@ import onnx_graphsurgeon as gs
 from surgery.context import Context
 from surgery.edit import settle
 from surgery.evaluate import cone, evaluate
-from surgery.exporter import nbytes
 from surgery.ir import Constant
+from surgery.messages import nbytes
 from surgery.rule import Finding, Pass, finding
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}

@@ -30,8 +30,9 @@ RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLik
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
 EXACT = {"float64": 1e-14, "complex128": 1e-14}
 EXACT_FLOAT32 = 1e-6
-SECONDS = 12.0  # for all runs of the original, and PER_MEGABYTE more for each MB of weights
+SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
 PER_MEGABYTE = 2.0
+PER_NODE = 0.002
 ENOUGH = 3.0  # seconds of one run above which one set of inputs must do
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 
@@ -51,7 +52,7 @@ class Reference:
 def allowed(model: onnx.ModelProto) -> float:
     """Seconds that running the original may take: small models that take long hang, large ones just take long."""
     weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-    return SECONDS + PER_MEGABYTE * float(weights) * 4 / 1e6
+    return SECONDS + PER_MEGABYTE * float(weights) * 4 / 1e6 + PER_NODE * len(model.graph.node)
 
 
 def reference(

@@ -76,6 +76,7 @@ def lower(
     max_error: float = DEFAULT_MAX_ERROR,
     skip_nodes: frozenset[str] = frozenset(),
     max_runs: int = 40,
+    unfused_attention: bool = False,
 ) -> tuple[onnx.ModelProto, Lowered]:
     """The model with half precision written into it as Casts; its inputs and outputs stay as they are.
 
@@ -85,6 +86,7 @@ def lower(
         feeds: inputs by name, real ones: the choice is only as good as they are.
         max_error: most that an output may move, RMS of the difference over RMS of the output.
         skip_nodes: names of nodes that stay float32.
+        unfused_attention: leave attention in float32, so that TensorRT runs it as separate kernels.
         max_runs: most runs of the search; when they are spent, what is still unexplained stays float32.
 
     Raises:
@@ -99,6 +101,10 @@ def lower(
     typed = typed_copy(model)
     found = candidates(typed, skip_nodes)
     result = Lowered(precision, max_error)
+    if unfused_attention:
+        asked = [unit for unit in found.units if unit.kind == "attention"]
+        result.stayed += [Stayed(unit.name, unit.op, "attention was asked to stay unfused") for unit in asked]
+        found.units = [unit for unit in found.units if unit.kind != "attention"]
     fits = _fitting(typed, found, precision, feeds, result)
     reference = run(typed, feeds)
     result.runs += 2

@@ -57,6 +57,7 @@ def lower_file(
     calibrate: str | os.PathLike[str] | None = None,
     max_error: float | None = None,
     skip_nodes: frozenset[str] = frozenset(),
+    unfused_attention: bool = False,
 ) -> Check:
     """Write half precision into the model at `path`, in place and atomically.
 
@@ -74,7 +75,9 @@ def lower_file(
     outside = next(files.external_tensors(files.load(target)), None) is not None
     model = onnx.load(target)
     feeds, source = calibration(model, target, calibrate)
-    lowered, result = lower(model, precision, feeds, max_error or DEFAULT_MAX_ERROR, skip_nodes)
+    lowered, result = lower(
+        model, precision, feeds, max_error or DEFAULT_MAX_ERROR, skip_nodes, unfused_attention=unfused_attention
+    )
     if not result.within_budget:
         raise FoundWanting(f"{target}: {result.summary()}; raise --max-error or stay in fp32. Nothing was lowered")
     if read_metadata(model):

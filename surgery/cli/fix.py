@@ -34,6 +34,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--precision", type=click.Choice(["fp16", "bf16", "mixed"]), help="Write half precision into the result.")
 @click.option("--max-error", type=float, help="Most an output may move by it, of its RMS.  [default: 0.01]")
 @click.option("--calibrate", type=PATH, help="Inputs (.npz) that precision is chosen on, instead of goldens.")
+@click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, which TensorRT does not fuse.")
 @click.option("--check-inputs", type=PATH, help="Compare on the inputs of this .npz instead of drawn ones.")
 @click.option("--no-guard", is_flag=True, help="Write without comparing; the report says so.")
 @click.option("--strict", is_flag=True, help="Write nothing, exit 1, when the result cannot be compared.")
@@ -125,7 +126,14 @@ def _fix(model: Path, target: Path, options: dict[str, Any], given: dict[str, An
         from surgery.precision_file import lower_file
 
         report.checks.append(
-            lower_file(target, given["precision"], given["calibrate"], given["max_error"], options["skip_nodes"])
+            lower_file(
+                target,
+                given["precision"],
+                given["calibrate"],
+                given["max_error"],
+                options["skip_nodes"],
+                given["unfused_attention"],
+            )
         )
     if given["style"] == "text" and not given["quiet"]:
         click.echo(_summary(target, report, given["verbose"]))

@@ -185,6 +185,13 @@ def test_fix_writes_half_precision(tmp_path: Path) -> None:
     assert types(onnx.load(target))["s__fp16"] == onnx.TensorProto.FLOAT16
 
 
+def test_attention_can_be_kept_unfused() -> None:
+    model = parser.parse_model(ATTENTION)
+    _, result = lower(model, "fp16", feeds(model), unfused_attention=True)
+    assert [node.why for node in result.stayed] == ["attention was asked to stay unfused"]
+    assert not result.lowered
+
+
 def test_weights_are_halved() -> None:
     model = parser.parse_model(
         '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'

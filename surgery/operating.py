@@ -97,10 +97,10 @@ def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options:
             troubles.append(f"{failure}; left out")
             rules = [rule for rule in rules if rule.code != failure.code]
             continue
+        if fixed is model and model is not original and "converted" not in lifted:
+            return Outcome(original, applied, context)  # a restamp alone mends nothing
         if lifted:
             context.troubles.append(lifted)
-        if fixed is model and model is not original and "converted" not in lifted:
-            fixed = original  # a restamp alone mends nothing
         return Outcome(fixed, applied, context)
 
 

@@ -51,7 +51,10 @@ def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
 
 
 def modern(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With initializers that are not listed as inputs, as IR version 4 and later have them."""
+    """With initializers that are not listed as inputs, as IR version 4 and later have them, and no types left blank."""
+    typed = [info for info in model.graph.value_info if info.type.tensor_type.elem_type]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(typed)
     if model.ir_version < 4:
         stored = {tensor.name for tensor in model.graph.initializer}
         inputs = [info for info in model.graph.input if info.name not in stored]

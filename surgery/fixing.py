@@ -106,7 +106,8 @@ class _Job:
         outcome = operate(self.model, self.folder, rules, self.options)
         if outcome.model is self.model or not self.run.guard:
             return outcome
-        self.found = self.look_at_original()
+        trust = any(rule.kind == "trusted" for rule in self.used(outcome, rules))
+        self.found = self.look_at_original(trust)
         if not self.found.sets and any(not rule.exact for rule in self.used(outcome, rules)):
             outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
         return outcome
@@ -116,14 +117,14 @@ class _Job:
         codes = {finding.code for finding in outcome.applied}
         return [rule for rule in rules if rule.code in codes]
 
-    def look_at_original(self) -> guard.Reference:
+    def look_at_original(self, trust: bool) -> guard.Reference:
+        """Run the original; with `trust`, only on inputs that give the output shapes it declares."""
         model, source = self.model, self.source
         if self.options.set_inputs or self.options.outputs or self.options.input_shapes:
             model = source = bound_original(self.model, self.folder, self.options)
         given = self.run.check_inputs
         if given is not None and not isinstance(given, dict):
             given = load_npz(given)
-        trust = self.options.trust_declared_shapes
         return guard.reference(model, source, given, base_dir=self.folder or None, trust_declared_shapes=trust)
 
     def report(self, outcome: Outcome, fixed: Any) -> Report:

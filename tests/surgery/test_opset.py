@@ -51,7 +51,8 @@ def test_models_with_refused_operators_are_restamped(opset: int, version: int) -
 
 
 def test_a_model_with_changed_operators_keeps_its_opset() -> None:
-    text = "g (uint8[2,4] a, uint8[4,3] b) => (float[2,3] y) { m = MatMulInteger(a, b) f = Cast<to = 1>(m) y = Relu(f) }"
+    nodes = "m = MatMulInteger(a, b) f = Cast<to = 1>(m) y = Relu(f)"
+    text = f"g (uint8[2,4] a, uint8[4,3] b) => (float[2,3] y) {{ {nodes} }}"
     model = parse(text, 10)
     assert restamped(model, 13) is None
     assert lift(model, TARGET) == (model, "")

@@ -74,7 +74,7 @@ def test_every_independent_refusal_is_listed_and_the_rest_is_built(look: Callabl
     report = look(SEVERAL)
     assert {(f.node, f.op, f.code) for f in errors(report)} == {
         ("mean", "ReduceMean", "SG107"),
-        ("node_of_q", "NonZero", "SG150"),
+        ("node_of_q", "NonZero", "SG800"),
         ("norm", "LayerNormalization", "SG117"),
         ("det", "Det", "SG129"),
         ("max", "ReduceMax", "SG107"),

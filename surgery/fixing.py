@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from surgery.passes import all_passes
 from surgery.rule import Pass
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
-from verify.report import Check, Finding, Report
+from verify.report import Check, Report
 from verify.runner import one_line
 
 __all__ = ["Outcome", "Run", "bound_original", "fix", "fix_model", "operate", "split_options"]
@@ -138,7 +139,8 @@ class _Job:
             "bytes_before": self.before[1],
             "bytes_after": outcome.model.ByteSize(),
             "seconds": round(time.perf_counter() - self.started, 3),
-            "passes": _counts(outcome.applied),
+            "passes": dict(Counter(finding.code for finding in outcome.applied)),
+            "op_counts": {"before": _operators(self.model), "after": _operators(outcome.model)},
         }
         message = f"{len(outcome.applied)} findings fixed"
         if self.refusal:
@@ -202,8 +204,6 @@ class _Job:
         return f"it differs since {rules[bad - 1].code} ({rules[bad - 1].name}); try --ignore {rules[bad - 1].code}"
 
 
-def _counts(applied: Sequence[Finding]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for finding in applied:
-        counts[finding.code] = counts.get(finding.code, 0) + 1
-    return counts
+def _operators(model: onnx.ModelProto) -> dict[str, int]:
+    """How often each operator stands in the main graph."""
+    return dict(Counter(f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in model.graph.node))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import SurgeonError
+from verify.writing import write_whole
 
 INDEX = "index.json"
 FORMAT = 1
@@ -174,15 +175,3 @@ def write_index(folder: Path, goldens: Sequence[Golden]) -> None:
                 case[side] = [{k: v for k, v in tensor.items() if v not in (None, "")} for tensor in case[side]]
     text = json.dumps({"format": FORMAT, "goldens": entries}, indent=1) + "\n"
     write_whole(folder / INDEX, text.encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen in part; SurgeonError when it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise SurgeonError(f"{path}: cannot be written ({error.strerror or error}); nothing was changed") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,13 +16,14 @@ import numpy as np
 from verify.compact import pack, statistics
 from verify.draws import draw
 from verify.errors import SurgeonError
-from verify.golden import INDEX, Case, Golden, Tensor, identity, place, read_index, write_index, write_whole
+from verify.golden import INDEX, Case, Golden, Tensor, identity, place, read_index, write_index
 from verify.golden_check import digest, store
 from verify.golden_plan import Plan, plans
 from verify.parity import Limits, judge
 from verify.recognise import read_metadata
 from verify.runner import open_session
 from verify.tolerance import derive
+from verify.writing import write_whole
 
 if TYPE_CHECKING:
     import onnx

@@ -39,7 +39,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--no-guard", is_flag=True, help="Write without comparing; the report says so.")
 @click.option("--strict", is_flag=True, help="Write nothing, exit 1, when the result cannot be compared.")
 @click.option("--save-external-data", is_flag=True, help="Put weights into a file beside the model.")
-@click.option("--report", "report_path", type=PATH, help="Also write the report here: .json, or text.")
+@click.option("--report", "report_path", type=PATH, help="Also write the report here: .json, .html, or text.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="List every finding.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
@@ -162,8 +162,13 @@ def _json(reports: list[Report]) -> str:
 
 
 def _write_report(path: Path, reports: list[Report]) -> None:
+    from verify.writing import write_whole
+
+    if path.suffix == ".html":
+        from surgery.diagnose.codes import rule_texts
+        from verify.render import write_html
+
+        write_html(reports, path, title="Surgery", rules=rule_texts())
+        return
     text = _json(reports) if path.suffix == ".json" else "\n".join(_summary(None, r, True) for r in reports) + "\n"
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SurgeonError(f"{path}: the report cannot be written ({error.strerror})") from None
+    write_whole(path, text.encode())

@@ -122,3 +122,11 @@ def test_what_is_no_shape(text: str) -> None:
 def test_what_is_no_value(text: str) -> None:
     with pytest.raises(SurgeonError):
         parse_value(text)
+
+
+def test_report_page_counts_operators_before_and_after(source: Path) -> None:
+    assert fix(source, "--report", source.with_name("page.html"), "-q").return_value == 0
+    page = source.with_name("page.html").read_text(encoding="utf-8")
+    row = page[page.index("Nodes of each operator") :]
+    assert "<code>Identity</code>" in row
+    assert "-1" in row[row.index("Identity") : row.index("Identity") + 200]

@@ -10,6 +10,7 @@ from typing import TextIO
 from verify.errors import SurgeonError
 from verify.render.rule_text import RuleText
 from verify.report import Report
+from verify.writing import write_whole
 
 __all__ = ["FORMATS", "RuleText", "show", "write_html"]
 
@@ -63,7 +64,5 @@ def write_html(
     """
     from verify.render.page import to_html
 
-    try:
-        path.write_text(to_html(reports, title=title, rules=rules or {}), encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise SurgeonError(f"{path}: the page cannot be written: {error.strerror or error}") from None
+    page = to_html(reports, title=title, rules=rules or {})
+    write_whole(path, page.encode("utf-8", "replace"))

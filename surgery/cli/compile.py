@@ -75,10 +75,11 @@ def _show(builds: list[Any], style: str) -> None:
         data = [as_data(build) for build in builds]
         click.echo(json.dumps({"builds": data}, indent=2))
         return
+    import os
     import sys
 
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 120)
     for part in tables(builds):
         console.print(part)

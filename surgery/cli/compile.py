@@ -75,11 +75,8 @@ def _show(builds: list[Any], style: str) -> None:
         data = [as_data(build) for build in builds]
         click.echo(json.dumps({"builds": data}, indent=2))
         return
-    import os
-    import sys
+    from surgery.cli.console import console
 
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 120)
+    out = console()
     for part in tables(builds):
-        console.print(part)
+        out.print(part)

@@ -136,8 +136,9 @@ def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], wei
             row["checks"] = {c.name: {"status": c.status, "message": c.message, **c.figures} for c in verdict.checks}
         click.echo(json.dumps({"weights": weights.note, "modules": rows}, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from surgery.cli.console import console
 
     table = Table(title=f"{done[0].path.parent} ({weights.note})" if done else None)
     for heading in (
@@ -151,7 +152,7 @@ def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], wei
         seconds = "reused" if item.reused else f"{item.seconds:.1f}"
         cells = [f"{c.status}: {c.message}" for c in verdicts[index].checks] if verdicts else []
         table.add_row(item.module, f"{item.nodes_raw} -> {item.nodes}", seconds, *cells)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    console().print(table)
 
 
 def _copy(done: Sequence[Exported], folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.build import Build
+from surgery.context import Context
 
 INT64 = np.int64
 
@@ -48,3 +49,12 @@ def spread(build: Build, tensor: gs.Tensor, axes: gs.Tensor, rank: int) -> gs.Te
     inside = build("Min", place, np.array([old_rank - 1], INT64))
     dims = build("Gather", build("Shape", tensor), inside)
     return build("Reshape", tensor, build("Add", build("Mul", keep, dims), new))
+
+
+def single_kept_axis(node: gs.Node, rank: int, context: Context) -> int | None:
+    """The one axis that a reduction with kept dims runs over, counted from the front; None for any other."""
+    value = context.constant(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = node.attrs.get("axes") if value is None else value.reshape(-1).tolist()
+    if axes is None or len(axes) != 1 or node.attrs.get("keepdims", 1) != 1:
+        return None
+    return int(axes[0]) % rank

@@ -13,5 +13,5 @@ export PATH="$PWD/$venv/bin:$PATH"
 ruff check .
 ruff format --check .
 mypy
-lint-imports --no-logo 2>/dev/null || lint-imports
-pytest "$@"
+lint-imports
+pytest -n "${SURGEON_TEST_JOBS:-2}" "$@"

@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.axes import single_kept_axis
 from surgery.build import Build
 from surgery.context import Context
 from surgery.edit import disconnect
@@ -65,7 +66,7 @@ def _read(div: gs.Node, context: Context) -> Written | None:
     source, rank = difference.inputs[0], context.rank(difference.inputs[0])
     if square is None or not _squares(square, difference.outputs[0], context) or rank is None:
         return None
-    axes = {_axis(node, rank, context) for node in (mean, variance)}
+    axes = {single_kept_axis(node, rank, context) for node in (mean, variance)}
     axis = axes.pop()
     if axes or axis is None or source.dtype is None or np.dtype(source.dtype).name not in ("float32", "float16"):
         return None
@@ -131,15 +132,6 @@ def _squares(node: gs.Node, tensor: gs.Tensor, context: Context) -> bool:
         return node.inputs[0] is tensor and node.inputs[1] is tensor
     exponent = context.constant(node.inputs[1]) if node.op == "Pow" and node.inputs[0] is tensor else None
     return exponent is not None and exponent.size == 1 and float(exponent.reshape(-1)[0]) == 2.0
-
-
-def _axis(node: gs.Node, rank: int, context: Context) -> int | None:
-    """The single axis a ReduceMean with kept dims runs over, from the front."""
-    value = context.constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    axes = node.attrs.get("axes") if value is None else value.reshape(-1).tolist()
-    if axes is None or len(axes) != 1 or node.attrs.get("keepdims", 1) != 1:
-        return None
-    return int(axes[0]) % rank
 
 
 def _write(graph: gs.Graph, found: Written, context: Context) -> None:

@@ -16,6 +16,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
+from surgery.axes import single_kept_axis
 from surgery.build import Build
 from surgery.context import Context
 from surgery.edit import disconnect
@@ -46,14 +47,14 @@ def _division(div: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.N
     if exponential is None or total is None or total.inputs[0] is not exponential.outputs[0]:
         return None
     rank = context.rank(exponential.inputs[0])
-    axis = None if rank is None else _axis(total, rank, context)
+    axis = None if rank is None else single_kept_axis(total, rank, context)
     if axis is None or rank is None:
         return None
     difference = _maker(exponential.inputs[0], "Sub")
     largest = _maker(difference.inputs[1], "ReduceMax") if difference is not None else None
     if difference is None or largest is None or largest.inputs[0] is not difference.inputs[0]:
         return exponential.inputs[0], axis, [exponential, total]
-    if _axis(largest, rank, context) != axis:
+    if single_kept_axis(largest, rank, context) != axis:
         return exponential.inputs[0], axis, [exponential, total]
     return difference.inputs[0], axis, [largest, difference, exponential, total]
 
@@ -68,15 +69,6 @@ def _exponential(node: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[
 
 def _maker(tensor: gs.Tensor, op: str) -> gs.Node | None:
     return tensor.inputs[0] if tensor.inputs and tensor.inputs[0].op == op and not tensor.inputs[0].domain else None
-
-
-def _axis(node: gs.Node, rank: int, context: Context) -> int | None:
-    """The single axis a reduction with kept dims runs over, from the front."""
-    value = context.constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    axes = node.attrs.get("axes") if value is None else value.reshape(-1).tolist()
-    if axes is None or len(axes) != 1 or node.attrs.get("keepdims", 1) != 1:
-        return None
-    return int(axes[0]) % rank
 
 
 def _write(

@@ -41,9 +41,9 @@ def rules() -> str:
 
 
 def benchmarks() -> str:
-    """The table that the last benchmark run wrote."""
-    table = ROOT / "benchmarks" / "results" / "table.md"
-    return table.read_text(encoding="utf-8").strip() if table.is_file() else "No benchmark has been recorded yet."
+    """The pages that benchmark runs wrote, one level of headings further down."""
+    pages = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+    return "\n\n".join(re.sub(r"^#", "##", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
 
 
 def segmenter_spec() -> str:

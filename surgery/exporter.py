@@ -11,14 +11,7 @@ from onnx import numpy_helper
 
 from surgery.importer import plain_value, snapshot
 from surgery.ir import Stored, Variable, number_of
-from surgery.messages import (
-    copy_fields,
-    declare,
-    is_external,
-    make_attribute,
-    nbytes,
-    untouched,
-)
+from surgery.messages import copy_fields, declare, is_external, make_attribute, nbytes, untouched
 from surgery.naming import Names
 
 Attribute = onnx.AttributeProto

@@ -65,6 +65,7 @@ PIPELINE: tuple[str, ...] = (
     "written_softmax",
     "written_gelu",
     "slice_assignment",
+    "masked_assignment",
     "narrow_values",
     "flat_attention",
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_networks
 
 SIZE = 128
 THIN = (
@@ -36,3 +38,14 @@ def thin(version: str = "2.1", size: int = SIZE) -> Any:
 @pytest.fixture(scope="session")
 def thin_model() -> Callable[..., Any]:
     return thin
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Six pictures in a folder, as `surgeon track` reads them."""
+    pictures = pytest.importorskip("PIL.Image")
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for index, frame in enumerate(toy_networks.frames(6, 41, 61)):
+        pictures.fromarray(frame).save(folder / f"{index:05d}.png")
+    return folder

@@ -113,3 +113,9 @@ def write(folder: Path, batch: str | int = "objects", metadata: dict[str, str] |
             model.metadata_props.add(key=f"surgeon.{key}", value=value)
         onnx.save(model, folder / f"{name}.onnx")
     return folder
+
+
+def frames(count: int, height: int = 40, width: int = 60) -> list[np.ndarray]:
+    """Pictures of noise."""
+    random = np.random.default_rng(0)
+    return list(random.integers(0, 256, (count, height, width, 3), dtype=np.uint8))

@@ -1,92 +1,27 @@
-"""`surgeon verify` and `surgeon golden` from end to end: one clear line and the right exit code."""
+"""`surgeon verify` from end to end: one clear line and the right exit code."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper, parser
+from cli_models import TEXT, decoder, weight, write
 
-from surgery import cli
 from verify import tensorrt
 from verify.recognise import write_metadata
-from verify.spec import load_spec
 
 Surgeon = Callable[..., tuple[int, str, str]]
-HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
-TEXT = "m (float[2,8] x) => (float[2,16] y) { h = MatMul(x, w) y = Tanh(h) }"
 
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SURGEON_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def surgeon(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Surgeon:
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["surgeon", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        code = ended.value.code
-        assert isinstance(code, int)
-        return code, out, err
-
-    return run
-
-
-def weight() -> Any:
-    return np.random.Generator(np.random.Philox(3)).standard_normal((8, 16)).astype(np.float32)
-
-
-def write(path: Path, text: str = TEXT, w: Any = None, **options: Any) -> Path:
-    model = parser.parse_model(HEADER + text)
-    if "w" in text:
-        model.graph.initializer.append(numpy_helper.from_array(weight() if w is None else w, "w"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, path, **options)
-    return path
-
-
-@pytest.fixture
-def good(surgeon: Surgeon) -> Path:
-    path = write(Path("net.onnx"))
-    assert surgeon("golden", "record", path)[0] == 0
-    return path
-
-
-def decoder(path: Path = Path("mask_decoder.onnx"), **changes: str) -> Path:
-    """A model with the interface of the mask decoder, and nothing of it inside; `changes` renames ports."""
-    spec = load_spec()["mask_decoder"]
-    ports = {
-        side: [helper.make_tensor_value_info(changes.get(p.name, p.name), 1, list(p.dims)) for p in getattr(spec, side)]
-        for side in ("inputs", "outputs")
-    }
-    nodes = [
-        helper.make_node(
-            "RandomNormal", [], [out.name], shape=[d.dim_value or 1 for d in out.type.tensor_type.shape.dim]
-        )
-        for out in ports["outputs"]
-    ]
-    graph = helper.make_graph(nodes, "decoder", ports["inputs"], ports["outputs"])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, path)
-    return path
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def test_good_model_is_clean_and_kept(surgeon: Surgeon, good: Path) -> None:
@@ -229,83 +164,6 @@ def test_external_data(surgeon: Surgeon) -> None:
     assert surgeon("verify", path, "--no-trt")[0] == 1
 
 
-def _outside(path: Path) -> None:
-    write(path, save_as_external_data=True, location="ext.bin", size_threshold=0)
-    model = onnx.load(str(path), load_external_data=False)
-    for entry in model.graph.initializer[0].external_data:
-        if entry.key == "location":
-            entry.value = "../../etc/passwd"
-    onnx.save(model, str(path))
-
-
-def _cut_data(path: Path) -> None:
-    write(path, save_as_external_data=True, location="ext.bin", size_threshold=0)
-    Path("ext.bin").write_bytes(b"1234")
-
-
-def _no_data(path: Path) -> None:
-    write(path, save_as_external_data=True, location="ext.bin", size_threshold=0)
-    Path("ext.bin").unlink()
-
-
-UNREADABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "truncated": (lambda p: p.write_bytes(write(p).read_bytes()[:-100]), "cut short"),
-    "empty": (lambda p: p.write_bytes(b""), "no graph inside"),
-    "text": (lambda p: p.write_text("hello"), "not an ONNX model"),
-    "zip": (lambda p: np.savez(p.open("wb"), a=np.zeros(9)), "not an ONNX model"),
-    "random": (lambda p: p.write_bytes(np.random.Generator(np.random.Philox(1)).bytes(5000)), "not an ONNX model"),
-    "folder": (lambda p: p.mkdir(), "no .onnx file in this folder"),
-    "absent": (lambda p: None, "No such file"),
-    "loop": (lambda p: p.symlink_to(p), "symbolic links"),
-    "device": (lambda p: p.symlink_to("/dev/null"), "no graph inside"),
-    "data outside": (_outside, "outside the model's folder"),
-    "data cut": (_cut_data, "is cut short"),
-    "data absent": (_no_data, "belongs beside the model"),
-}
-
-
-@pytest.mark.parametrize("command", [("verify", "--no-trt"), ("golden", "record")])
-@pytest.mark.parametrize("name", list(UNREADABLE))
-def test_unreadable_model_is_one_line_and_exit_2(surgeon: Surgeon, name: str, command: tuple[str, ...]) -> None:
-    spoil, message = UNREADABLE[name]
-    path = Path("bad.onnx")
-    spoil(path)
-    code, out, err = surgeon(*command, path)
-    assert (code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert line.startswith("surgeon: bad.onnx: ")
-    assert message in line or name == "folder"
-    assert not Path("golden").exists()
-
-
-@pytest.mark.parametrize("kind", ["pickle", "bomb", "huge header", "text", "wrong names", "wrong shape", "absent"])
-def test_hostile_inputs_are_one_line_and_exit_2(surgeon: Surgeon, kind: str) -> None:
-    path, given = write(Path("net.onnx")), Path("in.npz")
-    if kind == "pickle":
-        np.savez(given, x=np.array([object()]))
-    elif kind == "bomb":
-        np.savez(given, x=np.zeros(4), y=np.zeros(4))
-        size_at = 24  # of the unpacked size in an entry of a zip's central directory
-        entries = given.read_bytes().split(b"PK\x01\x02")
-        given.write_bytes(
-            b"PK\x01\x02".join(
-                [entries[0], *(e[: size_at - 4] + b"\xf0\xff\xff\xff" + e[size_at:] for e in entries[1:])]
-            )
-        )
-    elif kind == "huge header":
-        head = b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (9000000000000,), }"
-        with zipfile.ZipFile(given, "w") as archive:
-            archive.writestr("x.npy", head.ljust(127) + b"\n")
-    elif kind == "text":
-        given.write_text("hello")
-    elif kind != "absent":
-        np.savez(given, **({"z": np.zeros((2, 8), "f4")} if kind == "wrong names" else {"x": np.zeros((3, 3), "f4")}))
-    code, out, err = surgeon("golden", "record", path, "--inputs", given)
-    assert (code, out) == (2, "")
-    assert len(err.splitlines()) == 1
-    assert not Path("golden").exists()
-
-
 def test_wrong_options_are_exit_2(surgeon: Surgeon, good: Path) -> None:
     for arguments in (
         ("verify",),
@@ -320,58 +178,6 @@ def test_wrong_options_are_exit_2(surgeon: Surgeon, good: Path) -> None:
     ):
         code, _, err = surgeon(*arguments)
         assert (code, bool(err)) == (2, True), arguments
-
-
-def test_show_lists_versions_and_reasons(surgeon: Surgeon, good: Path) -> None:
-    code, out, _ = surgeon("golden", "show", "golden", "--tensors")
-    assert code == 0
-    assert "onnxruntime" in out
-    assert "8 times the largest difference among" in out
-
-
-def test_full_disk_leaves_the_old_golden(surgeon: Surgeon, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {path.name: path.read_bytes() for path in Path("golden").iterdir()}
-
-    def full(self: Path, content: bytes) -> int:
-        with open(self, "wb") as stream:
-            stream.write(content[: len(content) // 2])
-        raise OSError(28, "No space left on device", str(self))
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    code, _, err = surgeon("golden", "record", good, "--seed", "5")
-    assert code == 2
-    assert "No space left on device" in err
-    assert {path.name: path.read_bytes() for path in Path("golden").iterdir()} == before
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_read_only_target(surgeon: Surgeon) -> None:
-    path = write(Path("net.onnx"))
-    Path("golden").mkdir()
-    Path("golden").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert surgeon("golden", "record", path)[0] == 2
-
-
-def test_target_that_is_a_file(surgeon: Surgeon) -> None:
-    path = write(Path("net.onnx"))
-    Path("golden").write_text("in the way")
-    code, _, err = surgeon("golden", "record", path)
-    assert (code, len(err.splitlines())) == (2, 1)
-    assert Path("golden").read_text() == "in the way"
-
-
-def test_interrupt_is_130_and_leaves_nothing(surgeon: Surgeon, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from verify import golden_record
-
-    before = sorted(path.name for path in Path("golden").iterdir())
-
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(golden_record, "write_index", interrupted)
-    code, _, err = surgeon("golden", "record", good, "--seed", "9")
-    assert (code, "Traceback" in err) == (130, False)
-    assert sorted(path.name for path in Path("golden").iterdir()) == before
 
 
 def test_second_run_of_the_whole_process_imports_no_judge(good: Path) -> None:

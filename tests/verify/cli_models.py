@@ -1,0 +1,47 @@
+"""Models for the tests of `surgeon verify` and `surgeon golden`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, parser
+
+from verify.spec import load_spec
+
+HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
+TEXT = "m (float[2,8] x) => (float[2,16] y) { h = MatMul(x, w) y = Tanh(h) }"
+
+
+def weight() -> Any:
+    return np.random.Generator(np.random.Philox(3)).standard_normal((8, 16)).astype(np.float32)
+
+
+def write(path: Path, text: str = TEXT, w: Any = None, **options: Any) -> Path:
+    model = parser.parse_model(HEADER + text)
+    if "w" in text:
+        model.graph.initializer.append(numpy_helper.from_array(weight() if w is None else w, "w"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path, **options)
+    return path
+
+
+def decoder(path: Path = Path("mask_decoder.onnx"), **changes: str) -> Path:
+    """A model with the interface of the mask decoder, and nothing of it inside; `changes` renames ports."""
+    spec = load_spec()["mask_decoder"]
+    ports = {
+        side: [helper.make_tensor_value_info(changes.get(p.name, p.name), 1, list(p.dims)) for p in getattr(spec, side)]
+        for side in ("inputs", "outputs")
+    }
+    nodes = [
+        helper.make_node(
+            "RandomNormal", [], [out.name], shape=[d.dim_value or 1 for d in out.type.tensor_type.shape.dim]
+        )
+        for out in ports["outputs"]
+    ]
+    graph = helper.make_graph(nodes, "decoder", ports["inputs"], ports["outputs"])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -25,8 +28,26 @@ COMMANDS: dict[str, str] = {
 }
 
 
+@contextmanager
+def _reader_may_go() -> Iterator[None]:
+    """End with 141 when nobody reads on; click would end with 1, which says "found wanting"."""
+    try:
+        yield
+    except BrokenPipeError as gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        raise click.exceptions.Exit(141) from gone
+
+
 class LazyGroup(click.Group):
     """Commands come from `surgery/cli/<name>.py`, each of which offers a click command named `command`."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _reader_may_go():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_may_go():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,7 +71,10 @@ def surgeon() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0 clean, 1 found wanting, 2 usage or unreadable input, 3 bug, 4 backend missing."""
+    """Run the command line; exit 0 clean, 1 found wanting, 2 usage or unreadable input, 3 bug, 4 backend missing.
+
+    As shells have it, 130 is an interrupt and 141 a reader that went away before all was said (`surgeon rules | head`).
+    """
     try:
         code = surgeon.main(prog_name="surgeon", standalone_mode=False)
     except click.exceptions.Abort:
@@ -60,9 +84,6 @@ def main() -> None:
         code = 2
     except SurgeonError as error:
         code = _say(str(error), error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except OSError as error:
         code = _say(f"{error.filename or 'file system'}: {error.strerror or error}", 2)
     except KeyboardInterrupt:

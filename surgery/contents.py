@@ -27,10 +27,18 @@ def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
 def of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
     """Contents of one tensor: of a small integer constant, or as found; else None."""
     if isinstance(tensor, gs.Constant):
-        if tensor.dtype is None or np.dtype(tensor.dtype).kind not in "iub" or nbytes(tensor) > LIMIT * 8:
-            return None
-        return np.asarray(tensor.values).astype(object)
+        values, kept = getattr(tensor, "contents", (None, None))
+        if values is not tensor._values:
+            kept = _of_constant(tensor)
+            tensor.contents = (tensor._values, kept)  # asking for the values may have read them in
+        return kept
     return found.get(id(tensor))
+
+
+def _of_constant(tensor: gs.Constant) -> Contents:
+    if tensor.dtype is None or np.dtype(tensor.dtype).kind not in "iub" or nbytes(tensor) > LIMIT * 8:
+        return None
+    return np.asarray(tensor.values).astype(object)
 
 
 def _evaluate(graph: gs.Graph, context: Context) -> dict[int, Contents]:

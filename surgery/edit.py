@@ -196,26 +196,28 @@ def sweep(graph: gs.Graph) -> None:
     for node in graph.nodes:
         if type(node) is gs.Node:
             node.__class__ = Node
-        for tensor in (*node.inputs, *node.outputs):
-            _identify(tensor)
-    for tensor in (*graph.inputs, *graph.outputs):
-        _identify(tensor)
+        _identify(node.inputs)
+        _identify(node.outputs)
+    _identify(graph.inputs)
+    _identify(graph.outputs)
     if misplaced(graph):
         graph.nodes = sorted_nodes(graph)
 
 
-def _identify(tensor: gs.Tensor) -> None:
-    if type(tensor) is gs.Variable:
-        tensor.__class__ = Variable
-    elif type(tensor) is gs.Constant:
-        tensor.__class__ = Constant
+def _identify(tensors: Iterable[gs.Tensor]) -> None:
+    for tensor in tensors:
+        if type(tensor) is gs.Variable:
+            tensor.__class__ = Variable
+        elif type(tensor) is gs.Constant:
+            tensor.__class__ = Constant
 
 
 def misplaced(graph: gs.Graph) -> gs.Node | None:
     """The first node that reads a tensor which a later node of this graph makes."""
     place = {id(node): index for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
-        for tensor in reads(node):
+        holds = any(isinstance(value, gs.Graph) for value in node.attrs.values())
+        for tensor in reads(node) if holds else node.inputs:
             if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
                 return node
     return None

@@ -17,6 +17,7 @@ from surgery.naming import Names
 Attribute = onnx.AttributeProto
 SMALL = 1024  # bytes of a constant that shape inference may want to read (a shape, an axis)
 DEFAULT_DOMAINS = (None, "", "ai.onnx")
+NO_NAMES = Names(gs.Graph())
 
 
 def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.ModelProto:
@@ -86,7 +87,7 @@ def to_fragment(nodes: list[gs.Node], outputs: list[gs.Tensor], opsets: dict[str
 def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
     """The attributes of a node as messages; nodes with graphs inside are for `to_model`."""
     proto = onnx.NodeProto()
-    writer = _Writer(Names(gs.Graph()), False)
+    writer = _Writer(NO_NAMES, False)
     origin = getattr(node, "origin", None)
     known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
     decoded = getattr(node, "decoded", {})

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx.reference import ReferenceEvaluator
 
 from surgery import symbols
 from surgery.contents import contents, of
@@ -85,6 +84,8 @@ def factors_of(
 
 def weights(node: gs.Node, old: int, new: int, scale: float) -> np.ndarray:
     """float64[new, old]: the identity resized along one axis."""
+    from onnx.reference import ReferenceEvaluator  # which builds a schema for each operator: slow to import
+
     attributes: dict[str, Any] = {name: node.attrs[name] for name in KEPT if name in node.attrs}
     policy = node.attrs.get("keep_aspect_ratio_policy", "stretch")
     by_size = len(node.inputs) > 3 and not node.inputs[3].is_empty() and policy == "stretch"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import tempfile
@@ -121,7 +122,7 @@ class Pending:
     def _move_data(self, model: onnx.ModelProto, folder: Path, externalize: bool) -> None:
         outside = list(external_tensors(model))
         elsewhere = os.path.realpath(folder) != os.path.realpath(self.target.parent)
-        externalize = externalize or model.ByteSize() > INLINE_LIMIT
+        externalize = externalize or _too_large(model)
         if not externalize and not (outside and elsewhere):
             return
         name = f"{self.target.name}.data"
@@ -157,6 +158,12 @@ class Pending:
             raise SurgeonError(
                 f"{self.target}: cannot be written ({error.strerror}); nothing was left behind"
             ) from None
+
+
+def _too_large(model: onnx.ModelProto) -> bool:
+    """Whether the message would be above `INLINE_LIMIT`. Its exact size costs as much as writing it, so guess first."""
+    weights = sum(16 * math.prod(t.dims) for t in tensors(model) if t.data_location != onnx.TensorProto.EXTERNAL)
+    return weights > INLINE_LIMIT // 2 and bool(model.ByteSize() > INLINE_LIMIT)
 
 
 def _give_usual_mode(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -75,8 +77,24 @@ def with_spec(options: Options, model: onnx.ModelProto, path: Path | None) -> Op
 
 def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
     """Bind what the options bind and run the passes; a pass whose fix breaks off is left out, and said."""
+    with _uncollected():
+        return _operate(model, folder, list(rules), options)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's search for unreachable circles: a graph is one large circle that is reachable throughout."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _operate(model: onnx.ModelProto, folder: str, rules: list[Pass], options: Options) -> Outcome:
     troubles: list[str] = []
-    rules = list(rules)
     original = model
     model, lifted = lift(model, load_target(options.target))
     while True:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
             raise SurgeonError(f"no spec {str(name_or_path)!r}; choose {', '.join(shipped())} or give a .toml file")
         path = Path(__file__).parent / f"{name_or_path}.toml"
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SurgeonError(f"cannot read spec {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -176,6 +177,12 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
     if "name" not in data or not isinstance(data.get("modules"), dict):
         raise SurgeonError(f"spec {path} needs a `name` and at least one [modules.NAME] table")
     return data
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> dict[str, Any]:
+    """The tables of a spec; one recognition asks for the same file at many sizes, and nobody changes them."""
+    return tomllib.loads(text)
 
 
 def _apply_batch(data: dict[str, Any], sizes: dict[str, Any], batch: int | str | None) -> dict[str, int]:

@@ -54,6 +54,7 @@ class Context:
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
         self._names: set[str] | None = None
         self.troubles: list[str] = []
+        self.believed: set[str] = set()  # codes of passes whose rewrite holds only if a declared output shape is true
         self.renamed_inputs: dict[str, str] = {}
         self.renamed_outputs: dict[str, str] = {}
         self._memory: dict[str, Any] = {}

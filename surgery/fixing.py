@@ -17,6 +17,7 @@ from surgery.context import Context, Options
 from surgery.operating import Outcome, Run, bound_original, operate, split_options, with_spec
 from surgery.passes import all_passes
 from surgery.rule import Pass
+from surgery.second_opinion import settle
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
 from verify.report import Check, Report
@@ -107,7 +108,7 @@ class _Job:
         outcome = operate(self.model, self.folder, rules, self.options)
         if outcome.model is self.model or not self.run.guard:
             return outcome
-        trust = any(rule.kind == "trusted" for rule in self.used(outcome, rules))
+        trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in self.used(outcome, rules))
         self.found = self.look_at_original(trust)
         if not self.found.sets and any(not rule.exact for rule in self.used(outcome, rules)):
             outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
@@ -121,7 +122,7 @@ class _Job:
     def look_at_original(self, trust: bool) -> guard.Reference:
         """Run the original; with `trust`, only on inputs that give the output shapes it declares."""
         model, source = self.model, self.source
-        if self.options.set_inputs or self.options.outputs or self.options.input_shapes:
+        if self.binds():
             model = source = bound_original(self.model, self.folder, self.options)
         given = self.run.check_inputs
         if given is not None and not isinstance(given, dict):
@@ -176,14 +177,20 @@ class _Job:
         if not self.found.sets:
             return Check("parity", "skip", f"unchecked: {self.found.reason}; only exact passes were applied")
         check = self.compare(outcome, fixed())
+        if not self.binds():
+            check = settle(check, self.found, self.model, self.source, lambda f: self.compare(outcome, fixed(), f))
         if check.status == "fail":
             raise FoundWanting(f"nothing was written: {check.message}; {self.culprit()}")
         return check
 
-    def compare(self, outcome: Outcome, fixed: Any) -> Check:
+    def binds(self) -> bool:
+        """Whether options change the inputs or outputs, so that the guard runs a changed original."""
+        return bool(self.options.set_inputs or self.options.outputs or self.options.input_shapes)
+
+    def compare(self, outcome: Outcome, fixed: Any, found: guard.Reference | None = None) -> Check:
         exact = all(rule.exact for rule in self.used(outcome, all_passes()))
         return guard.compare(
-            self.found,
+            found or self.found,
             fixed,
             exact=exact,
             inputs=outcome.context.renamed_inputs,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ SECONDS = 12.0  # for all runs of the original, and more for each MB of weights 
 PER_MEGABYTE = 2.0
 PER_NODE = 0.002
 ENOUGH = 3.0  # seconds of one run above which one set of inputs must do
+MORE_SEEDS = range(100, 160)
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 
 
@@ -84,7 +85,7 @@ def reference(
     try:
         plans: Iterable[dict[str, Any]] | None = [dict(given)] if given is not None else None
         if plans is None and trust_declared_shapes:
-            plans = (told(model, inputs) for inputs in _plans(model))
+            plans = (told(model, inputs) for inputs in _many_plans(model))
         _collect(found, session, model, plans, dict(fixed_inputs or {}), started, trust_declared_shapes)
     except (SurgeonError, MemoryError) as error:
         found.reason = str(error) or "inputs do not fit in memory"
@@ -149,6 +150,13 @@ def _plans(model: onnx.ModelProto) -> Any:
         yield draw_inputs(model, sizes=sizes, seed=first, style="edge" if first == 3 else "random")
     for size in (16, 32, 64, 224):
         yield draw_inputs(model, default_size=size, seed=size)
+
+
+def _many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+    """Those of `_plans`, and more for models that rarely give the shapes they declare."""
+    yield from _plans(model)
+    for seed in MORE_SEEDS:
+        yield draw_inputs(model, default_size=2, seed=seed)
 
 
 def random_outputs(model: onnx.ModelProto) -> tuple[str, ...]:

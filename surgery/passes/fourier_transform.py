@@ -75,6 +75,8 @@ def told(node: gs.Node, axes: list[int], context: Context) -> list[int]:
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, axes: list[int], length: int) -> None:
     """One product; for a runtime axis one for each axis, and a choice."""
     build = Build(graph, node, context, PASS.code)
+    if len(axes) < len(axes_of(node, node.inputs[0].shape, context)):
+        context.believed.add(PASS.code)
     value = transform(build, axes[0], length)
     for axis in axes[1:]:
         where = build.reshape(node.inputs[2], [])

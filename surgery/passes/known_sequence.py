@@ -26,14 +26,15 @@ READERS = ("SequenceAt", "SequenceLength", "ConcatFromSequence")
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, *READERS):
+        if node.op == "SequenceLength" and (count := parts_named(node.inputs[0], context)):
+            yield finding("the number of parts is known", node, partial(number, graph, node, context, count))
+            continue
         elements = resolve(node.inputs[0], context)
         if elements is None or (node.op == "ConcatFromSequence" and not elements):
             continue
         if node.op == "SequenceAt" and position(node.inputs[1], len(elements), context) is None:
             continue
         yield finding("the elements are known", node, partial(answer, graph, node, context, elements))
-    if context.opset_of(graph) < 13:  # Split with sizes as an input
-        return
     for node in context.nodes(graph, "SplitToSequence"):
         sizes = parts(node, context)
         if sizes is not None:
@@ -86,6 +87,21 @@ def answer(graph: gs.Graph, node: gs.Node, context: Context, elements: list[gs.T
         build.replace(build("Concat", *elements, axis=axis))
 
 
+def parts_named(sequence: gs.Tensor, context: Context) -> int:
+    """How many parts a SplitToSequence makes whose sizes are known only at run time; 0 where that is not known."""
+    maker = sequence.inputs[0] if sequence.inputs else None
+    if maker is None or maker.op != "SplitToSequence" or len(maker.inputs) < 2:
+        return 0
+    sizes = context.static_shape(maker.inputs[1])
+    return sizes[0] if sizes is not None and len(sizes) == 1 else 0
+
+
+def number(graph: gs.Graph, node: gs.Node, context: Context, count: int) -> None:
+    """The length as a constant."""
+    build = Build(graph, node, context, PASS.code)
+    build.replace(build.ints(count))
+
+
 def parts(node: gs.Node, context: Context) -> list[int] | None:
     """Sizes of the parts along the axis, or None."""
     shape = context.static_shape(node.inputs[0])
@@ -107,7 +123,10 @@ def split(graph: gs.Graph, node: gs.Node, context: Context, sizes: list[int]) ->
     """Split, and a sequence of its outputs for the readers still to be answered."""
     build = Build(graph, node, context, PASS.code)
     data, axis = node.inputs[0], int(node.attrs.get("axis", 0))
-    found = build("Split", data, build.ints(sizes), outputs=len(sizes), axis=axis)
+    if build.opset < 13:
+        found = build("Split", data, outputs=len(sizes), axis=axis, split=sizes)
+    else:
+        found = build("Split", data, build.ints(sizes), outputs=len(sizes), axis=axis)
     elements = [found] if len(sizes) == 1 else list(found)
     if len(node.inputs) < 2 and not node.attrs.get("keepdims", 1):
         elements = [build.squeeze(element, axis) for element in elements]

@@ -213,7 +213,7 @@ def test_codes_toml_and_messages_lead_to_known_places() -> None:
 @pytest.mark.parametrize(
     ("message", "op", "domain", "stage", "code"),
     [
-        ("false", "TfIdfVectorizer", "", "parser", "SG821"),
+        ("false", "ImageDecoder", "", "parser", "SG821"),
         ("false", "SoftmaxCrossEntropyLoss", "", "parser", "SG101"),
         ("false", "Frobnicate", "my.domain", "parser", "SG820"),
         ("creator && Plugin not found", "TreeEnsemble", "ai.onnx.ml", "parser", "SG825"),

@@ -71,6 +71,13 @@ REWRITES: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
     ("SG160", "one scale for each channel", 13, "g (float[2,3] x) => (int8[2,3] y) <float[3] s = {0.1, 0.2, 0.3}, int8[3] z = {3, 0, -4}> { y = QuantizeLinear<axis = 1>(x, s, z) }", ("QuantizeLinear",), {}),
     ("SG161", "matrices of bytes", 13, "g (uint8[2,4] a, uint8[4,3] b) => (uint8[2,3] y) <float s = {0.1}, uint8 z = {3}> { y = QLinearMatMul(a, s, z, b, s, z, s, z) }", ("QLinearMatMul",), {"a": [[1, 2, 3, 4], [5, 6, 7, 8]], "b": [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]}),
     ("SG161", "integers out", 13, "g (uint8[2,4] a, uint8[4,3] b) => (int32[2,3] y) <uint8 z = {3}> { y = MatMulInteger(a, b, z, z) }", ("MatMulInteger",), {}),
+    ("SG141", "pairs", 9, "g (int32[6] x) => (float[2] y) { y = TfIdfVectorizer<mode = \"TF\", min_gram_length = 2, max_gram_length = 2, max_skip_count = 1, ngram_counts = [0, 0], ngram_indexes = [0, 1], pool_int64s = [1, 2, 2, 3]>(x) }", ("TfIdfVectorizer",), {"x": [1, 2, 3, 2, 3, 3]}),
+    ("SG142", "one row after another", 18, "g (float[1,5,5] x) => (float[1,1,5,5] y) <int64[2] i = {5, 5}, int64[2] b = {1, 5}> { y = Col2Im(x, i, b) }", ("Col2Im",), {}),
+    ("SG143", "small offsets", 19, "g (float[1,1,3,3] x, float[1,1,2,2] w, float[1,8,2,2] o) => (float[1,1,2,2] y) { y = DeformConv<pads = [0, 0, 0, 0]>(x, w, o) }", ("DeformConv",), {}),
+    ("SG144", "bits of floats", 26, "g (float[5] x) => (int32[5] y) { y = BitCast<to = 6>(x) }", ("BitCast",), {"x": [-0.0, 1.5, float("-inf"), 1e-42, -3e38]}),
+    ("SG145", "three dims", 24, "g (float[1,4,3] c, float[1,2,3] u, int64[1] at) => (float[1,4,3] y) { y = TensorScatter(c, u, at) }", ("TensorScatter",), {"at": [1]}),
+    ("SG146", "no overlap", 22, "g (float[1,1,2,2] x, int64[1,1,2,2] i) => (float[1,1,4,4] y) { y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i) }", ("MaxUnpool",), {"i": [[[[5, 7], [13, 15]]]]}),
+    ("SG134", "read at run time", 17, "g (float[2] a, float[2] b, int64 p) => (float[2] y) { s = SequenceConstruct(a, b) y = SequenceAt(s, p) }", ("SequenceConstruct", "SequenceAt"), {"p": -1}),
 ]  # fmt: skip
 
 # code, the reason, opset, model
@@ -125,4 +132,7 @@ TRUSTED: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
     ("SG122", "nearest", 18, "g (float[1,1,2,2] x, float[2] s) => (float[1,1,4,6] y) { y = Resize<mode = \"nearest\", axes = [3, 2]>(x, , s) }", ("Resize",), {"s": [3.0, 2.0]}),
     ("SG122", "cropped", 13, "g (float[1,1,4,4] x, float[8] r, int64[4] s) => (float[1,1,3,3] y) { y = Resize<mode = \"linear\", coordinate_transformation_mode = \"tf_crop_and_resize\", extrapolation_value = 10.0>(x, r, , s) }", ("Resize",), {"r": [0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7], "s": [1, 1, 3, 3]}),
     ("SG151", "rows that are kept", 17, "g (float[4,2] x, bool[4] k) => (float[2,2] y) { y = Compress<axis = 0>(x, k) }", ("Compress",), {"k": [False, True, False, True]}),
+    ("SG152", "two of three boxes", 11, "g (float[1,3,4] b, float[1,1,3] s, int64 n, float i) => (int64[2,3] y) { y = NonMaxSuppression(b, s, n, i) }", ("NonMaxSuppression",), {"b": [[[0, 0, 1, 1], [0, 0, 1, 0.9], [3, 3, 4, 4]]], "n": 3, "i": 0.5}),
+    ("SG153", "three steps", 17, "g (float a, float b, float d) => (float[3] y) { y = Range(a, b, d) }", ("Range",), {"a": 1, "b": 6, "d": 2}),
+    ("SG154", "three turns", 17, "g (int64 n, bool c, float[1] x) => (float[3,1] y) { l, y = Loop(n, c, x) <body = b (int64 i, bool p, float[1] v) => (bool q, float[1] w, float[1] u) { q = Identity(p) w = Add(v, v) u = Identity(w) }> }", ("Loop",), {"n": 3, "c": True}),
 ]  # fmt: skip

@@ -1,0 +1,55 @@
+"""Where onnxruntime is not right about the original, ONNX's reference evaluator decides; else nothing changes."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+import surgery
+from surgery import guard
+from surgery.second_opinion import settle
+from verify.report import Check
+
+ATTENTION = """
+<ir_version: 11, opset_import: ["" : 23]>
+g (float[1,2,4,8] q, float[1,2,6,8] k, float[1,2,6,8] v, float[4,6] m) => (float[1,2,4,8] y, float[1,2,4,6] s) {
+  y, , , s = Attention<is_causal = 1, qk_matmul_output_mode = 2>(q, k, v, m)
+}"""
+RELU = '<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { y = Relu(x) }'
+NEG = RELU.replace("Relu", "Neg")
+
+
+def test_the_reference_evaluator_decides() -> None:
+    fixed, report = surgery.fix_model(onnx.parser.parse_model(ATTENTION))
+    check = next(check for check in report.checks if check.name == "parity")
+    assert check.status == "pass"
+    assert "onnxruntime gives something else than ONNX defines for 's'" in check.message
+    assert "onnx.reference" in check.message
+    assert "Attention" not in {node.op_type for node in fixed.graph.node}
+
+
+def found(model: onnx.ModelProto) -> tuple[guard.Reference, Check]:
+    reference = guard.reference(model, model)
+    return reference, guard.compare(reference, onnx.parser.parse_model(NEG), exact=True)
+
+
+def test_a_wrong_model_stays_wrong() -> None:
+    model = onnx.parser.parse_model(RELU)
+    reference, check = found(model)
+    other = onnx.parser.parse_model(NEG)
+    after = settle(check, reference, model, model, lambda sets: guard.compare(sets, other, exact=True))
+    assert check.status == "fail"
+    assert after is check
+
+
+@pytest.mark.parametrize("reason", ["passed", "large", "not run"])
+def test_not_asked(reason: str) -> None:
+    model = onnx.parser.parse_model(RELU)
+    reference, check = found(model)
+    if reason == "passed":
+        check = Check("parity", "pass", "")
+    elif reason == "not run":
+        check = Check("parity", "fail", "the fixed model does not run", {"tensor": ""})
+    else:
+        model.graph.node.extend([model.graph.node[0]] * 20)
+    assert settle(check, reference, model, model, lambda sets: Check("parity", "pass", "never asked")) is check

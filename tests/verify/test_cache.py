@@ -45,6 +45,26 @@ def test_key_changes_with_content_place_and_parts(tmp_path: Path) -> None:
     assert len(keys) == 4
 
 
+@pytest.mark.parametrize(
+    ("platform", "variables", "wanted"),
+    [
+        ("linux", {"SURGEON_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
+        ("linux", {"XDG_CACHE_HOME": "/xdg", "LOCALAPPDATA": "/local"}, "/xdg/surgeon"),
+        ("darwin", {"HOME": "/home/me", "LOCALAPPDATA": "/local"}, "/home/me/.cache/surgeon"),
+        ("win32", {"LOCALAPPDATA": "/local", "XDG_CACHE_HOME": "/xdg"}, "/local/surgeon"),
+    ],
+)
+def test_place_of_the_cache(
+    monkeypatch: pytest.MonkeyPatch, platform: str, variables: dict[str, str], wanted: str
+) -> None:
+    for name in ("SURGEON_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cache.directory() == Path(wanted)
+
+
 def test_external_data_counts(tmp_path: Path) -> None:
     path, data = aged(tmp_path / "m.onnx", b"model"), aged(tmp_path / "w.bin", b"weights")
     key = cache.key_of(path, [])

@@ -174,6 +174,32 @@ def test_nan_and_infinity_are_counted() -> None:
     assert exceeded(found, TOLERANCE)
 
 
+def test_cosine_of_a_tensor_that_is_zero() -> None:
+    """NaN keeps it from being stored as a few levels; what is left counts as zero."""
+    zeros = np.zeros(5000, np.float32)
+    zeros[0] = np.nan
+    packed, ones = pack(zeros), np.where(np.isnan(zeros), zeros, np.float32(1))
+    assert set(packed) == {"probes", "sums", "special"}
+    assert statistics(zeros, zeros.shape, "float32", packed)["cosine"] == 1.0
+    assert statistics(ones, zeros.shape, "float32", packed)["cosine"] == 0.0
+    assert statistics(zeros, zeros.shape, "float32", pack(ones))["cosine"] == 0.0
+    assert statistics(-ones, zeros.shape, "float32", pack(ones))["cosine"] < -0.7  # an estimate, and the sign is right
+
+
+@pytest.mark.parametrize(("count", "form"), [(WHOLE, {"whole"}), (WHOLE + 1, {"probes", "sums", "special"})])
+def test_size_from_which_a_tensor_is_cut_down(count: int, form: set[str]) -> None:
+    assert set(pack(np.arange(count, dtype=np.float32))) == form
+
+
+@pytest.mark.parametrize(("levels", "kept"), [(16, True), (17, False)])
+def test_number_of_levels_that_are_kept_whole(levels: int, kept: bool) -> None:
+    array = (np.arange(20_000) % levels).astype(np.float32)
+    packed = pack(array)
+    assert ("levels" in packed) is kept
+    if kept:
+        assert np.array_equal(packed["levels"][packed["codes"]], array)
+
+
 def test_pieces() -> None:
     assert [block_size(n) for n in (1, 5000, 65536, 1 << 20, 1 << 30)] == [64, 64, 256, 4096, 16384]
     assert block_sums(np.ones(100)).shape == (2, 5)

@@ -52,6 +52,8 @@ def test_target_that_is_a_file(surgeon: Surgeon) -> None:
     Path("golden").write_text("in the way")
     code, _, err = surgeon("golden", "record", path)
     assert (code, len(err.splitlines())) == (2, 1)
+    assert "cannot be made" in err
+    assert "choose another with -o" in err
     assert Path("golden").read_text() == "in the way"
 
 

@@ -76,6 +76,7 @@ PIPELINE: tuple[str, ...] = (
     "written_gelu",
     "slice_assignment",
     "masked_assignment",
+    "rotation_product",
     "narrow_values",
     "flat_attention",
 )

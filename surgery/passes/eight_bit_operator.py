@@ -5,7 +5,8 @@ eight bits with Mod where it may leave them, and casts back.
 Why TensorRT minds: it has no layer that computes in UINT8, and for some operators none for INT8 either; both are types
 of graph inputs and outputs and of quantized tensors.
 Before → After: `c = Add(a, b)` in uint8 → `c = Cast<uint8>(Mod(Cast<int32>(a) + Cast<int32>(b), 256))`
-Leaves alone: operators the target takes in that type; quantization operators; inputs of unknown type.
+Leaves alone: operators the target takes in that type; quantization operators; inputs of unknown type; outputs
+declared to have another type than the operator gives.
 Numerics: exact, wrapping around as eight-bit arithmetic does; eight bits fit int32 and float32 without rounding.
 """
 
@@ -21,6 +22,7 @@ from surgery.bits import wrapped
 from surgery.build import Build
 from surgery.context import Context
 from surgery.rule import Finding, Pass, finding
+from surgery.schemas import schema
 
 ARITHMETIC = {"Add", "Sub", "Mul", "Neg", "Abs", "Sum", "ReduceSum", "ReduceProd", "Pow"}
 AS_FLOAT = {"MaxPool", "Resize", "TopK", "ArgMax", "ArgMin", "Upsample", "GridSample", "DepthToSpace", "SpaceToDepth"}
@@ -38,9 +40,20 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if node.domain not in (None, "", "ai.onnx") or node.op not in ARITHMETIC | AS_FLOAT | SAME:
             continue
         kinds = {np.dtype(tensor.dtype).name for tensor in node.inputs if tensor.dtype is not None}
-        if "uint8" in kinds or ("int8" in kinds and node.op in REFUSED_INT8):
+        refused = "uint8" in kinds or ("int8" in kinds and node.op in REFUSED_INT8)
+        if refused and not misdeclared(node, context):
             kind = "uint8" if "uint8" in kinds else "int8"
             yield finding(f"{node.op} computes in {kind}", node, partial(rewrite, graph, node, context))
+
+
+def misdeclared(node: gs.Node, context: Context) -> bool:
+    """Whether an output is declared to have another type than the input whose type it shares."""
+    known = schema(node.op, "", context.opset)
+    if known is None:
+        return True
+    kinds = {formal.type_str: tensor.dtype for formal, tensor in zip(known.inputs, node.inputs, strict=False)}
+    pairs = [(kinds.get(f.type_str), out.dtype) for f, out in zip(known.outputs, node.outputs, strict=False)]
+    return any(None not in pair and np.dtype(pair[0]) != np.dtype(pair[1]) for pair in pairs)
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:

@@ -20,7 +20,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.build import Build
 from surgery.context import Context
-from surgery.passes.unsupported_resize import refusal
+from surgery.passes.unsupported_resize import disputed, refusal
 from surgery.rule import Finding, Pass, finding
 from surgery.sampling import nearest, position, weights
 
@@ -35,7 +35,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if not runtime:
             continue
         scaled = len(node.inputs) == 3 or node.inputs[2] in runtime
-        if scaled or refusal(node, context):
+        changed = [new for old, new in zip(shape, out, strict=False) if old != new]
+        if not disputed(node, changed) and (scaled or refusal(node, context)):
             yield finding("its scales are known only at run time", node, partial(rewrite, graph, node, context, out))
 
 

@@ -5,7 +5,8 @@ Why TensorRT minds: it has no antialiasing, keeps no aspect ratio, knows four wa
 linearly over at most three axes and cubically over two, takes floating point only, and wants constant scales.
 Before → After: `y = Resize<mode = "linear", antialias = 1>(x, , scales)` → `y = Transpose(MatMul(Transpose(x), W))`
 Leaves alone: Resize the target takes; sizes that are unknown or depend on run time, but for axes that keep theirs;
-tf_crop_and_resize; types other than float32, float16, float64 and integers with nearest.
+tf_crop_and_resize; antialiasing to one pixel by pytorch_half_pixel, which runtimes read differently; types other than
+float32, float16, float64 and integers with nearest.
 Numerics: nearest is exact; the weights are ONNX's reference interpolation, in float64 and rounded to the data's type;
 sums over the axes are taken one axis at a time.
 """
@@ -33,7 +34,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if not why or node.inputs[0].dtype is None:
             continue
         found = matrices(graph, node, context)
-        if found is not None and all(weights.size <= LARGEST for weights in found.values()):
+        if found is None or disputed(node, [len(weights) for weights in found.values()]):
+            continue
+        if all(weights.size <= LARGEST for weights in found.values()):
             yield finding(why, node, partial(rewrite, graph, node, context, found))
 
 
@@ -50,6 +53,15 @@ def refusal(node: gs.Node, context: Context) -> str:
     if node.inputs[0].dtype is not None and np.dtype(node.inputs[0].dtype).kind in "iu" and refuses("int-resize"):
         return "it resizes integers"
     return ""
+
+
+def disputed(node: gs.Node, sizes: list[int]) -> bool:
+    """Whether runtimes disagree: one pixel, antialiased, lies at 0 by the definition of pytorch_half_pixel.
+
+    onnxruntime 1.32 puts it in the middle, as for half_pixel.
+    """
+    mode = node.attrs.get("coordinate_transformation_mode", "half_pixel")
+    return bool(node.attrs.get("antialias", 0)) and mode == "pytorch_half_pixel" and 1 in sizes
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, found: dict[int, np.ndarray]) -> None:

@@ -120,6 +120,8 @@ LEFT_ALONE: list[tuple[str, str, int, str]] = [
     ("SG140", "sizes are not known", 18, "g (float[n] x, int64[2,1] i, float[2] u) => (float[n] y) { y = ScatterND<reduction = \"add\">(x, i, u) }"),
     ("SG160", "symmetric int8 has a layer", 13, "g (float[4] x) => (float[4] y) <float s = {0.1}, int8 z = {0}> { q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }"),
     ("SG161", "the sums may pass 24 bits", 13, "g (uint8[2,400] a, uint8[400,3] b) => (int32[2,3] y) { y = MatMulInteger(a, b) }"),
+    ("SG121", "runtimes disagree on one antialiased pixel", 19, "g (float[1,1,1,4] x) => (float[1,1,1,1] y) <int64[4] s = {1, 1, 1, 1}> { y = Resize<mode = \"linear\", antialias = 1, coordinate_transformation_mode = \"pytorch_half_pixel\">(x, , , s) }"),
+    ("SG103", "its output is declared to be of another type", 17, "g (uint8[2] a, uint8[2] b) => (float[2] c) { c = Add(a, b) }"),
 ]  # fmt: skip
 
 # code, case, opset, model whose declared output shape tells something, values, operators that must be gone

@@ -1,0 +1,189 @@
+"""Drawings measured: boxes apart and inside, arrows that end at their box, labels between, bars to scale."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from verify.render.graph_svg import HEIGHT, graph_list, graph_svg
+from verify.render.histogram_svg import BASE, LEFT, WIDTH, histogram_svg
+
+DIAMOND: dict[str, Any] = {
+    "nodes": [
+        {"id": "in", "label": "Split"},
+        {"id": "l", "label": "left of the two"},
+        {"id": "r", "label": "right", "refused": True},
+        {"id": "out", "label": "Add"},
+        {"id": "alone", "label": "x"},
+    ],
+    "edges": [
+        {"from": "in", "to": "l", "label": "a"},
+        {"from": "in", "to": "r", "label": "b"},
+        {"from": "l", "to": "out"},
+        {"from": "r", "to": "out", "label": "c"},
+        {"from": "in", "to": "out", "label": "a"},
+        {"from": "nowhere", "to": "out", "label": "z"},
+    ],
+}
+
+
+def drawn(graph: dict[str, Any]) -> ElementTree.Element:
+    return ElementTree.fromstring(graph_svg(graph, "a & b"))
+
+
+def numbers(element: ElementTree.Element, *names: str) -> tuple[float, ...]:
+    return tuple(float(element.get(name, "nan")) for name in names)
+
+
+def boxes(svg: ElementTree.Element) -> dict[str, tuple[float, float, float, float]]:
+    """Left, top, right, bottom of each node by its label."""
+    found = {}
+    for group in svg.iter("g"):
+        title, box = group.find("title"), group.find("rect")
+        assert title is not None
+        assert box is not None
+        x, y, width, height = numbers(box, "x", "y", "width", "height")
+        found[str(title.text)] = (x, y, x + width, y + height)
+    return found
+
+
+def test_layers_follow_the_longest_path() -> None:
+    tops = {name: box[1] for name, box in boxes(drawn(DIAMOND)).items()}
+    assert tops["Split"] == tops["x"]
+    assert tops["left of the two"] == tops["right"]
+    assert tops["Split"] + HEIGHT < tops["right"]
+    assert tops["right"] + HEIGHT < tops["Add"]
+
+
+def test_boxes_are_apart_and_inside_the_drawing() -> None:
+    svg = drawn(DIAMOND)
+    width, height = numbers(svg, "width", "height")
+    assert svg.get("viewBox") == f"0 0 {width:.0f} {height:.0f}"
+    places = list(boxes(svg).values())
+    for left, top, right, bottom in places:
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        assert bottom - top == HEIGHT
+    for index, one in enumerate(places):
+        for other in places[:index]:
+            apart = one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
+            assert apart
+    row = sorted(box for box in places if box[1] == boxes(svg)["right"][1])
+    gaps = {round(after[0] - before[2], 1) for before, after in pairwise(row)}
+    assert gaps == {36.0}
+    assert abs(row[0][0] + row[-1][2] - width) <= 1.1
+
+
+def test_row_is_in_the_order_of_what_it_reads() -> None:
+    nodes = [{"id": name, "label": name} for name in ("a", "b", "under b", "under a")]
+    edges = [{"from": "a", "to": "under a"}, {"from": "b", "to": "under b"}]
+    found = boxes(drawn({"nodes": nodes, "edges": edges}))
+    assert found["a"][0] < found["b"][0]
+    assert found["under a"][0] < found["under b"][0]
+
+
+def test_words_stand_in_their_box() -> None:
+    for group in drawn(DIAMOND).iter("g"):
+        box, texts = group.find("rect"), group.findall("text")
+        assert box is not None
+        x, y, width = numbers(box, "x", "y", "width")
+        middles = [numbers(text, "x", "y") for text in texts]
+        assert all(abs(middle - (x + width / 2)) < 0.2 for middle, _ in middles)
+        lines = [baseline - y for _, baseline in middles]
+        refused = "refused" in str(box.get("class"))
+        assert lines == ([17, 32] if refused else [24])
+        assert [str(text.text) for text in texts][1:] == (["refused"] if refused else [])
+
+
+def test_long_label_is_cut_in_the_middle_and_whole_in_the_title() -> None:
+    label = "/encoder/" + "x" * 60 + "/LayerNormalization"
+    svg = drawn({"nodes": [{"id": "1", "label": label}, {"id": "2", "label": "y" * 44}], "edges": []})
+    shown = [str(text.text) for text in svg.iter("text")]
+    assert shown == [f"{label[:21]}…{label[-22:]}", "y" * 44]
+    assert set(boxes(svg)) == {label, "y" * 44}
+
+
+def test_arrows_lead_from_box_to_box() -> None:
+    svg = drawn(DIAMOND)
+    places = boxes(svg)
+    middles = {(round((box[0] + box[2]) / 2), box[1]): name for name, box in places.items()}
+    wanted = [
+        ("Split", "left of the two"),
+        ("Split", "right"),
+        ("left of the two", "Add"),
+        ("right", "Add"),
+        ("Split", "Add"),
+    ]
+    curves = [path.get("d", "") for path in svg.iter("path") if path.get("class") == "edge"]
+    heads = [path.get("d", "") for path in svg.iter("path") if path.get("class") == "head"]
+    assert len(curves) == len(heads) == 5
+    for curve, head, (source, target) in zip(curves, heads, wanted, strict=True):
+        x1, y1, cx1, cy1, cx2, cy2, x2, y2 = (float(part) for part in re.findall(r"-?[\d.]+", curve))
+        assert middles[(round(x1), y1 - HEIGHT)] == source
+        assert middles[(round(x2), y2 + 6)] == target
+        assert (cx1, cx2) == (x1, x2)
+        assert cy1 == pytest.approx((y1 + y2 + 6) / 2)
+        assert cy2 == pytest.approx((y1 + y2 + 6) / 2)
+        ax, ay, bx, by, cx, cy = (float(part) for part in re.findall(r"-?[\d.]+", head))
+        assert (cx, cy) == (x2, y2 + 6)
+        assert (cx - ax, bx - cx) == pytest.approx((4, 4))
+        assert (cy - ay, cy - by) == pytest.approx((8, 8))
+
+
+def test_labels_stand_between_the_ends_once_a_tensor() -> None:
+    svg = drawn(DIAMOND)
+    places = boxes(svg)
+    labels = {str(text.text): numbers(text, "x", "y") for text in svg.iter("text") if "halo" in str(text.get("class"))}
+    assert set(labels) == {"a", "b", "c"}
+    assert [str(text.text) for text in svg.iter("text")].count("a") == 1
+
+    def at(source: str, target: str, share: float) -> tuple[float, float]:
+        x1, x2 = ((places[name][0] + places[name][2]) / 2 for name in (source, target))
+        y1, y2 = places[source][3], places[target][1]
+        return x1 + (x2 - x1) * share, y1 + (y2 - y1) * share + 4
+
+    assert labels["a"] == pytest.approx(at("Split", "Add", 0.3), abs=0.2)
+    assert labels["b"] == pytest.approx(at("Split", "right", 0.52), abs=0.2)
+    assert labels["c"] == pytest.approx(at("right", "Add", 0.3), abs=0.2)
+
+
+def test_graph_as_a_list() -> None:
+    html = graph_list(DIAMOND)
+    assert html.count("<li>") == 6
+    assert "<li>Split → left of the two: a</li>" in html
+    assert "<li>left of the two → Add</li>" in html
+    assert "<li>nowhere → Add: z</li>" in html
+
+
+def test_bars_are_to_scale() -> None:
+    counts = [0, 1, 25, 10_000, 2500]
+    svg = ElementTree.fromstring(histogram_svg({"edges": [0, 1e-3, 0.5, 10, "inf", 20.0], "counts": counts}, "errors"))
+    bars = list(svg.iter("rect"))
+    x, y, width, height = zip(*(numbers(bar, "x", "y", "width", "height") for bar in bars), strict=True)
+    whole = BASE - 20
+    assert height == pytest.approx([0, 2.0, whole * 0.05, whole, whole * 0.5], abs=0.06)
+    assert [a + b for a, b in zip(y, height, strict=True)] == pytest.approx([BASE] * 5, abs=0.11)
+    step = (WIDTH - 2 * LEFT) / 5
+    assert x == pytest.approx([LEFT + step * index for index in range(5)], abs=0.06)
+    assert width == pytest.approx([step - 1.5] * 5, abs=0.06)
+    titles = [str(title.text) for title in svg.iter("title")]
+    assert titles == ["errors", "0 to 0.001: 0 elements", "0.001 to 0.5: 1 elements", "0.5 to 10: 25 elements",
+                      "10 to inf: 10000 elements", "inf to 20: 2500 elements"]  # fmt: skip
+    words = {str(text.text): numbers(text, "x", "y") for text in svg.iter("text")}
+    assert words == {"0": (LEFT, BASE + 17), "20": (WIDTH - LEFT, BASE + 17), "up to 10000 a bar": (LEFT, 12)}
+    assert [path.get("d") for path in svg.iter("path")] == [f"M{LEFT} {BASE}H{WIDTH - LEFT}"]
+    assert svg.get("viewBox") == "0 0 320 130"
+
+
+@pytest.mark.parametrize("counts", [[], [0, 0]])
+def test_nothing_to_draw_is_no_failure(counts: list[int]) -> None:
+    edges = [0.0, *range(1, len(counts) + 1)]
+    svg = ElementTree.fromstring(histogram_svg({"edges": edges, "counts": counts}, "t"))
+    assert all(bar.get("height") == "0.0" for bar in svg.iter("rect"))
+    assert "up to 1 a bar" in [str(text.text) for text in svg.iter("text")]
+    assert math.isfinite(numbers(svg, "width")[0]) or svg.get("width") is None

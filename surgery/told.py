@@ -139,6 +139,14 @@ def counted(node: Any, out: Shape, given: list[Any]) -> dict[int, Any]:
     return {1: given[0] + step * (out[0] - 0.5), 2: step}
 
 
+def places(node: Any, out: Shape, given: list[Any]) -> dict[int, Any]:
+    """As many elements of NonZero that are not zero as declared."""
+    if given[0] is None or given[0].size < out[-1]:
+        return {}
+    chosen = np.random.default_rng(abs(int(given[0].sum())) % 2**32).permutation(given[0].size) < out[-1]
+    return {0: np.where(chosen.reshape(given[0].shape), np.where(given[0] == 0, 1, given[0]), 0)}
+
+
 def turns(node: Any, out: Shape, given: list[Any]) -> dict[int, Any]:
     """Trip count and first condition of a Loop that collects something."""
     shapes = [_static(tensor) for tensor in node.outputs[len(given) - 2 :]]
@@ -154,6 +162,7 @@ TELLERS: dict[str, Callable[[Any, Shape, list[Any]], dict[int, Any]]] = {
     "DFT": transformed,
     "Loop": turns,
     "NonMaxSuppression": survivors,
+    "NonZero": places,
     "Range": counted,
     "Resize": resized,
 }

@@ -31,6 +31,7 @@ PIPELINE: tuple[str, ...] = (
     "declared_shape_operand",
     "compressed_rows",
     "surviving_boxes",
+    "declared_positions",
     "declared_range",
     "declared_trip_count",
     "affine_grid",

@@ -16,6 +16,7 @@ MODELS = [
      " { y = Col2Im<dilations = [1, 5]>(x, i, b) }"),
     (20, 'g (float[1,10,8,1] x, int64 a) => (float[1,6,8,2] y) { y = DFT<onesided = 1>(x, , a) }'),
     (20, 'g (float[1,6,8,2] x, int64 a) => (float[1,10,8,1] y) { y = DFT<onesided = 1, inverse = 1>(x, , a) }'),
+    (17, "g (float[3,4] x) => (int64[2,5] y) { y = NonZero(x) }"),
     (17, "g (float a, float b, float d) => (float[9] y) { y = Range(a, b, d) }"),
     (17, "g (float[4,2] x, bool[4] k) => (float[3,2] y) { y = Compress<axis = 0>(x, k) }"),
 ]  # fmt: skip

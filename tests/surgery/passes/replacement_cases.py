@@ -137,4 +137,5 @@ TRUSTED: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
     ("SG152", "two of three boxes", 11, "g (float[1,3,4] b, float[1,1,3] s, int64 n, float i) => (int64[2,3] y) { y = NonMaxSuppression(b, s, n, i) }", ("NonMaxSuppression",), {"b": [[[0, 0, 1, 1], [0, 0, 1, 0.9], [3, 3, 4, 4]]], "n": 3, "i": 0.5}),
     ("SG153", "three steps", 17, "g (float a, float b, float d) => (float[3] y) { y = Range(a, b, d) }", ("Range",), {"a": 1, "b": 6, "d": 2}),
     ("SG154", "three turns", 17, "g (int64 n, bool c, float[1] x) => (float[3,1] y) { l, y = Loop(n, c, x) <body = b (int64 i, bool p, float[1] v) => (bool q, float[1] w, float[1] u) { q = Identity(p) w = Add(v, v) u = Identity(w) }> }", ("Loop",), {"n": 3, "c": True}),
+    ("SG155", "two places", 17, "g (bool[4] x) => (int64[1,2] y) { y = NonZero(x) }", ("NonZero",), {"x": [False, True, False, True]}),
 ]  # fmt: skip

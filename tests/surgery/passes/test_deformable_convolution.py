@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparing import left_alone, operators, same
+from comparing import left_alone, operators, parse, same
+
+import surgery
 
 CASES = [
     ("x, w, o", "", 1, (3, 3)),
@@ -37,10 +39,16 @@ def test_samples(given: str, attributes: str, moved: int, out: tuple[int, int]) 
     assert "DeformConv" not in operators(fixed)
 
 
+TEXT = (
+    "g (float[n,1,3,3] x, float[1,1,2,2] w, float[n,8,2,2] o) => (float[n,1,2,2] y)"
+    " { y = DeformConv<pads = [0, 0, 0, 0]>(x, w, o) }"
+)
+
+
 def test_left_alone() -> None:
-    text = (
-        "g (float[n,1,3,3] x, float[1,1,2,2] w, float[n,8,2,2] o) => (float[n,1,2,2] y)"
-        " { y = DeformConv<pads = [0, 0, 0, 0]>(x, w, o) }"
-    )
-    left_alone(text, 19, "SG143")
-    left_alone(text.replace("n,", "1,"), 19, "SG143", target="tensorrt", ignore=("SG143",))
+    left_alone(TEXT, 19, "SG143")
+
+
+def test_full_tensorrt_keeps_it() -> None:
+    _, report = surgery.fix_model(parse(TEXT.replace("n,", "1,"), 19), target="tensorrt", guard=False)
+    assert "SG143" not in {finding.code for finding in report.findings}

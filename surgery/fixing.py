@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from surgery.second_opinion import settle
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
 from verify.report import Check, Report
-from verify.runner import one_line
+from verify.runner import Halt, one_line
+
+AHEAD = (1 << 20, 512 << 20)  # bytes of a file between which the original runs beside the passes
 
 __all__ = ["Outcome", "Run", "bound_original", "fix", "fix_model", "operate", "split_options"]
 
@@ -104,22 +108,38 @@ class _Job:
         """Run the original, then the passes: only exact ones where it cannot be run."""
         if self.refusal:
             return Outcome(self.model, [], Context(self.options))
-        rules: list[Pass] = list(all_passes())
-        outcome = operate(self.model, self.folder, rules, self.options)
-        if outcome.model is self.model or not self.run.guard:
-            return outcome
-        trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in self.used(outcome, rules))
-        self.found = self.look_at_original(trust)
+        with self.ahead() as look:
+            rules: list[Pass] = list(all_passes())
+            outcome = operate(self.model, self.folder, rules, self.options)
+            if outcome.model is self.model or not self.run.guard:
+                return outcome
+            trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in self.used(outcome, rules))
+            self.found = look(trust)
         if not self.found.sets and any(not rule.exact for rule in self.used(outcome, rules)):
             outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
         return outcome
+
+    @contextmanager
+    def ahead(self) -> Iterator[Callable[[bool], guard.Reference]]:
+        """What runs the original. One of some size, but not large, is started now, beside the passes."""
+        mine = self.run.guard and not self.options.trust_declared_shapes and not self.binds()
+        if not mine or not AHEAD[0] <= self.before[1] <= AHEAD[1]:
+            yield self.look_at_original
+            return
+        halt = Halt()
+        with ThreadPoolExecutor(1) as pool:
+            early = pool.submit(self.look_at_original, False, halt)
+            try:
+                yield lambda trust: self.look_at_original(trust) if trust else early.result()
+            finally:
+                halt.ask()
 
     def used(self, outcome: Outcome, rules: Sequence[Pass]) -> list[Pass]:
         """The passes that did something."""
         codes = {finding.code for finding in outcome.applied}
         return [rule for rule in rules if rule.code in codes]
 
-    def look_at_original(self, trust: bool) -> guard.Reference:
+    def look_at_original(self, trust: bool, halt: Halt | None = None) -> guard.Reference:
         """Run the original; with `trust`, only on inputs that give the output shapes it declares."""
         model, source = self.model, self.source
         if self.binds():
@@ -127,7 +147,8 @@ class _Job:
         given = self.run.check_inputs
         if given is not None and not isinstance(given, dict):
             given = load_npz(given)
-        return guard.reference(model, source, given, base_dir=self.folder or None, trust_declared_shapes=trust)
+        folder = self.folder or None
+        return guard.reference(model, source, given, base_dir=folder, trust_declared_shapes=trust, halt=halt)
 
     def report(self, outcome: Outcome, fixed: Any) -> Report:
         """Compare and sum up; `fixed` gives the fixed model as the runner takes it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,11 @@ import numpy as np
 import onnx
 
 from surgery.model import tensors
+from surgery.plans import growth, many_plans, plans
 from surgery.told import as_declared, told
 from verify.errors import SurgeonError
-from verify.inputs import draw_inputs, free_dims
-from verify.recognise import recognise
 from verify.report import Check
-from verify.runner import Session, open_session
+from verify.runner import Halt, Session, open_session
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
@@ -33,9 +32,9 @@ EXACT_FLOAT32 = 1e-6
 SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
 PER_MEGABYTE = 2.0
 PER_NODE = 0.002
-ENOUGH = 3.0  # seconds of one run above which one set of inputs must do
-MORE_SEEDS = range(100, 160)
-SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
+ENOUGH = 4.0  # seconds for all runs of the original; the first may take longer, and then one set of inputs must do
+SETS = 3
+SHARED = 512 << 20  # bytes of a file up to which both models take working memory from one arena
 
 
 @dataclass
@@ -48,6 +47,8 @@ class Reference:
     left_out: tuple[str, ...] = ()
     half: bool = False
     seconds: float = 0.0
+    short: bool = False  # whether sets were left out because they would have taken too long
+    shared: bool = False
 
 
 def allowed(model: onnx.ModelProto) -> float:
@@ -63,6 +64,7 @@ def reference(
     fixed_inputs: Mapping[str, Any] | None = None,
     base_dir: str | os.PathLike[str] | None = None,
     trust_declared_shapes: bool = False,
+    halt: Halt | None = None,
 ) -> Reference:
     """Run the original.
 
@@ -72,24 +74,32 @@ def reference(
         given: real inputs to use instead of drawn ones.
         fixed_inputs: values that `--set-input` gives, which the original still takes as inputs.
         trust_declared_shapes: draw sizes that give the output shapes the model declares, for those it will only get.
+        halt: ends it from another thread; what is found then is worth nothing.
     """
     started = time.perf_counter()
     source = without_holes(model, source)
-    session = open_session(source, threads=os.cpu_count() or 1, base_dir=base_dir)
+    shared = _weighs_little(model)
+    session = open_session(source, threads=os.cpu_count() or 1, base_dir=base_dir, shared_memory=shared)
     if session.error:
         return Reference(reason=f"the original cannot be run here: {session.error}")
     left_out = random_outputs(model)
     if len(left_out) == len(model.graph.output):
         return Reference(reason="every output depends on random operators", left_out=left_out)
-    found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model))
+    found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model), shared=shared)
     try:
-        plans: Iterable[dict[str, Any]] | None = [dict(given)] if given is not None else None
-        if plans is None and trust_declared_shapes:
-            plans = (told(model, inputs) for inputs in _many_plans(model))
-        _collect(found, session, model, plans, dict(fixed_inputs or {}), started, trust_declared_shapes)
+        sets: Iterable[dict[str, Any]] = plans(model) if given is None else [dict(given)]
+        if given is None and trust_declared_shapes:
+            sets = (told(model, inputs) for inputs in many_plans(model))
+        sets = ({**inputs, **(fixed_inputs or {})} for inputs in sets)
+        _collect(found, session, model, sets, started, trust_declared_shapes, halt or Halt())
+        found.short = found.short and given is None
     except (SurgeonError, MemoryError) as error:
         found.reason = str(error) or "inputs do not fit in memory"
     return found
+
+
+def _weighs_little(model: onnx.ModelProto) -> bool:
+    return bool(sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer) <= SHARED)
 
 
 def without_holes(model: onnx.ModelProto, source: Any) -> Any:
@@ -108,55 +118,34 @@ def _collect(
     found: Reference,
     session: Session,
     model: onnx.ModelProto,
-    plans: Iterable[dict[str, Any]] | None,
-    fixed: dict[str, Any],
+    sets: Iterable[dict[str, Any]],
     started: float,
     trust: bool,
+    halt: Halt,
 ) -> None:
-    last = ""
-    for inputs in plans if plans is not None else _plans(model):
+    last, spent = "", 0.0
+    for inputs in sets:
+        before = found.sets[-1][0] if found.sets else None
+        if before is not None and spent + found.seconds * growth(before, inputs) > ENOUGH:
+            found.short = True
+            break
         left = allowed(model) - (time.perf_counter() - started)
-        run = session.run({**inputs, **fixed}, timeout=max(left, 1.0))
+        run = session.run(inputs, timeout=max(left, 1.0), halt=halt)
+        spent += run.seconds
         if run.error:
             last = run.error
         elif trust and not as_declared(model, run.outputs):
             last = "an output has another shape than the model declares"
         else:
-            found.sets.append(({**inputs, **fixed}, run.outputs))
+            found.sets.append((inputs, run.outputs))
             found.seconds = max(found.seconds, run.seconds)
-        if len(found.sets) >= 3 or left <= 0 or run.seconds > ENOUGH:
+        if len(found.sets) >= SETS or left <= 0 or halt.asked:
+            break
+        if found.sets and spent + found.seconds > ENOUGH:  # known before the next set is drawn
+            found.short = True
             break
     if not found.sets:
         found.reason = f"the original does not run on drawn inputs: {last}"
-
-
-def _plans(model: onnx.ModelProto) -> Any:
-    """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
-    keys = free_dims(model)
-    spec = recognise(model)
-    if spec is not None and keys:
-        for point in range(2):
-            shapes = spec.shapes(**{name: min(spec.ranges[name][point], 2) for name in spec.symbols()})
-            sizes = {f"{name}:{axis}": size for name, shape in shapes.items() for axis, size in enumerate(shape)}
-            yield draw_inputs(model, sizes=sizes, seed=point)
-        return
-    yield draw_inputs(model, default_size=2)
-    if not keys:
-        yield draw_inputs(model, style="edge", seed=1)
-        yield draw_inputs(model, seed=2)
-        return
-    for first, step in SIZES:
-        sizes = {key: first + step * place for place, key in enumerate(keys)} if first != 8 else dict.fromkeys(keys, 8)
-        yield draw_inputs(model, sizes=sizes, seed=first, style="edge" if first == 3 else "random")
-    for size in (16, 32, 64, 224):
-        yield draw_inputs(model, default_size=size, seed=size)
-
-
-def _many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
-    """Those of `_plans`, and more for models that rarely give the shapes they declare."""
-    yield from _plans(model)
-    for seed in MORE_SEEDS:
-        yield draw_inputs(model, default_size=2, seed=seed)
 
 
 def random_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -224,13 +213,15 @@ def compare(
     """
     exact = exact and not found.half
     backend = "onnxruntime" if found.backend == "onnxruntime" else "auto"
-    session = open_session(fixed, backend=backend, threads=os.cpu_count() or 1, base_dir=base_dir)
+    threads = os.cpu_count() or 1
+    session = open_session(fixed, backend=backend, threads=threads, base_dir=base_dir, shared_memory=found.shared)
     close = CLOSE["float16" if found.half else "float32"]
     limit = EXACT_FLOAT32 if exact else close
     worst = 0.0
     for values, expected in found.sets:
         feeds = {(inputs or {}).get(name, name): value for name, value in values.items() if name not in dropped}
-        run = session.run(feeds, timeout=2 * found.seconds + SECONDS)
+        last = values is found.sets[-1][0]
+        run = session.run(feeds, timeout=2 * found.seconds + SECONDS, last=last)
         if run.error:
             return Check("parity", "fail", f"the fixed model does not run: {run.error}", {"tensor": ""})
         for name, wanted in expected.items():
@@ -243,6 +234,8 @@ def compare(
                 return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
     equal = "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g})"
     message = f"equal {equal} on {len(found.sets)} sets of inputs ({found.backend})"
+    if found.short:
+        message += ", since more would take long"
     if found.left_out:
         message += f"; not compared, since random: {', '.join(found.left_out)}"
     return Check("parity", "pass", message, {"sets": len(found.sets), "error": worst, "backend": found.backend})

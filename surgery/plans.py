@@ -1,0 +1,72 @@
+"""Which inputs the guard draws: sets of different sizes for free dims, as long as running them stays affordable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import onnx
+
+from verify.inputs import draw_inputs, free_dims
+from verify.recognise import recognise
+from verify.spec import Spec
+
+SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
+MORE_SEEDS = range(100, 160)
+NOTICED = 1.02
+
+
+def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+    """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
+    keys = free_dims(model)
+    spec = recognise(model)
+    if spec is not None and keys:
+        for seed, sizes in enumerate(_spec_sizes(spec)):
+            yield draw_inputs(model, sizes=sizes, seed=seed)
+        return
+    yield draw_inputs(model, default_size=2)
+    if not keys:
+        yield draw_inputs(model, style="edge", seed=1)
+        yield draw_inputs(model, seed=2)
+        return
+    for first, step in SIZES:
+        sizes = {key: first + step * place for place, key in enumerate(keys)} if first != 8 else dict.fromkeys(keys, 8)
+        yield draw_inputs(model, sizes=sizes, seed=first, style="edge" if first == 3 else "random")
+    for size in (16, 32, 64, 224):
+        yield draw_inputs(model, default_size=size, seed=size)
+
+
+def many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+    """Those of `plans`, and more for models that rarely give the shapes they declare."""
+    yield from plans(model)
+    for seed in MORE_SEEDS:
+        yield draw_inputs(model, default_size=2, seed=seed)
+
+
+def _spec_sizes(spec: Spec) -> Iterator[dict[str, int]]:
+    """Sizes by "input:axis", twice, no symbol the same in both: the first set must be cheap, the second need not run.
+
+    In the first, symbols that make the inputs noticeably larger have their least size and others one above it; in the
+    second it is the other way round.
+    """
+    least = {name: spec.ranges[name][0] for name in spec.symbols()}
+    more = {name: min(least[name] + 1, spec.ranges[name][-1]) for name in least}
+
+    def elements(chosen: Mapping[str, int]) -> int:
+        return sum(math.prod(shape) for shape in spec.shapes(**chosen).values())
+
+    dear = {name for name in least if elements({**least, name: more[name]}) > NOTICED * elements(least)}
+    for big in (least.keys() - dear, dear):
+        shapes = spec.shapes(**{name: more[name] if name in big else least[name] for name in least})
+        yield {f"{name}:{axis}": size for name, shape in shapes.items() for axis, size in enumerate(shape)}
+
+
+def growth(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """How much longer the second set of inputs may take than the first: as the input that grows most, at least 1."""
+    ratios = [_size(after[name]) / max(_size(value), 1) for name, value in before.items() if name in after]
+    return max([1.0, *ratios])
+
+
+def _size(value: Any) -> int:
+    return sum(map(_size, value)) if isinstance(value, (list, tuple)) else int(getattr(value, "size", 1))

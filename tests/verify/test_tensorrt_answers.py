@@ -1,0 +1,304 @@
+"""What is made of the answers of TensorRT's process, and what that process asks of the library, with stand-ins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import onnx
+import pytest
+from onnx import parser
+
+from verify import tensorrt, tensorrt_process, tensorrt_worker
+from verify.errors import MissingBackend, SurgeonError
+from verify.tensorrt import Refusal
+from verify.tensorrt_process import Ended, Worker
+
+needs_tensorrt = pytest.mark.skipif(not tensorrt.available(), reason="TensorRT is not installed")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "m.onnx"
+    text = '<ir_version: 8, opset_import: ["" : 17]> m (float[2] x) => (float[2] y) { y = Relu(x) }'
+    onnx.save(parser.parse_model(text), path)
+    return path
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[tuple[str, dict[str, Any], float]]:
+    asked: list[tuple[str, dict[str, Any], float]] = []
+
+    def ask(backend: str, request: dict[str, Any], limit: float) -> Any:
+        asked.append((backend, request, limit))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(tensorrt, "ask", ask)
+    monkeypatch.setattr(tensorrt, "backend", lambda: "tensorrt")
+    return asked
+
+
+def test_refusals_come_once_each_and_in_order(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = {"code": "A", "node": 1, "stack": ["f", "g"]}, {"code": "B", "message": "m"}
+    asked = answering(monkeypatch, {"parsed": False, "refusals": [one, two, one]})
+    assert tensorrt.parse(model, limit=7.0) == [Refusal("A", 1, stack=("f", "g")), Refusal("B", message="m")]
+    assert asked == [("tensorrt", {"path": str(model), "build": False, "detailed": False}, 7.0)]
+
+
+@pytest.mark.parametrize(("parsed", "found"), [(True, []), (False, [Refusal("INVALID_GRAPH", message="one; two")])])
+def test_parser_that_gives_no_refusal(model: Path, monkeypatch: pytest.MonkeyPatch, parsed: bool, found: Any) -> None:
+    answering(monkeypatch, {"parsed": parsed, "refusals": [], "messages": ["one", "two"]})
+    assert tensorrt.parse(model) == found
+
+
+@pytest.mark.parametrize("kind", ["CRASH", "TIMEOUT"])
+def test_library_that_does_not_answer(model: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    answering(monkeypatch, Ended(kind, "it ended", 1.5))
+    assert tensorrt.parse(model) == [Refusal(kind, message="it ended")]
+    span = {"x": ((1,), (2,), (3,))}
+    built = tensorrt.build(model, span)
+    assert (built.ok, built.messages, built.seconds, built.profiles) == (False, ("it ended",), 1.5, span)
+    assert tensorrt.build(model).profiles == {}
+
+
+def test_build_is_asked_and_told(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answer = {
+        "parsed": True, "refusals": [], "ok": True, "messages": ["m"], "warnings": ["w"], "seconds": 2.5,
+        "engine_bytes": 99, "profiles": {"x": [[1], [2], [3]]}, "log": ["l"],
+    }  # fmt: skip
+    asked = answering(monkeypatch, answer)
+    monkeypatch.chdir(tmp_path)
+    built = tensorrt.build("m.onnx", {"x": ((1,), (2,), (3,))}, "SM75", True, engine="e.engine", limit=9.0)
+    assert asked == [("tensorrt", {
+        "path": str(model), "build": True, "detailed": True, "profiles": {"x": [[1], [2], [3]]},
+        "capability": "SM75", "engine": str(tmp_path / "e.engine"),
+    }, 9.0)]  # fmt: skip
+    assert built == tensorrt.BuildResult(True, (), ("m",), ("w",), 2.5, 99, {"x": ((1,), (2,), (3,))}, False, ("l",))
+    short = {"parsed": False, "refusals": [{"code": "A"}], "warnings": [], "seconds": 0.5, "log": []}
+    asked = answering(monkeypatch, short)
+    built = tensorrt.build(model)
+    assert built == tensorrt.BuildResult(False, (Refusal("A"),), (), (), 0.5, 0, {}, True, ())
+    assert asked[0][1]["profiles"] is asked[0][1]["engine"] is None
+    assert (asked[0][1]["capability"], asked[0][1]["detailed"]) == ("SM89", False)
+    with pytest.raises(SurgeonError, match="no such file"):
+        tensorrt.build(tmp_path / "absent.onnx")
+
+
+def test_backend_that_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SURGEON_TENSORRT", raising=False)
+    here = {"tensorrt": object()}
+    monkeypatch.setattr(tensorrt.importlib.util, "find_spec", here.get)
+    assert tensorrt.backend() == "tensorrt"
+    here["tensorrt_rtx"] = object()
+    assert tensorrt.backend() == "tensorrt_rtx"
+    monkeypatch.setenv("SURGEON_TENSORRT", "tensorrt")
+    assert tensorrt.backend() == "tensorrt"
+    monkeypatch.setenv("SURGEON_TENSORRT", "json")
+    with pytest.raises(MissingBackend, match="TensorRT is not installed"):
+        tensorrt.backend()
+    monkeypatch.setenv("SURGEON_TENSORRT", "tensorrt_rtx")
+    here.clear()
+    with pytest.raises(MissingBackend, match="tensorrt_rtx is not installed"):
+        tensorrt.backend()
+    assert not tensorrt.available()
+
+
+def test_version_is_that_of_the_first_distribution_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    monkeypatch.setattr(tensorrt, "backend", lambda: "tensorrt")
+    known = {"tensorrt-cu12": "10.1"}
+
+    def version(name: str) -> str:
+        if name not in known:
+            raise metadata.PackageNotFoundError(name)
+        return known[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert tensorrt.version() == "tensorrt 10.1"
+    known["tensorrt-cu13"] = "10.2"
+    assert tensorrt.version() == "tensorrt 10.2"
+    known["tensorrt"] = "10.3"
+    assert tensorrt.version() == "tensorrt 10.3"
+    known.clear()
+    assert tensorrt.version() == "tensorrt"
+
+
+class _Own(Worker):
+    """A worker that runs a line of Python in place of TensorRT."""
+
+    code = ""
+
+    def __init__(self, backend: str) -> None:
+        run = tensorrt_process.subprocess.Popen
+
+        def popen(_: Any, **options: Any) -> Any:
+            return run([sys.executable, "-c", self.code], **options)
+
+        tensorrt_process.subprocess.Popen = popen  # type: ignore[misc,assignment]
+        try:
+            super().__init__(backend)
+        finally:
+            tensorrt_process.subprocess.Popen = run  # type: ignore[misc]
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(tensorrt_process, "Worker", _Own)
+    monkeypatch.setattr(tensorrt_process, "_worker", None)
+
+    def start(code: str) -> None:
+        monkeypatch.setattr(_Own, "code", code)
+
+    yield start
+    tensorrt_process._end()
+
+
+SERVES = 'import os, sys\nfor line in sys.stdin: print(\'{{"pid": %d, "peak_kb": {}}}\' % os.getpid(), flush=True)'
+
+
+@pytest.mark.parametrize(("peak", "kept"), [(3_000_000, True), (3_000_001, False)])
+def test_process_is_kept_until_it_has_grown(own: Any, peak: int, kept: bool) -> None:
+    own(SERVES.format(peak))
+    first, second = (tensorrt_process.ask("a", {}, 20.0) for _ in range(2))
+    assert list(first) == ["pid"]
+    assert (first == second) is kept
+    assert (tensorrt_process._worker is not None) is kept
+
+
+def test_another_backend_is_another_process(own: Any) -> None:
+    own(SERVES.format(1))
+    first, other, again = (tensorrt_process.ask(name, {}, 20.0)["pid"] for name in ("a", "b", "b"))
+    assert first != other == again
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_last_words_of_a_crash_and_the_limit_are_told(own: Any) -> None:
+    own("import sys; sys.stdin.readline(); print('one\\ntwo', file=sys.stderr); sys.exit(7)")
+    with pytest.raises(Ended, match=r"^TensorRT's process ended with code 7: two$") as crashed:
+        tensorrt_process.ask("a", {}, 20.0)
+    assert (crashed.value.kind, tensorrt_process._worker) == ("CRASH", None)
+    own("import sys; sys.stdin.readline(); sys.exit(3)")
+    with pytest.raises(Ended, match=r"^TensorRT's process ended with code 3$"):
+        tensorrt_process.ask("a", {}, 20.0)
+    own("import time; time.sleep(60)")
+    with pytest.raises(Ended, match="did not answer within 1 s and was stopped") as hung:
+        tensorrt_process.ask("a", {}, 1.0)
+    assert hung.value.kind == "TIMEOUT"
+    assert 1.0 <= hung.value.seconds < 20
+
+
+def stand_in(name: str, shape: tuple[int, ...], names: tuple[str, ...] = (), is_shape: bool = False) -> Any:
+    return SimpleNamespace(
+        name=name, shape=shape, is_shape_tensor=is_shape,
+        get_dimension_name=lambda axis: names[axis] if axis < len(names) else "",
+    )  # fmt: skip
+
+
+def network(*tensors: Any) -> Any:
+    return SimpleNamespace(num_inputs=len(tensors), get_input=lambda index: tensors[index], num_outputs=1)
+
+
+def test_guessed_profiles() -> None:
+    image = stand_in("image", (-1, 3, -1, -1), ("N", "", "H"))
+    row = stand_in("row", (-1, 7), ("N",))
+    sizes = stand_in("sizes", (2,), is_shape=True)
+    one = stand_in("one", (), is_shape=True)
+    found = list(tensorrt_worker._guess_profiles(network(image, stand_in("fixed", (2, 3)), row, sizes, one)))
+    assert len(found) == 3
+    assert found[0] == {
+        "image": [[1, 3, 32, 32], [4, 3, 224, 224], [16, 3, 512, 512]],
+        "row": [[1, 7], [4, 7], [16, 7]],
+        "sizes": [[1, 1], [4, 4], [16, 16]],
+        "one": [[1], [4], [16]],
+    }
+    assert found[1]["image"] == [[1, 3, 224, 224]] * 3
+    assert found[2]["image"] == [[16, 3, 64, 64]] * 3
+    assert list(tensorrt_worker._guess_profiles(network(stand_in("fixed", (2, 3))))) == [{}]
+    shared = [stand_in("a", (1, 1, -1, 1), ("", "", "S")), stand_in("b", (-1,), ("S",))]
+    assert next(tensorrt_worker._guess_profiles(network(*shared)))["b"] == [[32], [224], [512]]
+
+
+class _Profile(dict[str, Any]):
+    def set_shape(self, name: str, *points: Any) -> None:
+        self[name] = ("shape", *points)
+
+    def set_shape_input(self, name: str, *points: Any) -> None:
+        self[name] = ("values", *points)
+
+
+def test_profile_takes_open_inputs_and_values_of_shapes() -> None:
+    tensors = (
+        stand_in("x", (-1, 3)),
+        stand_in("fixed", (2,)),
+        stand_in("s", (2,), is_shape=True),
+        stand_in("z", (-1,)),
+    )
+    builder = SimpleNamespace(create_optimization_profile=_Profile)
+    given = {name: [[1], [2], [3]] for name in ("x", "fixed", "s")}
+    found = tensorrt_worker._profile(builder, network(*tensors), given)
+    assert found == {"x": ("shape", [1], [2], [3]), "s": ("values", [1], [2], [3])}
+
+
+def test_messages_of_a_severity_come_clean_and_once() -> None:
+    lines = [("ERROR", "a "), ("WARNING", "w"), ("ERROR", "a"), ("INTERNAL_ERROR", "i"), ("ERROR", " ")]
+    assert tensorrt_worker._texts(lines, "ERROR", "INTERNAL_ERROR") == ["a", "i"]
+    assert tensorrt_worker._texts(lines, "WARNING") == ["w"]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, outcomes: list[Any]) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = [("ERROR", "from before")]
+
+    def serialize(*_: Any) -> Any:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(outcome, str):
+            lines.append(("ERROR", outcome))
+            return None
+        return outcome
+
+    monkeypatch.setattr(tensorrt_worker, "_serialize", serialize)
+    return lines
+
+
+REQUEST: dict[str, Any] = {"profiles": None, "engine": None}
+
+
+def test_guesses_are_tried_until_one_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    engine = memoryview(b"12345")
+    lines = failing(monkeypatch, ["too large", ValueError("order"), engine])
+    kept = tmp_path / "kept.engine"
+    found = tensorrt_worker._build(None, None, network(stand_in("x", (-1,))), lines, {**REQUEST, "engine": str(kept)})
+    assert found == {"ok": True, "profiles": {"x": [[16], [16], [16]]}, "messages": [], "engine_bytes": 5}
+    assert kept.read_bytes() == b"12345"
+    assert lines[-1] == ("ERROR", "profile refused: order")
+
+
+def test_the_first_guess_is_reported_when_none_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = failing(monkeypatch, ["first", "second", "third"])
+    found = tensorrt_worker._build(None, None, network(stand_in("x", (-1,))), lines, REQUEST)
+    assert found == {"ok": False, "profiles": {"x": [[1], [4], [16]]}, "messages": ["first"], "engine_bytes": 0}
+
+
+def test_only_the_profile_asked_for_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = failing(monkeypatch, [TypeError("rank")])
+    given = {"x": [[1], [2], [3]]}
+    found = tensorrt_worker._build(None, None, network(stand_in("x", (-1,))), lines, {**REQUEST, "profiles": given})
+    assert found == {"ok": False, "profiles": given, "messages": ["profile refused: rank"], "engine_bytes": 0}
+
+
+@needs_tensorrt
+def test_warnings_log_and_time_are_told(tmp_path: Path) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> m (float[2] x) => (float[2] y) { y = Relu(x) }'
+    path = tmp_path / "m.onnx"
+    onnx.save(parser.parse_model(text), path)
+    plain, detailed = tensorrt.build(path), tensorrt.build(path, detailed=True)
+    assert plain.log == ()
+    assert any("LayerType" in line for line in detailed.log)
+    assert 0 < plain.seconds < 60

@@ -1,0 +1,190 @@
+"""What `verify` says of one model, check by check, with a TensorRT that answers what the test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from cli_models import decoder
+from onnx import parser
+
+from verify import tensorrt
+from verify.errors import FoundWanting, MissingBackend, SurgeonError
+from verify.recognise import write_metadata
+from verify.report import Check, Report
+from verify.spec import Spec, load_spec
+from verify.tensorrt import BuildResult, Refusal
+from verify.verifying import Options, verify
+
+RELU = '<ir_version: 8, opset_import: ["" : 17]> m (float[N,3] x) => (float[N,3] y) { y = Relu(x) }'
+POINTS = {"x": ((1, 3), (4, 3), (9, 3))}
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "m.onnx"
+    onnx.save(parser.parse_model(RELU), path)
+    return path
+
+
+def judged(path: Path, **options: Any) -> dict[str, Check]:
+    """Checks by name, the golden's left out."""
+    checks = verify(path, Options(**{"spec": None, **options})).checks
+    return {check.name: check for check in checks if check.name != "golden"}
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, **answer: Any) -> list[Any]:
+    asked: list[Any] = []
+
+    def build(path: Path, profiles: Any) -> BuildResult:
+        asked.append(profiles)
+        return BuildResult(**{"ok": True, "seconds": 1.256, "engine_bytes": 5_240_000, **answer})
+
+    monkeypatch.setattr(tensorrt, "build", build)
+    monkeypatch.setattr(tensorrt, "version", lambda: "tensorrt 9")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "sizes"),
+    [
+        ({"profiles": POINTS, "derived": True}, " (sizes guessed: x 4x3; give --input-shape)"),
+        ({"profiles": POINTS, "derived": False}, ""),
+        ({"profiles": {}, "derived": True}, ""),
+        (
+            {"profiles": {**POINTS, "z": ((), (), ())}, "derived": True},
+            " (sizes guessed: x 4x3, z ; give --input-shape)",
+        ),
+    ],
+)
+def test_engine_that_builds(model: Path, monkeypatch: pytest.MonkeyPatch, answer: Any, sizes: str) -> None:
+    fake(monkeypatch, **answer)
+    checks = judged(model)
+    assert list(checks) == ["onnx", "tensorrt parser", "tensorrt builder"]
+    assert all(check.status == "pass" for check in checks.values())
+    assert checks["tensorrt parser"].message == "accepted by tensorrt 9"
+    assert checks["tensorrt builder"].message == f"engine of 5.2 MB in 1.3 s{sizes}"
+    assert checks["tensorrt builder"].figures == {"version": "tensorrt 9", "seconds": 1.26, "engine_bytes": 5_240_000}
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [((), "no engine, and no reason given"), (("too\n  large", "more"), "too large"), (("x" * 500,), "x" * 400)],
+)
+def test_engine_that_does_not_build(
+    model: Path, monkeypatch: pytest.MonkeyPatch, messages: tuple[str, ...], said: str
+) -> None:
+    fake(monkeypatch, ok=False, messages=messages, profiles=POINTS, derived=True)
+    checks = judged(model)
+    assert checks["tensorrt parser"].status == "pass"
+    assert checks["tensorrt builder"].status == "fail"
+    sizes = " (sizes guessed: x 4x3; give --input-shape)"
+    assert checks["tensorrt builder"].message == f"{said}{sizes}; surgeon diagnose explains"
+
+
+@pytest.mark.parametrize(
+    ("refusals", "said"),
+    [
+        ([Refusal("A", 0, "n", "Odd", "not\nknown")], "Odd n: not known; surgeon diagnose explains"),
+        ([Refusal("A", message="no")], "no; surgeon diagnose explains"),
+        ([Refusal("A", message="no", tensor="x")], "x: no; surgeon diagnose explains"),
+        (
+            [Refusal("A", op="Odd", message="no"), Refusal("B"), Refusal("C")],
+            "Odd: no (and 2 more); surgeon diagnose explains",
+        ),
+    ],
+)
+def test_refusal(model: Path, monkeypatch: pytest.MonkeyPatch, refusals: list[Refusal], said: str) -> None:
+    fake(monkeypatch, ok=False, refusals=tuple(refusals))
+    checks = judged(model)
+    assert list(checks) == ["onnx", "tensorrt parser"]
+    assert (checks["tensorrt parser"].status, checks["tensorrt parser"].message) == ("fail", said)
+
+
+def test_tensorrt_left_out_absent_or_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorrt, "BACKENDS", {})
+    assert list(judged(model, tensorrt=False)) == ["onnx"]
+    skipped = judged(model)["tensorrt"]
+    assert (skipped.status, skipped.figures) == ("skip", {"missing": True})
+    with pytest.raises(MissingBackend):
+        judged(model, tensorrt=True)
+
+
+def test_profiles_come_from_the_caller_else_from_the_spec(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fake(monkeypatch)
+    judged(model, profiles=POINTS)
+    judged(model)
+    judged(decoder(), spec="sam2")
+    spec = load_spec()["mask_decoder"]
+    wanted = {name: (profile.min, profile.opt, profile.max) for name, profile in spec.profiles().items()}
+    assert asked == [POINTS, None, wanted]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        (("Relu", "Unheard"), "skip", "No Op registered for Unheard"),
+        (("Relu(x)", "Relu(z)"), "fail", "z"),
+        (("", ""), "pass", "well-formed"),
+    ],
+)
+def test_form(model: Path, change: tuple[str, str], status: str, said: str) -> None:
+    onnx.save(parser.parse_model(RELU.replace(*change)), model)
+    check = judged(model, tensorrt=False)["onnx"]
+    assert check.status == status
+    assert said in check.message
+    assert "\n" not in check.message
+    assert len(check.message) <= 300
+
+
+def test_golden_that_was_never_recorded(model: Path) -> None:
+    def golden(**options: Any) -> Check:
+        (check,) = (
+            c for c in verify(model, Options(spec=None, tensorrt=False, **options)).checks if c.name == "golden"
+        )
+        return check
+
+    assert (golden().status, golden(strict=True).status) == ("skip", "skip")
+    assert golden().message == "none recorded for this model; see surgeon golden record --help"
+    proto = onnx.load(model)
+    write_metadata(proto, {"module": "decoder", "checkpoint": "0123456789" * 5, "precision": "fp16", "opset": "17"})
+    onnx.save(proto, model)
+    assert golden().message.startswith("none recorded for decoder fp16 01234567890123456789; see")
+    folder = model.parent / "recorded"
+    folder.mkdir()
+    (folder / "index.json").write_text('{"format": 1, "goldens": []}')
+    assert golden(goldens=(folder,)).status == "skip"
+    assert golden(goldens=(folder,), strict=True).status == "fail"
+
+
+def test_a_check_from_outside_comes_last_and_is_told_all(model: Path) -> None:
+    told: list[Any] = []
+
+    def outside(path: Path, metadata: Mapping[str, str], spec: Spec | None) -> Check:
+        told.append((path, dict(metadata), spec.module if spec else None))
+        return Check("outside", "pass", "fine")
+
+    report = verify(model, Options(spec=None, tensorrt=False), outside)
+    assert report == Report(str(model), report.checks)
+    assert [check.name for check in report.checks] == ["onnx", "golden", "outside"]
+    verify(decoder(), Options(tensorrt=False), outside)
+    assert told == [(model, {}, None), (Path("mask_decoder.onnx"), {}, "mask_decoder")]
+
+
+def test_module_is_settled_by_more_than_half_of_its_ports(model: Path) -> None:
+    ports = [port.name for port in load_spec()["mask_decoder"].ports]
+    half = {name: f"other_{name}" for name in ports[: len(ports) // 2]}
+    checks = judged(decoder(**half), spec="sam2", tensorrt=False)
+    assert checks["module"].message == "says it is the mask_decoder, but has 50% of its inputs and outputs"
+    del half[ports[0]]
+    checks = judged(decoder(**half), spec="sam2", tensorrt=False)
+    assert "module" not in checks
+    assert f"input {ports[1]}" in checks
+
+
+def test_exit_codes_of_errors() -> None:
+    assert [error("x").exit_code for error in (SurgeonError, MissingBackend, FoundWanting)] == [2, 4, 1]

@@ -6,8 +6,9 @@ at most `--fold-limit` bytes.
 Why TensorRT minds: many operands (axes, pads, shapes, sizes) must be build-time constants.
 Before → After: `c = Mul(2, 3); y = Add(x, c)` → `y = Add(x, 6)`
 Leaves alone: random operators, quantize and dequantize pairs (their place in the graph carries meaning), operators of
-other domains, strings, nodes with graphs inside, results of unknown size, results too large. An output of the graph
-stays an output: a Constant node makes it.
+other domains, strings, nodes with graphs inside, results of unknown size, results too large, and eight-bit weights
+that a Cast makes four times as large in a model of over 1 MB. An output of the graph stays an output: a Constant node
+makes it.
 Numerics: exact: the same kernel on the same values.
 """
 
@@ -32,6 +33,8 @@ LEFT_ALONE = RANDOM | {"Constant", "QuantizeLinear", "DequantizeLinear", "Dynami
 BOUNDED = {"NonZero", "Unique", "Compress"}  # size known only afterwards, but never much larger than the input
 LARGEST = 256 << 20
 SMALL = 64 << 10
+WEIGHTS = 1 << 10
+LARGE = 1 << 20
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -64,9 +67,27 @@ def _constant_nodes(graph: gs.Graph, context: Context) -> list[gs.Node]:
         if not all(isinstance(t, gs.Constant) or id(t) in constant or _from_node(t) for t in inputs):
             continue
         if all(_size(t) is not None for t in inputs) and _computable(node, inputs):
+            if _widens_weights(node) and _constants(context) > LARGE:
+                continue
             constant.update(id(out) for out in node.outputs)
             found.append(node)
     return found
+
+
+def _widens_weights(node: gs.Node) -> bool:
+    """Whether a Cast would store quantized weights as what they were quantized from, at four times the size."""
+    before, after = _size(node.inputs[0]), _size(node.outputs[0])
+    return node.op == "Cast" and (before or 0) > WEIGHTS and (after or 0) >= 4 * (before or 0)
+
+
+def _constants(context: Context) -> int:
+    """Bytes of all constants of the main graph."""
+
+    def count() -> int:
+        nodes = context.root.nodes if context.root is not None else []
+        return sum({id(t): nbytes(t) for node in nodes for t in node.inputs if isinstance(t, gs.Constant)}.values())
+
+    return int(context.memo("bytes of constants", count))
 
 
 def _from_node(tensor: gs.Tensor) -> bool:

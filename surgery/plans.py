@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from verify.inputs import draw_inputs, free_dims
+from verify.inputs import draw_inputs, free_dims, real_inputs
 from verify.recognise import recognise
 from verify.spec import Spec
 
@@ -33,8 +33,21 @@ def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     for first, step in SIZES:
         sizes = {key: first + step * place for place, key in enumerate(keys)} if first != 8 else dict.fromkeys(keys, 8)
         yield draw_inputs(model, sizes=sizes, seed=first, style="edge" if first == 3 else "random")
+    batches = dict.fromkeys(_batches(model), 2)
     for size in (16, 32, 64, 224):
+        if batches:
+            yield draw_inputs(model, sizes=batches, default_size=size, seed=size)
         yield draw_inputs(model, default_size=size, seed=size)
+
+
+def _batches(model: onnx.ModelProto) -> list[str]:
+    """Free first dims of inputs that have more free dims behind them: two are enough where a picture must be large."""
+    found = []
+    for value in real_inputs(model):
+        free = [axis for axis, dim in enumerate(value.type.tensor_type.shape.dim) if not dim.HasField("dim_value")]
+        if len(free) > 1 and free[0] == 0:
+            found.append(f"{value.name}:0")
+    return found
 
 
 def many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:

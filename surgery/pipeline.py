@@ -85,6 +85,9 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
     claimed: set[int] = set()
     for found in list(find_all(graph, [rule], context)):
         nodes = {id(node) for node in found.touches}
+        # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
+        branches = [value for node in found.touches for value in node.attrs.values() if isinstance(value, gs.Graph)]
+        inside = {id(node) for branch in branches for inner, _ in graphs(branch, "inside/") for node in inner.nodes}
         if found.fix is None or nodes & claimed or any(n.name in context.options.skip_nodes for n in found.touches):
             continue
         try:
@@ -93,7 +96,7 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
             raise
         except Exception as error:
             raise PassFailure(rule.code, error) from error
-        claimed |= nodes
+        claimed |= nodes | inside
         applied.append(found)
     if applied:
         context.invalidate()

@@ -89,14 +89,40 @@ class Block(nn.Module):
         return x + self.mlp_out(self.act(self.mlp_in(self.norm2(x))))
 
 
-class ImageEncoder(nn.Module):
-    """image [1, 3, S, S] to the five outputs of the spec."""
+class PatchPositions(nn.Module):
+    """The trunk's table of positions [1, C, size, size]: a small one enlarged plus a window repeated over the map.
 
-    position: Tensor
+    With `compact` the two stand in the file and the graph makes the table (`Hiera._get_pos_embed`), otherwise it is
+    stored at its full size: 25 MB for 96 channels at 1024 pixels.
+    """
+
+    table: Tensor
+    background: Tensor
+    window: Tensor
+
+    def __init__(self, trunk: Any, size: int, compact: bool) -> None:
+        super().__init__()
+        self.size, self.compact = size, compact
+        if compact:
+            self.register_buffer("background", trunk.pos_embed.detach().clone())
+            self.register_buffer("window", trunk.pos_embed_window.detach().clone())
+        else:
+            self.register_buffer("table", trunk._get_pos_embed((size, size)).permute(0, 3, 1, 2).detach().contiguous())
+
+    def forward(self) -> Tensor:
+        if not self.compact:
+            return self.table
+        table = nn.functional.interpolate(self.background, size=(self.size, self.size), mode="bicubic")
+        return table + self.window.tile(1, 1, *(self.size // n for n in self.window.shape[2:]))
+
+
+class ImageEncoder(nn.Module):
+    """image [1, 3, S, S] to the five outputs of the spec; `compact` stores the trunk's positions by their parts."""
+
     vision_pos_embed: Tensor
     no_mem_embed: Tensor
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, compact: bool = False) -> None:
         super().__init__()
         trunk, neck = model.image_encoder.trunk, model.image_encoder.neck
         self.patch = trunk.patch_embed.proj
@@ -113,14 +139,14 @@ class ImageEncoder(nn.Module):
         self.lateral = Affine(matrix(middle), middle.bias)
         self.top = Affine(matrix(coarse), coarse.bias)
         self.level0, self.level1 = fold(fine, decoder.conv_s0), fold(lower, decoder.conv_s1)
-        self.register_buffer("position", trunk._get_pos_embed((self.size, self.size))[0].flatten(0, 1).detach())
+        self.position = PatchPositions(trunk, self.size, compact)
         self.feature = self.size // 4
         pos = neck.position_encoding._pe(1, torch.device("cpu"), self.feature, self.feature)
-        self.register_buffer("vision_pos_embed", pos.flatten(2).permute(2, 0, 1).contiguous())
+        self.register_buffer("vision_pos_embed", pos[0].flatten(1).T.contiguous())
         self.register_buffer("no_mem_embed", model.no_mem_embed.detach().reshape(1, -1, 1, 1).clone())
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        x = self.patch(image).flatten(2)[0].T + self.position
+        x = (self.patch(image) + self.position()).flatten(2)[0].T
         taps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
@@ -133,7 +159,7 @@ class ImageEncoder(nn.Module):
             self._map(self.level0(fine), 4 * self.feature),
             self._map(self.level1(lower), 2 * self.feature),
             pix_feat + self.no_mem_embed,
-            self.vision_pos_embed,
+            self.vision_pos_embed.unsqueeze(1),
         )
 
     def _add_upsampled(self, x: Tensor, coarse: Tensor) -> Tensor:

@@ -5,11 +5,9 @@
 Same values as `SAM2Base._forward_sam_heads` with sam2/modeling/sam/mask_decoder.py, and as much of
 `SAM2VideoPredictor` as decides between masks. Three arrangements make it cheap:
 
-* attention between some ten tokens and 4096 pixels. Projections of the pixels are moved to the tokens
+* attention between some ten tokens and 4096 pixels. In float32 projections of the pixels are moved to the tokens
   (two_way.py), so that no projection of the image is ever made;
-* upscaling. A transposed convolution whose kernel equals its stride maps each pixel to a 2x2 block on its
-  own, so both run as matrix products on tokens with their blocks inside; only
-  the finished mask is brought into raster order;
+* upscaling without copies of the skip features (upscaling.py);
 * heads. Object score, mask quality and the four mask embeddings come from MLPs of equal depth and width:
   they run as one stacked MLP. The mask is chosen before masks are made wherever its score allows.
 """
@@ -21,8 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.layers import Affine, StackedMLP, exact_gelu
+from export.layers import StackedMLP
 from export.two_way import TokensToImage, TwoWayLayer
+from export.two_way_fusable import Fusable, FusableTwoWayLayer
+from export.upscaling import Upscaler
 from verify.errors import SurgeonError
 
 NO_OBJ_SCORE = -1024.0  # sam2/modeling/sam2_base.py
@@ -61,44 +61,13 @@ class PromptEncoder(nn.Module):
         return torch.cat([tokens, self.nothing.expand(coords.shape[0], -1, -1)], dim=1)
 
 
-class Upscaler(nn.Module):
-    """Image tokens [B, f * f, 256] to pixels [B, f * f * 16, 32]: each token's two nested 2x2 blocks in turn."""
-
-    def __init__(self, decoder: Any, feature: int) -> None:
-        super().__init__()
-        first, norm, act, second, _ = decoder.output_upscaling
-        self.act = exact_gelu(act)
-        self.first, self.second = (self._linear(conv) for conv in (first, second))
-        self.norm = nn.LayerNorm(norm.weight.shape[0], eps=norm.eps)
-        self.norm.load_state_dict(norm.state_dict())
-        self.feature = feature
-
-    @staticmethod
-    def _linear(conv: nn.ConvTranspose2d) -> Affine:
-        """A 2x2 transposed convolution of stride 2 as a projection to [2, 2, channels]."""
-        assert conv.bias is not None
-        return Affine(conv.weight.detach().permute(2, 3, 1, 0).flatten(0, 2), conv.bias.detach().repeat(4))
-
-    def forward(self, image: Tensor, fine: Tensor, middle: Tensor) -> Tensor:
-        f = self.feature
-        middle = middle.reshape(-1, f, 2, f, 2).permute(1, 3, 2, 4, 0).reshape(1, f * f * 4, -1)
-        fine = fine.reshape(-1, f, 2, 2, f, 2, 2).permute(1, 4, 2, 5, 3, 6, 0).reshape(1, f * f * 16, -1)
-        x = self.act(self.norm(self.first(image).reshape(-1, *middle.shape[1:]) + middle))
-        return self.act(self.second(x).reshape(-1, *fine.shape[1:]) + fine)
-
-    def raster(self, masks: Tensor) -> Tensor:
-        """[B, 1, f * f * 16] to [B, 1, 4 f, 4 f]."""
-        f = self.feature
-        masks = masks.reshape(-1, f, f, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
-        return masks.reshape(-1, 1, 4 * f, 4 * f)
-
-
 class MaskDecoder(nn.Module):
     """Inputs and outputs as in the spec.
 
     semantics "sam2": a frame with at most one real point (label other than -1) takes the best of three masks,
     otherwise the single mask unless it is unstable; `mask_for_mem` is binary on prompted frames.
     semantics "masktracker": always the best of three masks, `mask_for_mem` = sigmoid * 20 - 10.
+    `fusable` writes attention as TensorRT fuses it in half precision (two_way_fusable.py).
     """
 
     image_positions: Tensor
@@ -106,16 +75,17 @@ class MaskDecoder(nn.Module):
     no_mask: Tensor
     no_obj_ptr: Tensor
 
-    def __init__(self, model: Any, semantics: str) -> None:
+    def __init__(self, model: Any, semantics: str, fusable: bool = False) -> None:
         super().__init__()
         _require_known(model)
         if semantics not in SEMANTICS:
             raise SurgeonError(f"semantics {semantics!r} is not known; choose {' or '.join(SEMANTICS)}")
         decoder, prompt = model.sam_mask_decoder, model.sam_prompt_encoder
+        layer_form, final_form = (FusableTwoWayLayer, Fusable) if fusable else (TwoWayLayer, TokensToImage)
         self.always_multimask = semantics == "masktracker"
         self.prompt_encoder = PromptEncoder(prompt)
-        self.layers = nn.ModuleList(TwoWayLayer(layer) for layer in decoder.transformer.layers)
-        self.final = TokensToImage(decoder.transformer.final_attn_token_to_image)
+        self.layers = nn.ModuleList(map(layer_form, decoder.transformer.layers))
+        self.final = final_form(decoder.transformer.final_attn_token_to_image)
         self.norm = decoder.transformer.norm_final_attn
         self.feature = prompt.image_embedding_size[0]
         self.upscale = Upscaler(decoder, self.feature)
@@ -178,9 +148,9 @@ class MaskDecoder(nn.Module):
         best_token = (best @ tokens[:, 1:]).squeeze(1)
         best_embedding = best @ embeddings[:, 1:]
         if self.always_multimask:
-            return best_embedding @ pixels.transpose(1, 2), best_score, best_token
+            return best_embedding @ pixels, best_score, best_token
         multi = points <= 1
-        pair = torch.cat([embeddings[:, :1], best_embedding], dim=1) @ pixels.transpose(1, 2)
+        pair = torch.cat([embeddings[:, :1], best_embedding], dim=1) @ pixels
         single, best_mask = pair.split(1, dim=1)
         take_best = multi | (self._stability(single) < self.threshold)
         mask = torch.where(take_best.unsqueeze(-1), best_mask, single)

@@ -67,7 +67,7 @@ class MemoryEncoder(nn.Module):
         self.fuser = nn.Sequential(*(FuserBlock(block) for block in encoder.fuser.layers))
         feature = model.image_size // model.backbone_stride
         pos = encoder.position_encoding._pe(1, torch.device("cpu"), feature, feature)
-        self.register_buffer("position", pos.flatten(2).transpose(1, 2).contiguous())
+        self.register_buffer("position", pos[0].flatten(1).T.contiguous())
         self.register_buffer("temporal_code", model.maskmem_tpos_enc.detach().clone())
         self.has_absent = model.no_obj_embed_spatial is not None
         absent = model.no_obj_embed_spatial if self.has_absent else torch.zeros(1, model.mem_dim)
@@ -80,5 +80,5 @@ class MemoryEncoder(nn.Module):
         if self.has_absent:
             hidden = (occ_logit <= 0).float()
             features = features + (hidden * self.absent)[..., None, None]
-        positions = self.position.expand(mask_for_mem.shape[0], -1, -1)
+        positions = self.position.unsqueeze(0).expand(mask_for_mem.shape[0], -1, -1)
         return features, positions, self.temporal_code

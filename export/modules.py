@@ -17,18 +17,23 @@ from verify.errors import SurgeonError
 TARGETS = ("tensorrt-rtx", "tensorrt", "onnxruntime")
 
 
-def wrap(name: str, model: Any, semantics: str = "sam2", target: str = "tensorrt") -> nn.Module:
+def wrap(
+    name: str, model: Any, semantics: str = "sam2", target: str = "tensorrt", precision: str = "fp32"
+) -> nn.Module:
     """The wrapper of module `name` over a stock `SAM2Base`, in eval mode and without gradients.
 
     The wrapper shares parameters with `model`. `target` decides where the memory attention projects its values:
-    after the weighted sum for onnxruntime (least arithmetic), before it for TensorRT (fused attention).
+    after the weighted sum for onnxruntime (least arithmetic), before it for TensorRT (fused attention); and whether
+    the trunk's table of positions is stored whole (onnxruntime) or by its parts (TensorRT: less memory). For TensorRT
+    the mask decoder's attention has the form that is fused where `precision` is to be below "fp32".
     """
     if target not in TARGETS:
         raise SurgeonError(f"target {target!r} is not known; choose {', '.join(TARGETS)}")
+    tensorrt = target != "onnxruntime"
     makers = {
-        "image_encoder": lambda: ImageEncoder(model),
-        "mask_decoder": lambda: MaskDecoder(model, semantics),
-        "memory_attention": lambda: MemoryAttention(model, hoist=target == "onnxruntime"),
+        "image_encoder": lambda: ImageEncoder(model, compact=tensorrt),
+        "mask_decoder": lambda: MaskDecoder(model, semantics, fusable=tensorrt and precision != "fp32"),
+        "memory_attention": lambda: MemoryAttention(model, hoist=not tensorrt),
         "memory_encoder": lambda: MemoryEncoder(model, semantics),
     }
     if name not in makers:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export.compact import factor_tables
 from export.mask_decoder import SEMANTICS
 from export.model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
 from export.modules import TARGETS, wrap
@@ -164,6 +165,8 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
 
     model = onnx.load(str(path))
     count = len(model.graph.node)
+    if about["target"] != "onnxruntime":
+        factor_tables(model)
     name_constant_outputs(model)
     write_metadata(model, {**about, "nodes_raw": str(count)})
     onnx.save(model, str(path))

@@ -92,10 +92,10 @@ class ImageToTokens(nn.Module):
     def forward(self, placed: Tensor, positioned: Tensor, tokens: Tensor) -> Tensor:
         """placed [B, T, 256]; tokens [B, n, 256], `positioned` with positions; returns [B, T, 256]."""
         key, value = (split_heads(x, self.heads) for x in (self.key(positioned), self.value(tokens)))
-        offset = (key @ self.query_bias).reshape(key.shape[0], 1, -1)
-        scores = placed @ self.query(key).flatten(1, 2).transpose(1, 2) + offset
-        weights = scores.unflatten(2, (self.heads, -1)).softmax(-1).flatten(2)
-        return weights @ self.out(value).flatten(1, 2) + self.bias
+        # [B, heads, n, T]: rows of pixels, as `TokensToImage` has them, spare TensorRT a copy of the image
+        scores = self.query(key).flatten(1, 2) @ placed.transpose(1, 2) + (key @ self.query_bias).flatten(1, 2)
+        weights = scores.unflatten(1, (self.heads, -1)).softmax(2).flatten(1, 2)
+        return weights.transpose(1, 2) @ self.out(value).flatten(1, 2) + self.bias
 
 
 class TwoWayLayer(nn.Module):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.schemas import fewest
 from surgery.targets import Target, load_target
 
 
@@ -82,12 +83,20 @@ class Context:
         return self.opsets.get("", 1)
 
     def nodes(self, graph: gs.Graph, *ops: str) -> Iterable[gs.Node]:
-        """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order."""
+        """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order.
+
+        Nodes with fewer inputs or outputs than the operator has are left out: no pass can tell what they mean.
+        """
         index = self._by_op.get(id(graph))
         if index is None:
             index = defaultdict(list)
+            least: dict[str, tuple[int, int]] = {}
             for node in graph.nodes:
-                index[node.op if not node.domain else f"{node.domain}::{node.op}"].append(node)
+                operator = node.op if not node.domain else f"{node.domain}::{node.op}"
+                if operator not in least:
+                    least[operator] = fewest(node.op, node.domain or "", self.opset)
+                if len(node.inputs) >= least[operator][0] and len(node.outputs) >= least[operator][1]:
+                    index[operator].append(node)
             self._by_op[id(graph)] = index
         if len(ops) == 1:
             return index.get(ops[0], [])

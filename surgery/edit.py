@@ -178,6 +178,15 @@ def captured(graph: gs.Graph) -> Iterator[gs.Tensor]:
             todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
 
 
+def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
+    """Every node of the graphs inside `node`, at any depth."""
+    todo = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    while todo:
+        for inner in todo.pop().nodes:
+            yield inner
+            todo += [value for value in inner.attrs.values() if isinstance(value, gs.Graph)]
+
+
 def reads(node: gs.Node) -> Iterator[gs.Tensor]:
     """Tensors a node depends on: its inputs and what the graphs inside it read."""
     yield from node.inputs

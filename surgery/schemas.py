@@ -18,6 +18,12 @@ def schema(op: str, domain: str, version: int) -> Any:
         return None
 
 
+def fewest(op: str, domain: str, version: int) -> tuple[int, int]:
+    """How many inputs and outputs a node of this operator must have; none where ONNX does not know it."""
+    found = schema(op, domain, version) or _newest(op, domain)
+    return (0, 0) if found is None else (int(found.min_input), int(found.min_output))
+
+
 @cache
 def _newest(op: str, domain: str) -> Any:
     try:

@@ -16,7 +16,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.contents import contents, numbers, of
 from surgery.context import Context
-from surgery.edit import disconnect
+from surgery.edit import disconnect, nodes_inside
 from surgery.ir import Node
 from surgery.rule import Finding, Pass, finding
 
@@ -30,7 +30,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if len(branches[taken].outputs) != len(node.outputs):
             continue
         message = f"always takes its {('else', 'then')[taken]} branch"
-        yield finding(message, node, partial(_inline, graph, node, ("else_branch", "then_branch")[taken]))
+        # Nodes further inside move or go away with this one: they wait for the next round.
+        fix = partial(_inline, graph, node, ("else_branch", "then_branch")[taken])
+        yield finding(message, node, fix, *nodes_inside(node))
 
 
 def _condition(graph: gs.Graph, node: gs.Node, context: Context) -> bool | None:

@@ -17,7 +17,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.context import Context
-from surgery.edit import copy_nodes, disconnect
+from surgery.edit import copy_nodes, disconnect, nodes_inside
 from surgery.ir import Constant, Node, Variable
 from surgery.rule import Finding, Pass, finding
 
@@ -39,7 +39,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if len(body.inputs) != states + 2 or len(body.outputs) - 1 < len(node.outputs):
             continue
         if _starts(node, context) and goes_on(body, context):
-            yield finding(f"always runs {count} times", node, partial(_unroll, graph, node, count, context))
+            # Nodes further inside are copied as they are now: they wait for the next round.
+            fix = partial(_unroll, graph, node, count, context)
+            yield finding(f"always runs {count} times", node, fix, *nodes_inside(node))
 
 
 def _starts(node: gs.Node, context: Context) -> bool:
@@ -52,7 +54,7 @@ def _starts(node: gs.Node, context: Context) -> bool:
 def goes_on(body: gs.Graph, context: Context) -> bool:
     """Whether the body's condition for the next iteration is true, or the one it was given."""
     condition = body.outputs[0]
-    while condition.inputs and condition.inputs[0].op == "Identity":
+    while condition.inputs and condition.inputs[0].op == "Identity" and condition.inputs[0].inputs:
         condition = condition.inputs[0].inputs[0]
     if condition is body.inputs[1]:
         return True

@@ -96,7 +96,7 @@ def _slice(node: gs.Node, found: Any, context: Context) -> bool:
         ]
     elif any(value is None and not t.is_empty() for value, t in zip(operands, node.inputs[1:], strict=True)):
         return False
-    starts, ends, axes, steps = [*operands, None, None][:4]
+    starts, ends, axes, steps = [*operands, None, None, None][:4]
     if starts is None or ends is None:
         return False
     own = symbols.of_dims(shape, node.inputs[0])

@@ -51,7 +51,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 def _before(node: gs.Node, ops: tuple[str, ...]) -> gs.Node | None:
     """The node that makes the first input, when it is one of `ops`."""
     maker = node.inputs[0].inputs[0] if node.inputs and node.inputs[0].inputs else None
-    return maker if maker is not None and maker.op in ops and not maker.domain else None
+    return maker if maker is not None and maker.op in ops and not maker.domain and maker.inputs else None
 
 
 def _skip(node: gs.Node) -> None:

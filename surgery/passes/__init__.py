@@ -22,6 +22,7 @@ PIPELINE: tuple[str, ...] = (
     "computed_reshape_shape",
     "idle_node",
     "settled_choice",
+    "piecewise_choice",
     "stacked_node",
     "duplicate_initializer",
     "common_subexpression",

@@ -120,6 +120,8 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ("SG015", "two tensors of one name", "g (float[2] x) => (float[2] y) { a=Exp(x) a=Neg(a) y=Abs(a) }", ["Exp", "Neg", "Abs"]),
     ("SG016", "no names", "g (float[2] x) => (float[2] y) { y=Relu(x) }", ["Relu"]),
     ("SG017", "out of order", "g (float[2] x) => (float[2] y) { y=Neg(a) a=Exp(x) }", ["Exp", "Neg"]),
+    ("SG018", "one of each", "g (int64[1] x, int64[1] z) => (int64[2] y) <bool[2] c={0,1}, int64[2] k={3,4}> { a=Concat<axis=0>(x,z) b=Where(c,k,a) y=Neg(b) }", ["Concat", "Neg"]),
+    ("SG018", "half of a part", "g (int64[2] x) => (int64[2] y) <bool[2] c={0,1}, int64[2] k={3,4}> { a=Concat<axis=0>(x) b=Where(c,k,a) y=Neg(b) }", ["Concat", "Where", "Neg"]),
     ("SG302", "one name for two dims", 'g (float["?"] x, float["?"] z) => (float[a] y) { y=Concat<axis=0>(x,z) }', ["Concat"]),
 ]  # fmt: skip
 

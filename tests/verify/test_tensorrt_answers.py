@@ -1,23 +1,20 @@
-"""What is made of the answers of TensorRT's process, and what that process asks of the library, with stand-ins."""
+"""What is made of the answers of TensorRT's process, and how long that process is kept, with stand-ins."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import onnx
 import pytest
 from onnx import parser
 
-from verify import tensorrt, tensorrt_process, tensorrt_worker
+from verify import tensorrt, tensorrt_process
 from verify.errors import MissingBackend, SurgeonError
 from verify.tensorrt import Refusal
 from verify.tensorrt_process import Ended, Worker
-
-needs_tensorrt = pytest.mark.skipif(not tensorrt.available(), reason="TensorRT is not installed")
 
 
 @pytest.fixture
@@ -191,114 +188,3 @@ def test_last_words_of_a_crash_and_the_limit_are_told(own: Any) -> None:
         tensorrt_process.ask("a", {}, 1.0)
     assert hung.value.kind == "TIMEOUT"
     assert 1.0 <= hung.value.seconds < 20
-
-
-def stand_in(name: str, shape: tuple[int, ...], names: tuple[str, ...] = (), is_shape: bool = False) -> Any:
-    return SimpleNamespace(
-        name=name, shape=shape, is_shape_tensor=is_shape,
-        get_dimension_name=lambda axis: names[axis] if axis < len(names) else "",
-    )  # fmt: skip
-
-
-def network(*tensors: Any) -> Any:
-    return SimpleNamespace(num_inputs=len(tensors), get_input=lambda index: tensors[index], num_outputs=1)
-
-
-def test_guessed_profiles() -> None:
-    image = stand_in("image", (-1, 3, -1, -1), ("N", "", "H"))
-    row = stand_in("row", (-1, 7), ("N",))
-    sizes = stand_in("sizes", (2,), is_shape=True)
-    one = stand_in("one", (), is_shape=True)
-    found = list(tensorrt_worker._guess_profiles(network(image, stand_in("fixed", (2, 3)), row, sizes, one)))
-    assert len(found) == 3
-    assert found[0] == {
-        "image": [[1, 3, 32, 32], [4, 3, 224, 224], [16, 3, 512, 512]],
-        "row": [[1, 7], [4, 7], [16, 7]],
-        "sizes": [[1, 1], [4, 4], [16, 16]],
-        "one": [[1], [4], [16]],
-    }
-    assert found[1]["image"] == [[1, 3, 224, 224]] * 3
-    assert found[2]["image"] == [[16, 3, 64, 64]] * 3
-    assert list(tensorrt_worker._guess_profiles(network(stand_in("fixed", (2, 3))))) == [{}]
-    shared = [stand_in("a", (1, 1, -1, 1), ("", "", "S")), stand_in("b", (-1,), ("S",))]
-    assert next(tensorrt_worker._guess_profiles(network(*shared)))["b"] == [[32], [224], [512]]
-
-
-class _Profile(dict[str, Any]):
-    def set_shape(self, name: str, *points: Any) -> None:
-        self[name] = ("shape", *points)
-
-    def set_shape_input(self, name: str, *points: Any) -> None:
-        self[name] = ("values", *points)
-
-
-def test_profile_takes_open_inputs_and_values_of_shapes() -> None:
-    tensors = (
-        stand_in("x", (-1, 3)),
-        stand_in("fixed", (2,)),
-        stand_in("s", (2,), is_shape=True),
-        stand_in("z", (-1,)),
-    )
-    builder = SimpleNamespace(create_optimization_profile=_Profile)
-    given = {name: [[1], [2], [3]] for name in ("x", "fixed", "s")}
-    found = tensorrt_worker._profile(builder, network(*tensors), given)
-    assert found == {"x": ("shape", [1], [2], [3]), "s": ("values", [1], [2], [3])}
-
-
-def test_messages_of_a_severity_come_clean_and_once() -> None:
-    lines = [("ERROR", "a "), ("WARNING", "w"), ("ERROR", "a"), ("INTERNAL_ERROR", "i"), ("ERROR", " ")]
-    assert tensorrt_worker._texts(lines, "ERROR", "INTERNAL_ERROR") == ["a", "i"]
-    assert tensorrt_worker._texts(lines, "WARNING") == ["w"]
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, outcomes: list[Any]) -> list[tuple[str, str]]:
-    lines: list[tuple[str, str]] = [("ERROR", "from before")]
-
-    def serialize(*_: Any) -> Any:
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        if isinstance(outcome, str):
-            lines.append(("ERROR", outcome))
-            return None
-        return outcome
-
-    monkeypatch.setattr(tensorrt_worker, "_serialize", serialize)
-    return lines
-
-
-REQUEST: dict[str, Any] = {"profiles": None, "engine": None}
-
-
-def test_guesses_are_tried_until_one_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    engine = memoryview(b"12345")
-    lines = failing(monkeypatch, ["too large", ValueError("order"), engine])
-    kept = tmp_path / "kept.engine"
-    found = tensorrt_worker._build(None, None, network(stand_in("x", (-1,))), lines, {**REQUEST, "engine": str(kept)})
-    assert found == {"ok": True, "profiles": {"x": [[16], [16], [16]]}, "messages": [], "engine_bytes": 5}
-    assert kept.read_bytes() == b"12345"
-    assert lines[-1] == ("ERROR", "profile refused: order")
-
-
-def test_the_first_guess_is_reported_when_none_builds(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = failing(monkeypatch, ["first", "second", "third"])
-    found = tensorrt_worker._build(None, None, network(stand_in("x", (-1,))), lines, REQUEST)
-    assert found == {"ok": False, "profiles": {"x": [[1], [4], [16]]}, "messages": ["first"], "engine_bytes": 0}
-
-
-def test_only_the_profile_asked_for_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = failing(monkeypatch, [TypeError("rank")])
-    given = {"x": [[1], [2], [3]]}
-    found = tensorrt_worker._build(None, None, network(stand_in("x", (-1,))), lines, {**REQUEST, "profiles": given})
-    assert found == {"ok": False, "profiles": given, "messages": ["profile refused: rank"], "engine_bytes": 0}
-
-
-@needs_tensorrt
-def test_warnings_log_and_time_are_told(tmp_path: Path) -> None:
-    text = '<ir_version: 8, opset_import: ["" : 17]> m (float[2] x) => (float[2] y) { y = Relu(x) }'
-    path = tmp_path / "m.onnx"
-    onnx.save(parser.parse_model(text), path)
-    plain, detailed = tensorrt.build(path), tensorrt.build(path, detailed=True)
-    assert plain.log == ()
-    assert any("LayerType" in line for line in detailed.log)
-    assert 0 < plain.seconds < 60

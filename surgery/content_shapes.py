@@ -79,4 +79,16 @@ def _broadcast(left: Any, right: Any) -> Any:
     return known[0] if known and known[0] > 1 else symbols.unknown()
 
 
-SHAPED: dict[str, Callable[[gs.Node, Contents], list[Any] | None]] = {"Reshape": _reshaped, "Expand": _expanded}
+def _tiled(node: gs.Node, wanted: Contents) -> list[Any] | None:
+    source = node.inputs[0]
+    if source.shape is None or wanted.shape != (len(source.shape),):
+        return None
+    own = symbols.of_dims(source.shape, source)
+    return [_dim(symbols.multiply(dim, times)) for dim, times in zip(own, wanted, strict=True)]
+
+
+SHAPED: dict[str, Callable[[gs.Node, Contents], list[Any] | None]] = {
+    "Reshape": _reshaped,
+    "Expand": _expanded,
+    "Tile": _tiled,
+}

@@ -23,6 +23,7 @@ PIPELINE: tuple[str, ...] = (
     "idle_node",
     "settled_choice",
     "piecewise_choice",
+    "known_onehot",
     "stacked_node",
     "duplicate_initializer",
     "common_subexpression",

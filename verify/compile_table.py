@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from verify.compile import Compiled
+from verify.report import Check, Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,6 +49,18 @@ def figures(compiled: Compiled) -> list[tuple[str, str]]:
         ("seconds", f"{compiled.seconds:.1f}"),
     ]
     return rows if compiled.ok else [("GPU", compiled.capability), ("built", "no")]
+
+
+def as_report(builds: Sequence[Compiled]) -> Report:
+    """The first build's model with one check that holds the figures of all builds, for the HTML page."""
+    first = builds[0]
+    messages = [f"{build.model}: {message}" for build in builds for message in build.messages]
+    status: Literal["pass", "fail"] = "pass" if all(build.ok for build in builds) else "fail"
+    said = f"{first.kernels} kernels, {first.fused} of {len(first.attentions)} attentions fused, "
+    said += f"{megabytes(first.scratch)} scratch, {megabytes(first.weights)} weights"
+    shown = [{**as_data(build), "figures": figures(build)} for build in builds]
+    check = Check(f"build with {first.backend}", status, "; ".join(messages) or said, {"builds": shown})
+    return Report(first.model, [check])
 
 
 def tables(builds: Sequence[Compiled]) -> list[RenderableType]:

@@ -18,6 +18,7 @@ import click
 @click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
 @click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size of the spec, as frames=7.")
 @click.option("--trtexec", "show_command", is_flag=True, help="Print the trtexec command for the same build, and stop.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Also write the figures to this page.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     model: Path,
@@ -29,6 +30,7 @@ def command(
     largest: tuple[str, ...],
     sizes: tuple[str, ...],
     show_command: bool,
+    page: Path | None,
     style: str,
 ) -> int:
     """Build MODEL with TensorRT and report kernels, fused attention, precision and memory.
@@ -50,6 +52,11 @@ def command(
     builds = [compile_model(model, profiles, gpu, engine=output)]
     if other is not None:
         builds.append(compile_model(other, profiles_for(other, shapes, smallest, largest, fixed), gpu))
+    if page is not None:
+        from verify.compile_table import as_report
+        from verify.render import write_html
+
+        write_html([as_report(builds)], page, title="TensorRT build")
     _show(builds, style)
     return 0 if all(build.ok for build in builds) else 1
 

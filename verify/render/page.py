@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from verify.render.data import plain, tool_version
+from verify.render.page_compile import builds_html
 from verify.render.page_findings import findings_html
 from verify.render.page_parts import mark, op_counts_html, scrolling, tensors_html
 from verify.render.rule_text import RuleText
@@ -76,6 +77,7 @@ def _report(report: Report, anchor: str, rules: Mapping[str, RuleText]) -> str:
         figures = plain(check.figures)
         parts.append(tensors_html(figures.get("tensors"), check.name))
         parts.append(op_counts_html(figures.get("op_counts")))
+        parts.append(builds_html(figures.get("builds")))
     parts.append(findings_html(report.findings, anchor, rules))
     return "".join([*parts, "</section>"])
 

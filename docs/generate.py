@@ -41,8 +41,8 @@ def rules() -> str:
 
 
 def benchmarks() -> str:
-    """The pages that benchmark runs wrote, one level of headings further down."""
-    pages = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+    """The pages that benchmark runs on SAM2 wrote, one level of headings further down; the other one has a link."""
+    pages = sorted(page for page in (ROOT / "benchmarks" / "results").glob("*.md") if page.stem != "foreign")
     return "\n\n".join(re.sub(r"^#", "##", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
 
 

@@ -25,6 +25,8 @@ PIPELINE: tuple[str, ...] = (
     "piecewise_choice",
     "known_onehot",
     "stacked_node",
+    "stacked_shuffle",
+    "reshape_around_product",
     "duplicate_initializer",
     "common_subexpression",
     "unused_node",

@@ -1,11 +1,12 @@
 """Two nodes in a row of a kind that one node can do.
 
 What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (the last one
-decides), and Cast after Cast where the first loses nothing.
+decides), Slice after Slice of other dims, and Cast after Cast where the first loses nothing.
 Why TensorRT minds: it joins most itself; the node count falls.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
 Leaves alone: a first Cast that loses values (float to int, to fewer bits); a second Reshape that copies dims (0) or
-keeps zeros; a first node whose result is a graph output still makes it.
+keeps zeros; a first node whose result is a graph output still makes it; Slices with computed bounds, or one of which
+others read.
 Numerics: exact.
 """
 
@@ -19,6 +20,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.context import Context
 from surgery.edit import replace_input
+from surgery.ir import Constant
 from surgery.rule import Finding, Pass, finding
 
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
@@ -40,6 +42,12 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if before is None or shape is None or (shape == 0).any() or node.attrs.get("allowzero"):
             continue
         yield finding(f"reshapes what '{before.name}' has reshaped", node, partial(_skip, node), before)
+    for node in context.nodes(graph, "Slice"):
+        before = _before(node, ("Slice",))
+        cuts = None if before is None else _cuts(graph, node, before, context)
+        if before is not None and cuts is not None:
+            fix = partial(_cut, node, cuts, context)
+            yield finding(f"cuts other dims of what '{before.name}' has cut", node, fix, before)
     for node in context.nodes(graph, "Cast"):
         before = _before(node, ("Cast",))
         if before is None or not _lossless(before.inputs[0].dtype, before.outputs[0].dtype):
@@ -60,6 +68,29 @@ def _skip(node: gs.Node) -> None:
 
 def _transpose(node: gs.Node, perm: list[int]) -> None:
     node.attrs["perm"] = perm
+    _skip(node)
+
+
+def _cuts(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> list[list[int]] | None:
+    """Starts, ends, axes and steps of both, or None where one Slice cannot do it."""
+    if len(node.inputs[0].outputs) != 1 or context.is_output(graph, node.inputs[0]):
+        return None
+    rank, cuts = context.rank(node.inputs[0]), list[list[int]]([[], [], [], []])
+    for one in (before, node):
+        values = [context.constant(tensor) for tensor in one.inputs[1:]]
+        if rank is None or len(values) not in (3, 4) or any(value is None for value in values):
+            return None
+        starts, ends, axes, *steps = ([int(item) for item in value] for value in values if value is not None)
+        columns = starts, ends, [axis % rank for axis in axes], *(steps or [[1] * len(axes)])
+        cuts = [[*have, *more] for have, more in zip(cuts, columns, strict=True)]
+    apart = len(set(cuts[2])) == len(cuts[2])
+    return cuts if apart and (len(node.inputs) == 5 or set(cuts[3]) == {1}) else None
+
+
+def _cut(node: gs.Node, cuts: list[list[int]], context: Context) -> None:
+    for place in range(1, len(node.inputs)):
+        name = context.fresh(f"{node.outputs[0].name}/SG011/{place}")
+        replace_input(node, place, Constant(name, np.asarray(cuts[place - 1], dtype=np.int64)))
     _skip(node)
 
 

@@ -123,6 +123,89 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ("SG018", "one of each", "g (int64[1] x, int64[1] z) => (int64[2] y) <bool[2] c={0,1}, int64[2] k={3,4}> { a=Concat<axis=0>(x,z) b=Where(c,k,a) y=Neg(b) }", ["Concat", "Neg"]),
     ("SG018", "half of a part", "g (int64[2] x) => (int64[2] y) <bool[2] c={0,1}, int64[2] k={3,4}> { a=Concat<axis=0>(x) b=Where(c,k,a) y=Neg(b) }", ["Concat", "Where", "Neg"]),
     ("SG302", "one name for two dims", 'g (float["?"] x, float["?"] z) => (float[a] y) { y=Concat<axis=0>(x,z) }', ["Concat"]),
+    (
+        "SG020",
+        "a Reshape first",
+        """g (float[2,6,4,5] x) => (float[2,2,20,3] y) <int64[4] s={2,20,2,3}> {
+          a=Transpose<perm=[0,2,3,1]>(x) b=Reshape(a, s) y=Transpose<perm=[0,2,1,3]>(b) }""",
+        ["Reshape", "Transpose"],
+    ),
+    (
+        "SG020",
+        "a Transpose first",
+        """g (float[2,3,4] x) => (float[3,8] y) <int64[2] s={8,3}> {
+          a=Transpose<perm=[0,2,1]>(x) b=Reshape(a, s) y=Transpose<perm=[1,0]>(b) }""",
+        ["Transpose", "Reshape"],
+    ),
+    (
+        "SG020",
+        "an order that needs all three",
+        """g (float[6,4] x) => (float[12,2] y) <int64[2] s={2,12}> {
+          a=Transpose<perm=[1,0]>(x) b=Reshape(a, s) y=Transpose<perm=[1,0]>(b) }""",
+        ["Transpose", "Reshape", "Transpose"],
+    ),
+    (
+        "SG020",
+        "a free dim stays",
+        """g (float[n,2,3] x) => (float[k,3,1] y) <int64[3] s={-1,1,3}> {
+          a=Transpose<perm=[0,1,2]>(x) b=Reshape(a, s) y=Transpose<perm=[0,2,1]>(b) }""",
+        ["Transpose", "Reshape", "Transpose"],
+    ),
+    (
+        "SG019",
+        "undone after the product",
+        """g (float[2,6,4] x) => (float[3,4,5] y) <int64[2] s={12,4}, float[4,5] w={1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2}, float[5] b={1,2,3,4,5}, int64[3] z={3,-1,5}> {
+          r=Reshape(x, s) m=MatMul(r, w) a=Add(b, m) y=Reshape(a, z) }""",
+        ["MatMul", "Add", "Reshape"],
+    ),
+    (
+        "SG019",
+        "moved before the product",
+        """g (float[2,3,2,2] x) => (float[1,3,2,3] y) <int64[3] s={2,3,4}, float[4,3] w={1,2,3,4,5,6,7,8,9,1,2,3}, int64[4] z={1,3,2,-1}> {
+          r=Reshape(x, s) m=MatMul(r, w) y=Reshape(m, z) }""",
+        ["Reshape", "MatMul"],
+    ),
+    (
+        "SG019",
+        "parts of a product",
+        """g (float[2,3,4] x) => (float[6,1] p, float[3,2] q) <int64[2] s={6,4}, float[4,2] w={1,2,3,4,5,6,7,8}, int64[2] f={6,1}, int64[2] l={3,2}, int64[2] u={1,1}> {
+          r=Reshape(x, s) m=MatMul(r, w) a,b=Split<axis=1>(m, u) p=Reshape(a, f) q=Reshape(b, l) }""",
+        ["MatMul", "Split", "Reshape", "Reshape"],
+    ),
+    (
+        "SG019",
+        "an operand of the old shape stays",
+        """g (float[2,2,2] x) => (float[2,2,2] y) <int64[2] s={4,2}, float[2,2] w={1,2,3,4}, float[4,1] b={1,2,3,4}, int64[3] z={2,2,2}> {
+          r=Reshape(x, s) m=MatMul(r, w) a=Add(m, b) y=Reshape(a, z) }""",
+        ["Reshape", "MatMul", "Add", "Reshape"],
+    ),
+    (
+        "SG019",
+        "a result that is an output stays",
+        """g (float[2,2,2] x) => (float[2,2,2] y, float[4,2] m) <int64[2] s={4,2}, float[2,2] w={1,2,3,4}, int64[3] z={2,2,2}> {
+          r=Reshape(x, s) m=MatMul(r, w) y=Reshape(m, z) }""",
+        ["Reshape", "MatMul", "Reshape"],
+    ),
+    (
+        "SG019",
+        "a copied dim stays",
+        """g (float[2,2,2] x) => (float[4,1,2] y) <int64[2] s={4,2}, float[2,2] w={1,2,3,4}, int64[3] z={0,-1,2}> {
+          r=Reshape(x, s) m=MatMul(r, w) y=Reshape(m, z) }""",
+        ["Reshape", "MatMul", "Reshape"],
+    ),
+    (
+        "SG011",
+        "Slices of different dims",
+        """g (float[4,6] x) => (float[3,2] y) <int64[1] a={1}, int64[1] e={9}, int64[1] r={0}, int64[1] b={0}, int64[1] f={4}, int64[1] c={-1}, int64[1] s={2}> {
+          p=Slice(x,a,e,r) y=Slice(p,b,f,c,s) }""",
+        ["Slice"],
+    ),
+    (
+        "SG011",
+        "Slices of one dim stay",
+        """g (float[6] x) => (float[2] y) <int64[1] a={1}, int64[1] e={5}, int64[1] r={0}> { p=Slice(x,a,e,r) q=Slice(p,a,e,r) y=Neg(q) }""",
+        ["Slice", "Slice", "Neg"],
+    ),
 ]  # fmt: skip
 
 CLEAN = """

@@ -119,7 +119,7 @@ class PatchPositions(nn.Module):
 class ImageEncoder(nn.Module):
     """image [1, 3, S, S] to the five outputs of the spec; `compact` stores the trunk's positions by their parts."""
 
-    vision_pos_embed: Tensor
+    feature_positions: Tensor  # named unlike the output it becomes
     no_mem_embed: Tensor
 
     def __init__(self, model: Any, compact: bool = False) -> None:
@@ -142,7 +142,7 @@ class ImageEncoder(nn.Module):
         self.position = PatchPositions(trunk, self.size, compact)
         self.feature = self.size // 4
         pos = neck.position_encoding._pe(1, torch.device("cpu"), self.feature, self.feature)
-        self.register_buffer("vision_pos_embed", pos[0].flatten(1).T.contiguous())
+        self.register_buffer("feature_positions", pos[0].flatten(1).T.contiguous())
         self.register_buffer("no_mem_embed", model.no_mem_embed.detach().reshape(1, -1, 1, 1).clone())
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -159,7 +159,7 @@ class ImageEncoder(nn.Module):
             self._map(self.level0(fine), 4 * self.feature),
             self._map(self.level1(lower), 2 * self.feature),
             pix_feat + self.no_mem_embed,
-            self.vision_pos_embed.unsqueeze(1),
+            self.feature_positions.unsqueeze(1),
         )
 
     def _add_upsampled(self, x: Tensor, coarse: Tensor) -> Tensor:

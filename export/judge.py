@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from export.live import LARGEST, MEDIAN, Error, compare_files
@@ -30,9 +31,35 @@ def judge(done: Sequence[Exported], model: Any, semantics: str, objects: int = 1
     paths = {item.module: item.path for item in done}
     specs = {item.module: item.spec for item in done}
     errors: dict[str, list[Error]] = {module: [] for module in paths}
-    for error in compare_files(model, paths, specs, semantics=semantics, objects=objects):
+    can_run = {module: path for module, path in paths.items() if not holds_bfloat16(path)}
+    for error in compare_files(model, can_run, specs, semantics=semantics, objects=objects):
         errors[error.module].append(error)
-    return [Verdict(item, _interface(item), parity_check(errors[item.module]), tensorrt_check(item)) for item in done]
+    return [
+        Verdict(item, _interface(item), parity_check(errors[item.module], budget(item.path)), tensorrt_check(item))
+        for item in done
+    ]
+
+
+def budget(path: Path) -> float | None:
+    """How far each output of a half-precision file may move, by its metadata; None for a float32 file."""
+    import onnx
+
+    from surgery.precision import DEFAULT_MAX_ERROR
+    from verify.recognise import read_metadata
+
+    about = read_metadata(onnx.load(path, load_external_data=False))
+    if about.get("precision", "fp32") == "fp32":
+        return None
+    return float(about.get("max_error", DEFAULT_MAX_ERROR))
+
+
+def holds_bfloat16(path: Path) -> bool:
+    """Whether the file computes in bfloat16, for which onnxruntime has no kernels on a CPU."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    casts = (attribute.i for node in graph.node if node.op_type == "Cast" for attribute in node.attribute)
+    return onnx.TensorProto.BFLOAT16 in {*casts, *(tensor.data_type for tensor in graph.initializer)}
 
 
 def _interface(item: Exported) -> Check:
@@ -45,10 +72,17 @@ def _interface(item: Exported) -> Check:
     return Check("interface", "pass", f"{count} of {count} as documented", {"ports": count})
 
 
-def parity_check(errors: Sequence[Error]) -> Check:
-    """Largest error over all outputs and cases, and the largest of the medians."""
+def parity_check(errors: Sequence[Error], budget: float | None = None) -> Check:
+    """Largest error over all outputs and cases, and the largest of the medians.
+
+    With a `budget` (half precision) the root mean square of each output's error is what must not pass it.
+    """
+    if not errors and budget is not None:
+        return Check("parity", "skip", "onnxruntime has no bfloat16 kernels to compare with")
     if not errors:
         return Check("parity", "skip", "not compared")
+    if budget is not None:
+        return _within(errors, budget)
     largest = max(errors, key=lambda error: error.largest)
     median, edge = max(error.median for error in errors), sum(error.edge for error in errors)
     figures: Mapping[str, Any] = {"largest": largest.largest, "median": median, "edge_pixels": edge}
@@ -60,6 +94,12 @@ def parity_check(errors: Sequence[Error]) -> Check:
         worst = max(bad, key=lambda error: error.largest)
         message += f": {worst.output} in {worst.case} is beyond {LARGEST:g} (median {MEDIAN:g}) of its RMS"
     return Check("parity", "fail" if bad else "pass", message, figures)
+
+
+def _within(errors: Sequence[Error], budget: float) -> Check:
+    worst = max(errors, key=lambda error: error.rms)
+    message = f"error {worst.rms:.1e} of RMS at {worst.output} in {worst.case}, allowed {budget:g}"
+    return Check("parity", "pass" if worst.rms <= budget else "fail", message, {"rms": worst.rms, "budget": budget})
 
 
 def tensorrt_check(item: Exported) -> Check:

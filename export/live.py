@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from export.parity import Tensors, run_stock
+from surgery import precision_measure
 from verify.spec import Spec
 
 LARGEST, MEDIAN = 1e-3, 1e-4  # of the tensor's RMS: what live parity asks for
@@ -22,7 +23,10 @@ MEMORY_CASES = ((1, 1), (7, 16))
 
 @dataclass(frozen=True)
 class Error:
-    """Error of one output in one case, in parts of the RMS of stock's tensor; `edge` counts pixels left out."""
+    """Error of one output in one case, in parts of the RMS of stock's tensor; `edge` counts pixels left out.
+
+    `rms` is the root mean square of the difference, for a binary mask the share of pixels that differ.
+    """
 
     module: str
     case: str
@@ -30,6 +34,7 @@ class Error:
     largest: float
     median: float
     edge: int = 0
+    rms: float = 0.0
 
     @property
     def good(self) -> bool:
@@ -163,14 +168,15 @@ def compare_files(model: Any, paths: Mapping[str, Path], specs: Mapping[str, Spe
 def _error(case: Case, output: str, got: Mapping[str, Any], expected: Tensors) -> Error:
     wanted = expected[output].detach().numpy().astype(np.float64)
     if got[output].shape != wanted.shape:
-        return Error(case.module, case.name, output, float("inf"), float("inf"))
+        return Error(case.module, case.name, output, float("inf"), float("inf"), rms=float("inf"))
     relative = np.abs(got[output] - wanted) / (np.sqrt(np.mean(wanted**2)) or 1.0)
     edge = 0
     if output == "mask_for_mem" and case.module == "mask_decoder":
         near = _near_zero(expected["pred_mask"], wanted.shape[-1]) & (np.abs(np.abs(wanted) - 10.0) == 0.0)
         edge = int(np.count_nonzero(near & (relative > LARGEST)))
         relative = np.where(near & (relative > LARGEST), 0.0, relative)
-    return Error(case.module, case.name, output, float(relative.max()), float(np.median(relative)), edge)
+    rms = precision_measure.error(wanted.astype(np.float32), got[output])
+    return Error(case.module, case.name, output, float(relative.max()), float(np.median(relative)), edge, rms)
 
 
 def _near_zero(logits: Tensor, size: int) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export import half
 from export.compact import factor_tables
 from export.mask_decoder import SEMANTICS
 from export.model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
@@ -20,7 +23,9 @@ from export.weights import Weights, apply
 from verify.spec import Spec, SpecFile, load_spec
 
 if TYPE_CHECKING:
-    from verify.report import Report
+    from verify.report import Check, Report
+
+SEVERAL = 2  # objects in a call that half precision is measured on, where a file takes any number
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Request:
     semantics: str = "sam2"
     target: str = "tensorrt-rtx"
     opset: int = OPSET
+    precision: str = "fp32"
 
     def check(self) -> None:
         """Raise SurgeonError unless every field is one that can be exported; loads nothing heavy."""
@@ -41,6 +47,7 @@ class Request:
         check_choice("version", self.version, VERSIONS)
         check_choice("semantics", self.semantics, SEMANTICS)
         check_choice("target", self.target, TARGETS)
+        check_choice("precision", self.precision, half.PRECISIONS)
         check_image_size(self.image_size)
         check_opset(self.opset)
         self.spec_file()
@@ -52,7 +59,10 @@ class Request:
 
 @dataclass
 class Exported:
-    """One finished file. `nodes_raw` counts what torch wrote; `report` is what `fix` said, None when reused."""
+    """One finished file. `nodes_raw` counts what torch wrote; `report` is what `fix` said, None when reused.
+
+    `precision` tells what half precision cost and what stayed in float32; None for float32 and for a reused file.
+    """
 
     module: str
     path: Path
@@ -62,6 +72,7 @@ class Exported:
     seconds: float = 0.0
     reused: bool = False
     report: Report | None = field(default=None, repr=False)
+    precision: Check | None = field(default=None, repr=False)
 
 
 def export_all(
@@ -72,16 +83,21 @@ def export_all(
     keep_raw: bool = False,
     force: bool = False,
     trust: bool = False,
+    halves: half.Halves | None = None,
     started: Callable[[str], None] = lambda module: None,
 ) -> tuple[list[Exported], Any]:
     """Write the four files into `folder`; returns them and the stock model with its weights.
 
     A file whose metadata says that it is this very export is left as it is, unless `force`. With `keep_raw` what
-    torch wrote stays in `folder`/raw. `started` is called with each module's name. Raises SurgeonError for an
-    unknown choice or weights that do not fit.
+    torch wrote stays in `folder`/raw. `started` is called with each module's name. `halves` says how a precision
+    below float32 is chosen. Raises SurgeonError for an unknown choice or weights that do not fit, FoundWanting where
+    half precision cannot keep within its budget.
     """
     request.check()
     spec_file = request.spec_file()
+    halves = halves or half.Halves()
+    halves.check(spec_file.modules)
+    inputs: dict[str, list[dict[str, Any]]] = {}
     with quiet():
         model = build(request.model_type, request.version, request.image_size)
     origin = apply(model, weights, request.model_type, request.version, trust=trust)
@@ -89,19 +105,29 @@ def export_all(
     for spec in spec_file.modules.values():
         started(spec.module)
         path = folder / spec.file
-        wanted = metadata(request, spec, origin)
-        reused = None if force or keep_raw else _reuse(path, spec, wanted)
-        done.append(reused or _export_one(model, request, spec, path, wanted, keep_raw))
+        wanted = metadata(request, spec, origin, halves)
+        item = None if force or keep_raw else _reuse(path, spec, wanted)
+        if item is None and request.precision == "fp32":
+            item = _export_one(model, request, spec, path, wanted, keep_raw)
+        elif item is None:
+            if not inputs:
+                objects = request.batch if isinstance(request.batch, int) else SEVERAL
+                inputs = half.real_inputs(model, spec_file.modules, request.semantics, objects)
+            lower = partial(half.lower, precision=request.precision, halves=halves, inputs=inputs[spec.module])
+            item = _export_one(model, request, spec, path, wanted, keep_raw, lower)
+        done.append(item)
         gc.collect()
     return done, model
 
 
-def metadata(request: Request, spec: Spec, origin: str) -> dict[str, str]:
+def metadata(request: Request, spec: Spec, origin: str, halves: half.Halves | None = None) -> dict[str, str]:
     """What each file says of itself; keys as in `verify.recognise.read_metadata`."""
     from importlib.metadata import version
 
     from surgery import __version__
 
+    chosen = halves or half.Halves()
+    lowered = {"max_error": f"{chosen.max_error:g}", "calibrate": str(chosen.file(spec.module) or "")}
     return {
         "version": __version__,
         "spec": "sam2",
@@ -112,11 +138,12 @@ def metadata(request: Request, spec: Spec, origin: str) -> dict[str, str]:
         "semantics": request.semantics,
         "image_size": str(request.image_size),
         "batch": str(request.batch),
-        "precision": "fp32",
+        "precision": request.precision,
         "target": request.target,
         "opset": str(request.opset),
         "sam2_version": version("sam2"),
         "torch_version": version("torch"),
+        **(lowered if request.precision != "fp32" else {}),
     }
 
 
@@ -139,7 +166,13 @@ def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
 
 
 def _export_one(
-    model: Any, request: Request, spec: Spec, path: Path, about: dict[str, str], keep_raw: bool
+    model: Any,
+    request: Request,
+    spec: Spec,
+    path: Path,
+    about: dict[str, str],
+    keep_raw: bool,
+    lower: Callable[[Path], Check] | None = None,
 ) -> Exported:
     from surgery import fix
 
@@ -147,14 +180,23 @@ def _export_one(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as scratch:
         raw = Path(scratch) / spec.file
-        to_onnx(wrap(spec.module, model, request.semantics, request.target), spec, raw, opset=request.opset)
+        wrapper = wrap(spec.module, model, request.semantics, request.target, request.precision)
+        to_onnx(wrapper, spec, raw, opset=request.opset)
         nodes_raw = _stamp(raw, about)
         if keep_raw:
             kept = path.parent / "raw" / spec.file
             kept.parent.mkdir(exist_ok=True)
             shutil.copyfile(raw, kept)
-        report = fix(raw, path, target=request.target, spec=spec)
-    return Exported(spec.module, path, spec, nodes_raw, _count_nodes(path), time.perf_counter() - began, report=report)
+        if lower is None:
+            report, lowered = fix(raw, path, target=request.target, spec=spec), None
+        else:
+            fixed = Path(scratch) / "fixed" / spec.file
+            fixed.parent.mkdir()
+            report = fix(raw, fixed, target=request.target, spec=spec)
+            lowered = lower(fixed)
+            os.replace(fixed, path)
+    seconds = time.perf_counter() - began
+    return Exported(spec.module, path, spec, nodes_raw, _count_nodes(path), seconds, report=report, precision=lowered)
 
 
 def _stamp(path: Path, about: dict[str, str]) -> int:

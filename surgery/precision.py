@@ -105,6 +105,7 @@ def lower(
         asked = [unit for unit in found.units if unit.kind == "attention"]
         result.stayed += [Stayed(unit.name, unit.op, "attention was asked to stay unfused") for unit in asked]
         found.units = [unit for unit in found.units if unit.kind != "attention"]
+    _keep_odd_convolutions(found, result)
     fits = _fitting(typed, found, precision, feeds, result)
     reference = run(typed, feeds)
     result.runs += 2
@@ -148,6 +149,26 @@ def _fitting(
         else:
             result.stayed.append(Stayed(unit.name, unit.op, f"'{name}' reaches {size:.3g}, too large for {kind}"))
     return fits
+
+
+def _keep_odd_convolutions(found: Candidates, result: Lowered) -> None:
+    """Leave convolutions over an odd number of channels in float32.
+
+    In half precision TensorRT-RTX 1.7.1 gives them one channel more, from a constant as large as the image: 2.1 MB of
+    weights for 1024 x 1024 pixels, whatever the kernel's size.
+    """
+    kept = []
+    for unit in found.units:
+        scope, node = found.scopes[unit.keys[0][0]], found.node(unit.keys[0])
+        weight = next((t for t in scope.graph.initializer if len(node.input) > 1 and t.name == node.input[1]), None)
+        group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        channels = weight.dims[1] * group if unit.op == "Conv" and weight is not None else 0
+        if channels % 2:
+            why = f"reads {channels} channels; TensorRT pads an odd number of them with a stored constant"
+            result.stayed.append(Stayed(unit.name, unit.op, why))
+        else:
+            kept.append(unit)
+    found.units = kept
 
 
 def _tensors(found: Candidates, unit: Unit) -> list[tuple[str, str]]:

@@ -58,8 +58,11 @@ def lower_file(
     max_error: float | None = None,
     skip_nodes: frozenset[str] = frozenset(),
     unfused_attention: bool = False,
+    inputs: tuple[list[Any], str] | None = None,
 ) -> Check:
     """Write half precision into the model at `path`, in place and atomically.
+
+    `inputs` are calls to measure on and where they come from; None takes those of `calibration`.
 
     Raises:
         FoundWanting: even with every costly node in float32 an output moves by more than the budget.
@@ -74,7 +77,7 @@ def lower_file(
     target = Path(path)
     outside = next(files.external_tensors(files.load(target)), None) is not None
     model = onnx.load(target)
-    feeds, source = calibration(model, target, calibrate)
+    feeds, source = inputs or calibration(model, target, calibrate)
     lowered, result = lower(
         model, precision, feeds, max_error or DEFAULT_MAX_ERROR, skip_nodes, unfused_attention=unfused_attention
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from export.pipeline import Exported, Request
     from export.weights import Weights
 
+MOST_STAYED = 8  # nodes named for each module in text
+
 
 @click.command(name="export")
 @click.argument("model_type", metavar="MODEL_TYPE")
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 @click.option("--batch", default="1", show_default=True, help="Objects in one call: 1, N or dynamic.")
 @click.option("--semantics", default="sam2", show_default=True, help="sam2 or masktracker.")
 @click.option("--opset", default=18, show_default=True, help="ONNX opset.")
+@click.option("--precision", default="fp32", show_default=True, help="fp32, fp16, bf16 or mixed; chosen by error.")
+@click.option("--max-error", default=0.01, show_default=True, help="Most an output may move by it, of its RMS.")
+@click.option(
+    "--calibrate",
+    type=click.Path(path_type=Path),
+    help="Folder of MODULE.npz to choose precision on, instead of a photo through stock SAM2.",
+)
 @click.option("--raw", is_flag=True, help="Keep what torch wrote in OUTPUT/raw.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Use this file instead of downloading.")
 @click.option("--trust-checkpoint", is_flag=True, help="Take a file whose SHA-256 is not known.")
@@ -48,6 +57,7 @@ def command(
     from export.model import require
 
     require()
+    from export.half import Halves
     from export.pipeline import Request, export_all
 
     request = Request(
@@ -58,6 +68,7 @@ def command(
         given["semantics"],
         given["target"],
         given["opset"],
+        given["precision"],
     )
     request.check()
     weights = _weights(request, given)
@@ -70,6 +81,7 @@ def command(
         keep_raw=given["raw"],
         force=given["force"],
         trust=given["trust_checkpoint"],
+        halves=Halves(given["max_error"], given["calibrate"]),
         started=lambda module: click.echo(f"exporting {module} ...", err=True),
     )
     verdicts: list[Verdict] = []
@@ -132,6 +144,9 @@ def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], wei
             {"module": d.module, "file": str(d.path), "nodes_raw": d.nodes_raw, "nodes": d.nodes, "seconds": d.seconds}
             for d in done
         ]
+        for row, item in zip(rows, done, strict=True):
+            if item.precision is not None:
+                row["precision"] = {"message": item.precision.message, **item.precision.figures}
         for row, verdict in zip(rows, verdicts, strict=False):
             row["checks"] = {c.name: {"status": c.status, "message": c.message, **c.figures} for c in verdict.checks}
         click.echo(json.dumps({"weights": weights.note, "modules": rows}, indent=2))
@@ -145,14 +160,23 @@ def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], wei
         "module",
         "nodes",
         "seconds",
+        *(("precision",) if any(item.precision for item in done) else ()),
         *(("interface", "parity with stock", "TensorRT") if verdicts else ()),
     ):
         table.add_column(heading, overflow="fold")
     for index, item in enumerate(done):
         seconds = "reused" if item.reused else f"{item.seconds:.1f}"
         cells = [f"{c.status}: {c.message}" for c in verdicts[index].checks] if verdicts else []
+        if any(other.precision for other in done):
+            cells.insert(0, item.precision.message if item.precision else "")
         table.add_row(item.module, f"{item.nodes_raw} -> {item.nodes}", seconds, *cells)
     console().print(table)
+    for item in done:
+        stayed = item.precision.figures["stayed"] if item.precision else []
+        for node in stayed[:MOST_STAYED]:
+            click.echo(f"{item.module}: {node['op']} '{node['node']}' stays in fp32: {node['why']}")
+        if len(stayed) > MOST_STAYED:
+            click.echo(f"{item.module}: and {len(stayed) - MOST_STAYED} more; --format json lists all")
 
 
 def _copy(done: Sequence[Exported], folder: Path) -> None:

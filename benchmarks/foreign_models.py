@@ -188,8 +188,8 @@ def page(found: dict[str, Any]) -> str:
                     [_our_row(name, row) for name, row in whole.items()],
                 ),
                 "## Beside the peers: nodes (seconds)",
-                "Surgeon's seconds are with the guard, which runs the model before and after; the peers compare nothing. "
-                "All of surgeon's runs come before the peers', so on a busy machine only the nodes compare.",
+                "Surgeon's seconds are with the guard, which runs the model before and after; the peers compare "
+                "nothing. All of surgeon's runs come before the peers', so on a busy machine only the nodes compare.",
                 table(
                     ["model", "raw", "surgeon", *PEERS],
                     [_peer_row(name, row) for name, row in whole.items() if "_peers" in row] + [_totals(whole)],

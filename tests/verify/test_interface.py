@@ -124,7 +124,7 @@ def test_spec_without_a_size_is_recognised(tmp_path: Path) -> None:
     )
     found = recognise(model, None, path)
     assert found == load_spec(path)["m"]
-    assert load_spec(path).image_size is None
+    assert (load_spec(path).image_size, load_spec(path).batch) == (None, 1)
 
 
 def test_table_of_a_module(toy: Path) -> None:

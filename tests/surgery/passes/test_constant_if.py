@@ -85,6 +85,16 @@ def test_branch_with_another_number_of_results_is_left_alone() -> None:
     assert [node.op_type for node in run(other).model.graph.node] == ["Abs", "Identity"]
 
 
+def test_one_that_is_left_alone_does_not_hide_the_next() -> None:
+    two = "then_branch = t () => (float[2] a, float[2] k) { k = Relu(x)  a = Neg(k) }"
+    ports = "(float[2] x, bool r) => (float[2] y)"
+    body = f"p = If(r) <{THEN}, {ELSE}>  q = If(c) <{two}, {ELSE}>  z = If(c) <{THEN}, {ELSE}>"
+    body += "  o = Add(p, q)  y = Add(o, z)"
+    operators = [node.op_type for node in run(model(body, "bool c = {1}", ports)).model.graph.node]
+    assert operators.count("If") == 2
+    assert "Relu" in operators
+
+
 def test_results_keep_their_order_and_those_left_out_stay_out() -> None:
     both = (
         "then_branch = t () => (float[2] a, float[2] k, float[2] m) { k = Relu(x)  a = Neg(k)  m = Exp(x) }, "

@@ -46,7 +46,9 @@ def test_fractions_of_each_style() -> None:
     assert abs(drawn["random"].std() - 1) < 0.1
     assert not drawn["zeros"].any()
     assert {0.0, 1.0, -1.0, 1000.0, -1000.0, 3.5} <= set(drawn["edge"].tolist())
-    assert np.signbit(drawn["edge"][drawn["edge"] == 0]).any()
+    signs = np.signbit(drawn["edge"][drawn["edge"] == 0])
+    assert signs.any()
+    assert not signs.all()
     given = draw_inputs(typed("float"), ranges={"x": Range(2.0, 3.0)})["x"]
     assert 2 <= given.min() < 2.01
     assert 2.99 < given.max() <= 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -156,15 +154,6 @@ def test_run_within_its_time_is_whole(backend: str) -> None:
         run = session.run({"x": X}, timeout=30)
         assert run.error == ""
         assert run.outputs["y"].tolist() == [-1.0, 2.0]
-
-
-def test_clock_of_a_run_ends_with_it() -> None:
-    session = open_session(model())
-    before = threading.active_count()
-    for _ in range(20):
-        assert session.run({"x": X}, timeout=60).error == ""
-    time.sleep(0.2)
-    assert threading.active_count() <= before + 1
 
 
 def test_time_that_ran_out_does_not_stop_the_next_run() -> None:

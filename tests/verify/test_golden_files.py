@@ -11,11 +11,12 @@ import onnx
 import pytest
 from onnx import parser
 
-from verify import golden, golden_record
+from verify import golden, golden_check, golden_record
 from verify.errors import SurgeonError
 from verify.golden_check import check_golden
 from verify.golden_plan import plans
 from verify.golden_record import nudge, record
+from verify.runner import open_session
 from verify.spec import load_spec
 
 HEADER = '<ir_version: 11, opset_import: ["" : 23]>'
@@ -82,6 +83,23 @@ def test_model_that_no_longer_runs_is_a_failure_with_its_reason(tmp_path: Path) 
     (check,) = check_golden(path, broken, made)
     assert check.status == "fail"
     assert check.message.startswith("the model cannot be run: ")
+
+
+def test_every_processor_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net.onnx"
+    model = build(path)
+    made = record(path, model, tmp_path / "golden")
+    asked: list[Any] = []
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        asked.append(options)
+        return open_session(*arguments, **options)
+
+    monkeypatch.setattr(golden_check, "open_session", spy)
+    for count, threads in ((5, 5), (None, 1)):
+        monkeypatch.setattr(golden_check.os, "cpu_count", lambda count=count: count)
+        assert check_golden(path, model, made)[0].status == "pass"
+        assert asked.pop() == {"optimize": True, "threads": threads}
 
 
 def test_model_that_cannot_be_loaded_is_a_failure_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import onnx
@@ -103,6 +104,14 @@ def test_limit_of_a_file_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read_model(path)
     with pytest.raises(SurgeonError, match=r"a folder; name the \.onnx files in it"):
         read_model(tmp_path)
+
+
+def test_two_gigabytes_are_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.touch()
+    os.truncate(path, 2**31)
+    with pytest.raises(SurgeonError, match="above 2 GB, which no reader takes"):
+        read_model(path)
 
 
 def test_graph_without_nodes_may_have_outputs(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ def test_operators_before_and_after() -> None:
         "Nodes of each operator Nodes of each operator operator | before | after | change all | 22 | 10 | -12 "
         "Constant | 12 | 0 | -12 Add | 9 | 8 | -1 Gelu | 0 | 1 | +1 Mul | 1 | 1 | 0"
     )
+    order = words(op_counts_html({"before": {"A": 1, "B": 5}, "after": {"B": 4, "C": 1}}))
+    assert order.endswith("A | 1 | 0 | -1 B | 5 | 4 | -1 C | 0 | 1 | +1")
     assert op_counts_html({}) == op_counts_html(None) == ""
 
 

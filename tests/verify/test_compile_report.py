@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from verify.compile import Compiled, FusedOrNot, compile_model
 from verify.compile_log import kernels, memory
 from verify.compile_profiles import profiles_for, trtexec
 from verify.compile_table import as_data, figures, tables
+from verify.render.page_compile import builds_html
 
 TWICE = """<ir_version: 9, opset_import: ["" : 18]>
 two (float16[N,2,T,32] q, float16[N,2,32,T] k, float16[N,2,T,32] v) => (float16[N,2,T,32] y, float16[B,H,Q,K] s) {
@@ -229,3 +231,26 @@ def test_trtexec_is_told_of_types_in_the_graph(tmp_path: Path, body: str, typed:
     onnx.save(parser.parse_model(f'<ir_version: 9, opset_import: ["" : 19]> g (float[3] x) => (y) {{ {body} }}'), path)
     line = trtexec(path, None)
     assert line == f"trtexec --onnx={path} --saveEngine={path.with_suffix('.engine')}" + " --stronglyTyped" * typed
+
+
+def built(compiled: Compiled) -> dict[str, Any]:
+    """What `surgeon compile --html` hands to the page."""
+    return {**as_data(compiled), "figures": figures(compiled)}
+
+
+def test_builds_on_the_page() -> None:
+    failed = Compiled("n.onnx", "SM75", "tensorrt 9", False, ("it failed",))
+    html = builds_html([built(sample()), built(failed)])
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"</t[dh]><t[dh][^>]*>", " | ", html)))
+    assert "figure | m.onnx | n.onnx GPU | SM89 | SM75 kernels | 3 | gemm | 2 |" in re.sub(r" +\|", " |", text)
+    assert "attention | heads | queries | keys | width | fused soft | 8 | 64 | 48 | 32 | yes" in text
+    assert "b | ? | ? | ? | ? | no: why e | 1 | 2 | 3 | 32/16 | no: width" in text
+    assert "made by | shape | type | MB one | 12 × 2 | Half | 48.0" in text
+    heads = [
+        re.sub("<[^>]*>", "", part) for part in re.findall(r'<th scope="col"[^>]*class="number"[^>]*>(.*?)</th>', html)
+    ]
+    assert heads == ["m.onnx", "n.onnx", "heads", "queries", "keys", "width", "MB"]
+    assert builds_html([]) == builds_html(None) == ""
+    bare = builds_html([built(sample(attentions=(), largest=()))])
+    assert "Attention of" not in bare
+    assert "Largest tensors" not in bare

@@ -67,11 +67,19 @@ def frame(options: Any) -> dict[str, Any]:
 
 def tensorrt(options: Any) -> dict[str, Any]:
     """Builds for SM89: the reference and ours in fp32, and ours in mixed precision."""
-    mixed = options.work / "surgeon mixed"
-    if not mixed.is_dir():
-        precision({**vars(options), "only_surgeon": True})
+    mixed = _mixed(options)
     rows = {"reference fp32": options.reference, "ours fp32": options.ours_tensorrt, "ours mixed": mixed}
     return {name: builds.builds(folder) for name, folder in rows.items()}
+
+
+def _mixed(options: Any) -> Path:
+    """The folder of our files in mixed precision, made here where none was given."""
+    if options.ours_mixed is not None:
+        return Path(options.ours_mixed)
+    made = Path(options.work) / "surgeon mixed"
+    if not made.is_dir():
+        precision({**vars(options), "only_surgeon": True})
+    return made
 
 
 def precision(options: Any) -> dict[str, Any]:
@@ -110,7 +118,7 @@ def _convert(tool: str, module: str, feeds: dict[str, Any], given: dict[str, Any
 
 def growth(options: Any) -> dict[str, Any]:
     """Memory attention at 1, 3, 5 and 7 frames: onnxruntime seconds, error, TensorRT memory in fp32 and mixed."""
-    mixed = options.work / "surgeon mixed"
+    mixed = _mixed(options)
     found = {}
     for count in (1, 3, 5, 7):
         feeds = frames.inputs(options.reference, frames=count, pointers=16, objects=1)["memory_attention"]

@@ -101,6 +101,7 @@ def test_initializers_are_no_inputs_and_sequences_are_lists() -> None:
         ("float[4,9] t, int64[4] x", "y = SoftmaxCrossEntropyLoss(t, x)", Range(0, 8)),
         ("float[4,N] t, int64[4] x", "y = NegativeLogLikelihoodLoss(t, x)", Range(0, 0)),
         ("float[4] t, int64[4] x", "y = NegativeLogLikelihoodLoss(t, x)", Range(0, 0)),
+        ("int64[4] x", "t = Constant<value = float {1}>() y = NegativeLogLikelihoodLoss(t, x)", Range(0, 0)),
         ("float[1,2,4,8] x, float[1,2,4,8] k", "y = Attention(x, k, k)", Range(-4.0, 4.0)),
         ("float[3] t, float x", "y = QuantizeLinear(t, x)", Range(0.01, 1.0)),
         ("uint8[3] t, float x", "y = DequantizeLinear(t, x)", Range(0.01, 1.0)),

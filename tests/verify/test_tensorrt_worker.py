@@ -42,6 +42,10 @@ def test_guessed_profiles() -> None:
     assert found[1]["image"] == [[1, 3, 224, 224]] * 3
     assert found[2]["image"] == [[16, 3, 64, 64]] * 3
     assert list(tensorrt_worker._guess_profiles(network(stand_in("fixed", (2, 3))))) == [{}]
+    channels = stand_in("image", (1, -1, -1, 8))
+    assert next(tensorrt_worker._guess_profiles(network(channels))) == {
+        "image": [[1, 1, 32, 8], [1, 4, 224, 8], [1, 16, 512, 8]]
+    }
     shared = [stand_in("a", (1, 1, -1, 1), ("", "", "S")), stand_in("b", (-1,), ("S",))]
     assert next(tensorrt_worker._guess_profiles(network(*shared)))["b"] == [[32], [224], [512]]
 

@@ -195,3 +195,17 @@ def test_message_counts_its_nodes() -> None:
 
 def said(source: onnx.ModelProto) -> list[str]:
     return [finding.message for finding in operate(source, "", [PASS], Options()).applied]
+
+
+def test_open_width_without_scale_is_left_alone_in_peace() -> None:
+    source = model("2,5,N", n="y = Div(d, r)", y="")
+    outcome = operate(source, "", [PASS], Options())
+    assert outcome.model is source
+    assert outcome.context.troubles == []
+
+
+def test_axes_that_are_an_input() -> None:
+    source = model(constants=CONSTANTS + ", int64[1] ax = {-1}", m="m = ReduceMean(x, ax)", v="v = ReduceMean(s, ax)")
+    source.opset_import[0].version = 18
+    result = fixed(source)
+    assert [node.op_type for node in result.graph.node] == ["LayerNormalization"]

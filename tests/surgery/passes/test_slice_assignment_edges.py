@@ -74,10 +74,13 @@ def test_what_is_written(source: onnx.ModelProto, said: str, operators: list[str
         model([[0, 0], [0, 1], [1, 0]], "3"),
         model([[0, 0], [1, 0], [0, 1], [1, 1]], "4", "2,2"),
         model([[1, 0], [1, 1]], "2", "2,3"),
+        model([[1], [2]], "2,3", "N,3"),
     ],
 )
 def test_indices_that_are_no_block_are_left_alone(source: onnx.ModelProto) -> None:
-    assert run(source).model is source
+    outcome = run(source)
+    assert outcome.model is source
+    assert outcome.context.troubles == []
 
 
 def test_reduction_that_is_none_is_an_assignment() -> None:

@@ -5,7 +5,8 @@
 `--reference` holds the four files NVIDIA's exporter wrote, the other two what `surgeon export` wrote with the same
 weights for each target. `--ours-mixed` holds what it wrote with `--precision mixed`; without it those files are made
 from the ones for TensorRT by `surgeon fix`. `--peer-python` is the interpreter of an environment with onnxsim,
-onnxslim, polygraphy, onnxscript, onnxruntime and nvidia-modelopt; without it the peers' rows say so. `--only` runs some of the sections.
+onnxslim, polygraphy, onnxscript, onnxruntime and nvidia-modelopt; without it the peers' rows say so.
+`--only` runs some of the sections.
 """
 
 from __future__ import annotations

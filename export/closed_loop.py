@@ -19,6 +19,7 @@ from verify.errors import MissingBackend, SurgeonError
 from verify.report import Check
 
 LEAST_IOU = 0.999
+LEAST_IOU_HALF = 0.99  # for files that say they are in half precision
 # Fewer frames than that, and the stock predictor measures pointer distances in other units (export/official.py).
 LEAST_FILES = 16
 
@@ -83,7 +84,12 @@ def closed_loop(
         write_clip(images, Path(scratch))
         stock = track(predictor, Path(scratch), schedule, len(images), progress=progress)
         ours = run(modules, Path(scratch), schedule, len(images))
-    return checks(compare(ours, stock))
+    return checks(compare(ours, stock), wanted(modules.metadata))
+
+
+def wanted(metadata: Mapping[str, str]) -> float:
+    """The IoU that files must keep with the stock predictor, by the precision their metadata tell."""
+    return LEAST_IOU if metadata.get("precision", "fp32") == "fp32" else LEAST_IOU_HALF
 
 
 def stock_predictor(
@@ -203,8 +209,8 @@ def _compare_one(frame: int, object_id: int, mine: Result, theirs: Official) -> 
     )
 
 
-def checks(rows: list[Row]) -> list[Check]:
-    """Two questions: are the masks the same, and were all decisions the same?"""
+def checks(rows: list[Row], least: float = LEAST_IOU) -> list[Check]:
+    """Two questions: are the masks the same (an IoU of `least` in every frame), and were all decisions the same?"""
     worst = min(rows, key=lambda row: row.iou)
     most = max(row.differing for row in rows)
     error, largest = max(row.logit_error for row in rows), max(row.logit_range for row in rows)
@@ -218,9 +224,9 @@ def checks(rows: list[Row]) -> list[Check]:
         "rows": [asdict(row) for row in rows],
     }
     message = f"least IoU with SAM2VideoPredictor {worst.iou:.5f} (frame {worst.frame}, object {worst.object_id}; "
-    message += f"wanted {LEAST_IOU}); at most {100 * most:.3g} % of the pixels differ; "
+    message += f"wanted {least}); at most {100 * most:.3g} % of the pixels differ; "
     message += f"largest logit error {error:.2e} on logits up to {largest:.1f}"
-    masks = Check("closed loop: masks", "pass" if worst.iou >= LEAST_IOU else "fail", message, figures)
+    masks = Check("closed loop: masks", "pass" if worst.iou >= least else "fail", message, figures)
     return [masks, _decisions(rows)]
 
 

@@ -168,6 +168,13 @@ def test_decisions_apart_are_told_with_their_margin() -> None:
     assert "score 0.01 against -0.02, mask 2 against 1 (margin 0.001)" in decisions.message
 
 
+@pytest.mark.parametrize(("metadata", "status"), [({}, "fail"), ({"precision": "mixed"}, "pass")])
+def test_half_precision_may_lose_a_hundredth_of_a_mask(metadata: dict[str, str], status: str) -> None:
+    row = closed_loop.Row(3, 1, 0.995, 0.0, 0.0, 9.0, 5.0, 5.0, 1, 1, 0.3)
+    masks, _ = closed_loop.checks([row], closed_loop.wanted(metadata))
+    assert masks.status == status
+
+
 def exported(folder: Path, version: str, batch: int | str, semantics: str = "sam2") -> Path:
     request = pipeline.Request("tiny", version, 256, batch, semantics, "onnxruntime", 18)
     pipeline.export_all(request, weights.find_weights("tiny", version, folder, source="reference"), folder)

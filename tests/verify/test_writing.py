@@ -27,6 +27,14 @@ def test_what_was_there_stays_when_writing_breaks_off(tmp_path: Path, monkeypatc
     assert os.listdir(tmp_path) == ["page.html"]
 
 
-def test_a_device_is_written_to_and_not_replaced() -> None:
-    write_whole(Path(os.devnull), b"anything")
-    assert not Path(os.devnull).is_file()
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(path, b"anything")
+        assert os.read(reader, 100) == b"anything"
+    finally:
+        os.close(reader)
+    assert path.is_fifo()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -60,19 +60,26 @@ def many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
 def _spec_sizes(spec: Spec) -> Iterator[dict[str, int]]:
     """Sizes by "input:axis", twice, no symbol the same in both: the first set must be cheap, the second need not run.
 
-    In the first, symbols that make the inputs noticeably larger have their least size and others one above it; in the
-    second it is the other way round.
+    In the first, symbols that count what is stacked along the first axis, and make the inputs noticeably larger, have
+    their least size and others one above it; in the second it is the other way round.
     """
     least = {name: spec.ranges[name][0] for name in spec.symbols()}
     more = {name: min(least[name] + 1, spec.ranges[name][-1]) for name in least}
+    plain = spec.shapes(**least)
 
-    def elements(chosen: Mapping[str, int]) -> int:
-        return sum(math.prod(shape) for shape in spec.shapes(**chosen).values())
+    def stacks(name: str) -> bool:
+        grown = spec.shapes(**{**least, name: more[name]})
+        larger = _elements(grown) > NOTICED * _elements(plain)
+        return larger and any(shape[:1] != plain[port][:1] for port, shape in grown.items())
 
-    dear = {name for name in least if elements({**least, name: more[name]}) > NOTICED * elements(least)}
-    for big in (least.keys() - dear, dear):
+    stacked = {name for name in least if stacks(name)}
+    for big in (least.keys() - stacked, stacked):
         shapes = spec.shapes(**{name: more[name] if name in big else least[name] for name in least})
         yield {f"{name}:{axis}": size for name, shape in shapes.items() for axis, size in enumerate(shape)}
+
+
+def _elements(shapes: Mapping[str, Sequence[int]]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
 
 
 def growth(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:

@@ -29,18 +29,23 @@ HUNDREDS = {
 
 
 def commands() -> str:
-    """`surgeon --help` and the help of every command, 100 columns wide."""
-    context = click.Context(surgeon, info_name="surgeon", max_content_width=100, terminal_width=100)
+    """`surgeon --help` and the help of every command, 80 columns wide."""
+    context = _context(surgeon, "surgeon")
     parts = ["# Commands", "What `surgeon --help` and the help of every command print.", _help(surgeon, context)]
     for name in COMMANDS:
         command = surgeon.get_command(context, name)
         assert command is not None
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+        inner = _context(command, name, context)
         parts += [f"## surgeon {name}", _help(command, inner)]
         for below in getattr(command, "commands", {}).values():
-            deeper = click.Context(below, info_name=below.name, parent=inner, max_content_width=100, terminal_width=100)
+            deeper = _context(below, below.name, inner)
             parts += [f"### surgeon {name} {below.name}", _help(below, deeper)]
     return "\n\n".join(parts) + "\n"
+
+
+def _context(command: click.Command, name: str | None, parent: click.Context | None = None) -> click.Context:
+    names = ["-h", "--help"]
+    return click.Context(command, parent, name, max_content_width=80, terminal_width=80, help_option_names=names)
 
 
 def _help(command: click.Command, context: click.Context) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,26 @@ class Verdict:
         return self.interface, self.parity, self.tensorrt
 
 
-def judge(done: Sequence[Exported], model: Any, semantics: str, objects: int = 1) -> list[Verdict]:
-    """Check every file; `model` is the stock model that they were exported from."""
+def judge(
+    done: Sequence[Exported],
+    model: Any,
+    semantics: str,
+    objects: int = 1,
+    started: Callable[[str], None] = lambda module: None,
+) -> list[Verdict]:
+    """Check every file; `model` is the stock model that they were exported from, `started` is told each module."""
     paths = {item.module: item.path for item in done}
     specs = {item.module: item.spec for item in done}
     errors: dict[str, list[Error]] = {module: [] for module in paths}
     can_run = {module: path for module, path in paths.items() if not holds_bfloat16(path)}
     for error in compare_files(model, can_run, specs, semantics=semantics, objects=objects):
         errors[error.module].append(error)
-    return [
-        Verdict(item, _interface(item), parity_check(errors[item.module], budget(item.path)), tensorrt_check(item))
-        for item in done
-    ]
+    verdicts = []
+    for item in done:
+        started(item.module)
+        parity = parity_check(errors[item.module], budget(item.path))
+        verdicts.append(Verdict(item, _interface(item), parity, tensorrt_check(item)))
+    return verdicts
 
 
 def budget(path: Path) -> float | None:

@@ -37,7 +37,7 @@ def require() -> None:
     """Raise MissingBackend unless torch and sam2 are installed; imports neither."""
     missing = [name for name in ("torch", "sam2") if find_spec(name) is None]
     if missing:
-        raise MissingBackend(f"export needs {' and '.join(missing)}; pip install 'onnx-surgeon[export]'")
+        raise MissingBackend(f"export needs {' and '.join(missing)}; pip install {' '.join(missing)}")
 
 
 def check_choice(what: str, value: str, choices: Any) -> None:

@@ -22,7 +22,7 @@ from surgery.rule import Pass
 from surgery.second_opinion import settle
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
-from verify.report import Check, Report
+from verify.report import Check, Report, counted
 from verify.runner import Halt, one_line
 
 AHEAD = (1 << 20, 512 << 20)  # bytes of a file between which the original runs beside the passes
@@ -164,7 +164,7 @@ class _Job:
             "passes": dict(Counter(finding.code for finding in outcome.applied)),
             "op_counts": {"before": _operators(self.model), "after": _operators(outcome.model)},
         }
-        message = f"{len(outcome.applied)} findings fixed"
+        message = f"{counted(len(outcome.applied), 'finding')} fixed"
         if self.refusal:
             message = f"left as it is: {self.refusal}"
         report.checks.append(Check("surgery", "skip" if self.refusal else "pass", message, figures))

@@ -15,7 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError, EncodeError
 
 from surgery.ir import external_entry, external_path
-from verify.errors import SurgeonError
+from verify.errors import SurgeonError, no_file
 
 INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
 SMALLEST_EXTERNAL = 1024  # bytes; smaller tensors stay in the model file
@@ -31,7 +31,7 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     """
     source = Path(path)
     if not source.is_file():
-        raise SurgeonError(f"{source}: no such file")
+        raise no_file(source)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(source.read_bytes())
@@ -41,7 +41,10 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
         raise SurgeonError(f"{source}: not an ONNX model (no graph inside)")
     for tensor in external_tensors(model):
         location, offset, length = external_entry(tensor)
-        size = external_path(location, str(source.parent), tensor.name).stat().st_size
+        try:
+            size = external_path(location, str(source.parent), tensor.name).stat().st_size
+        except SurgeonError as error:
+            raise SurgeonError(f"{source}: {error}") from None
         if offset + (length or 0) > size:
             raise SurgeonError(f"{source}: external data '{location}' is cut short at '{tensor.name}'; fetch it again")
     return model

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_CASES = 2
+MOST_DRAWN = 12  # sets of inputs tried
 
 
 def calibration(model: onnx.ModelProto, path: Path, given: str | os.PathLike[str] | None) -> tuple[list[Any], str]:
     """Inputs to measure with, and where they come from.
 
-    An .npz file that was given; else the inputs of the model's golden; else those a golden would be recorded with.
+    An .npz file that was given; else the inputs of the model's golden; else drawn ones.
     Inputs of rank one less than the model's get a leading dim of one.
     """
     from verify.golden import find, folders, read_data
     from verify.golden_check import make_inputs
-    from verify.golden_plan import plans
     from verify.inputs import load_npz
     from verify.recognise import read_metadata
 
@@ -34,8 +34,29 @@ def calibration(model: onnx.ModelProto, path: Path, given: str | os.PathLike[str
     if golden is not None:
         data = read_data(golden)
         return [make_inputs(case, data) for case in golden.cases[:MOST_CASES]], f"golden {golden.id}"
-    drawn = [plan.arrays() for plan in plans(model, metadata, 0, {})[:MOST_CASES]]
-    return drawn, "drawn inputs; give real ones with --calibrate FILE.npz"
+    return _drawn(model, path), "drawn inputs; give real ones with --calibrate FILE.npz"
+
+
+def _drawn(model: onnx.ModelProto, path: Path) -> list[Any]:
+    """Inputs of the model's own types and sizes on which it runs."""
+    from itertools import islice
+
+    from surgery.plans import plans
+    from verify.runner import open_session
+
+    session = open_session(path, threads=os.cpu_count() or 1)
+    error = session.error
+    found = []
+    for inputs in islice(plans(model), MOST_DRAWN):
+        result = session.run(inputs)
+        error = result.error or error
+        if not result.error:
+            found.append(inputs)
+        if len(found) == MOST_CASES:
+            break
+    if not found:
+        raise SurgeonError(f"{path}: does not run on drawn inputs ({error}); give real ones with --calibrate FILE.npz")
+    return found
 
 
 def _aligned(model: onnx.ModelProto, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.divergence_graph import Pair, fetching, nodes_near, pairs, rounded, size_of
-from verify.errors import SurgeonError
+from verify.errors import SurgeonError, no_file
 from verify.parity import Limits, judge, tensor_statistics
 from verify.report import Check
 
@@ -58,7 +58,7 @@ def way(path: Path, other: str = "") -> Way:
     from google.protobuf.message import DecodeError
 
     if not path.is_file():
-        raise SurgeonError(f"{path}: no such file")
+        raise no_file(path)
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError:

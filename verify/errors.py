@@ -9,6 +9,15 @@ class SurgeonError(Exception):
     exit_code = 2
 
 
+def no_file(path: object) -> SurgeonError:
+    """The error for a path where a model file was wanted and none is."""
+    from os.path import isdir
+
+    if isdir(str(path)):
+        return SurgeonError(f"{path}: is a folder; name the .onnx file in it")
+    return SurgeonError(f"{path}: no such file")
+
+
 class MissingBackend(SurgeonError):
     """A backend that was asked for is not installed. Exit code 4."""
 

@@ -17,7 +17,7 @@ from verify.draws import draw
 from verify.errors import SurgeonError
 from verify.golden import Case, Golden, Tensor, read_data
 from verify.parity import share_above
-from verify.report import Check
+from verify.report import Check, counted
 from verify.runner import Session, open_session
 from verify.shapes import read_dims, show
 from verify.tolerance import exceeded
@@ -122,8 +122,8 @@ def summary(tensors: Mapping[str, Mapping[str, Any]], wrong: Sequence[str], case
 
     worst = max(tensors, key=used)
     error, allowed = tensors[worst].get("rms_rel", 0.0), tensors[worst]["tolerance"]["rms_rel"]
-    counts = f"{len(tensors)} output{'s' * (len(tensors) > 1)}" + (f" of {cases} cases" if cases > 1 else "")
-    others = f", {left} case{'s' * (left > 1)} of other shapes left out" if left else ""
+    counts = counted(len(tensors), "output") + (f" of {cases} cases" if cases > 1 else "")
+    others = f", {counted(left, 'case')} of other shapes left out" if left else ""
     return f"{counts} as recorded{others}; RMS error at most {error:.1e}, allowed {allowed:.1e} ({worst})"
 
 

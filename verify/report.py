@@ -10,6 +10,11 @@ Status = Literal["pass", "fail", "skip"]
 Severity = Literal["error", "warning", "note"]
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 finding`, `2 findings`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 @dataclass(frozen=True)
 class Check:
     """One question put to a model and its answer. A check that was not run says `skip`, never `pass`.

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verify.errors import MissingBackend, SurgeonError
+from verify.errors import MissingBackend, no_file
 from verify.tensorrt_process import Ended, ask
 
 BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
-INSTALL = "pip install 'onnx-surgeon[trt]'"
+INSTALL = "pip install tensorrt-rtx"
 PARSE_LIMIT = 300.0
 BUILD_LIMIT = 1200.0
 
@@ -181,7 +181,7 @@ def build(
 def _request(path: str | Path, *, build: bool, detailed: bool = False) -> dict[str, Any]:
     file = Path(path).absolute()
     if not file.is_file():
-        raise SurgeonError(f"{path}: no such file")
+        raise no_file(path)
     return {"path": str(file), "build": build, "detailed": detailed}
 
 

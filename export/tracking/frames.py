@@ -55,7 +55,7 @@ def read_picture(file: Path) -> Array:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingBackend("reading frames needs Pillow; pip install 'onnx-surgeon[video]'") from error
+        raise MissingBackend("reading frames needs Pillow; pip install pillow") from error
     try:
         with Image.open(file) as picture:
             return np.asarray(picture.convert("RGB"))
@@ -68,7 +68,7 @@ def _open_video(path: Path) -> Iterator[Source]:
     try:
         import av
     except ImportError as error:
-        raise MissingBackend("reading a video needs PyAV; pip install 'onnx-surgeon[video]'") from error
+        raise MissingBackend("reading a video needs PyAV; pip install av") from error
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:

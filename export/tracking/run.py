@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from export.tracking.frames import Source
 from export.tracking.prompts import Prompt, Schedule
 from export.tracking.sinks import Sink
 from verify.errors import SurgeonError
+
+LOG_SECONDS = 10.0  # between two lines in a log
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def orderly_stop() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar with frames per second and the time left on a terminal's standard error; nothing in a log."""
+    """Frames per second on standard error: a bar with the time left on a terminal, a line now and then in a log."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -109,7 +112,15 @@ def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("tracking", total=total, rate=0.0)
 
+        told = begin
+
         def tell(done: int) -> None:
-            progress.update(task, completed=done, rate=done / max(time.monotonic() - begin, 1e-6))
+            nonlocal told
+            now = time.monotonic()
+            rate = done / max(now - begin, 1e-6)
+            progress.update(task, completed=done, rate=rate)
+            if progress.disable and now - told > LOG_SECONDS:
+                told = now
+                print(f"tracked {done}{f' of {total}' if total else ''} frames, {rate:.2f} a second", file=sys.stderr)
 
         yield tell

@@ -44,7 +44,7 @@ def _video(path: Path, rate: float, stack: ExitStack) -> Sink:
     try:
         import av
     except ImportError as error:
-        raise MissingBackend("writing a video needs PyAV; pip install 'onnx-surgeon[video]'") from error
+        raise MissingBackend("writing a video needs PyAV; pip install av") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     container = stack.enter_context(av.open(str(path), "w"))
     stream: Any = container.add_stream(container.default_video_codec, rate=Fraction(rate).limit_denominator(1001))

@@ -39,11 +39,11 @@ def command(
     """
     from verify.compile import compile_model
     from verify.compile_profiles import profiles_for, trtexec
-    from verify.errors import SurgeonError
+    from verify.errors import no_file
 
     for path in (model, other):
         if path is not None and not path.is_file():
-            raise SurgeonError(f"{path}: no such file")
+            raise no_file(path)
     fixed = _sizes(sizes)
     profiles = profiles_for(model, shapes, smallest, largest, fixed)
     if show_command:

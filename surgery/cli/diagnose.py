@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from surgery.targets import TARGETS
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(name="diagnose")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
-@click.option("--target", default="tensorrt-rtx", show_default=True, help="tensorrt-rtx, tensorrt or onnxruntime.")
+@click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
 @click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
 @click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")

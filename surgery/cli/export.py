@@ -21,7 +21,7 @@ MOST_STAYED = 8  # nodes named for each module in text
 
 
 @click.command(name="export")
-@click.argument("model_type", metavar="MODEL_TYPE")
+@click.argument("model_type", metavar="tiny|small|base_plus|large")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder [checkpoints/MODEL_TYPE].")
 @click.option("--version", default="2.1", show_default=True, help="SAM2 version: 2.1 or 2.0.")
 @click.option("--target", default="tensorrt-rtx", show_default=True, help="tensorrt-rtx, tensorrt or onnxruntime.")
@@ -88,12 +88,20 @@ def command(
     if check:
         from export.judge import judge
 
-        click.echo("checking interface, parity with stock SAM2 and TensorRT ...", err=True)
-        verdicts = judge(done, model, request.semantics, _objects(request))
+        click.echo("running stock SAM2 and the files on a photo ...", err=True)
+        verdicts = judge(
+            done,
+            model,
+            request.semantics,
+            _objects(request),
+            started=lambda module: click.echo(f"checking {module} ...", err=True),
+        )
     _show(style, done, verdicts, weights)
     if deepstream is not None:
         _copy(done, deepstream)
     elif style == "text":
+        if shutil.which("surgeon") is None:
+            click.echo(f"next: put surgeon on the path: . {Path(sys.prefix) / 'bin' / 'activate'}")
         click.echo(
             f"next: surgeon export {model_type} --deepstream DIR copies the files into a DeepStream tracker folder"
         )
@@ -155,9 +163,9 @@ def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], wei
 
     from surgery.cli.console import console
 
-    table = Table(title=f"{done[0].path.parent} ({weights.note})" if done else None)
+    table = Table(title=str(done[0].path.parent) if done else None)
+    table.add_column("module", no_wrap=True)
     for heading in (
-        "module",
         "nodes",
         "seconds",
         *(("precision",) if any(item.precision for item in done) else ()),

@@ -125,6 +125,7 @@ def _fix(model: Path, target: Path, options: dict[str, Any], given: dict[str, An
     if given["precision"] is not None:
         from surgery.precision_file import lower_file
 
+        click.echo(f"{target}: choosing what goes down to half precision, by running it again and again ...", err=True)
         report.checks.append(
             lower_file(
                 target,

@@ -97,15 +97,19 @@ class _progress:
 def _size(golden: Golden) -> str:
     kilobytes = (golden.folder / golden.data).stat().st_size / 1000
     outputs = sum(len(case.outputs) for case in golden.cases)
-    cases = f"{len(golden.cases)} case{'s' * (len(golden.cases) != 1)}"
-    return f"{cases}, {outputs} output{'s' * (outputs != 1)}, {kilobytes:.0f} kB"
+    from verify.report import counted
+
+    return f"{counted(len(golden.cases), 'case')}, {counted(outputs, 'output')}, {kilobytes:.0f} kB"
 
 
 @command.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--tensors", is_flag=True, help="Also every output, with its tolerance and the reason.")
 def show(folders: tuple[Path, ...], tensors: bool) -> int:
-    """List the goldens in FOLDERS: those in ./golden and those that come with surgeon, when none is given."""
+    """List the goldens in FOLDERS.
+
+    When none is given: those in ./golden and those that come with surgeon.
+    """
     from verify.errors import SurgeonError
     from verify.golden import folders as search
     from verify.golden import read_index

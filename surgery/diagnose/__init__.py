@@ -19,7 +19,7 @@ from surgery.diagnose.subject import Subject, name_of
 from surgery.diagnose.workspace import Workspace
 from surgery.targets import load_target
 from verify import tensorrt
-from verify.report import Check, Finding, Report, Status
+from verify.report import Check, Finding, Report, Status, counted
 
 __all__ = ["Case", "Settings", "diagnose", "examine"]
 
@@ -83,7 +83,7 @@ def _static(subject: Subject, folder: str, settings: Settings, report: Report) -
         report.checks.append(Check("rules", "skip", f"the graph cannot be searched: {type(error).__name__}: {error}"))
         return []
     status: Status = "skip" if failed else "pass"
-    text = f"{len(found)} findings by the passes" + "".join(f"; {words}" for words in failed)
+    text = f"{counted(len(found), 'finding')} by the passes" + "".join(f"; {words}" for words in failed)
     report.checks.append(Check("rules", status, text))
     named = {name_of(node): node for node in subject.nodes}
     return [_with_place(finding, subject, named) for finding in found]

@@ -75,6 +75,31 @@ def test_several_models_and_exit_codes(source: Path) -> None:
     assert "none.onnx: no such file" in result.stderr
 
 
+def test_half_precision_of_a_model_that_takes_no_drawn_inputs_asks_for_real_ones(source: Path) -> None:
+    onnx.save(
+        onnx.parser.parse_model(
+            TEXT.replace("Identity(x)", "Reshape(x, two)").replace(
+                "(float[n, 4] y) {", "(float[n, 4] y) <int64[2] two = {977, 4}> {"
+            )
+        ),
+        source,
+    )
+    result = fix(source, "--no-guard", "--precision", "fp16")
+    assert result.return_value == 2
+    assert "m.fixed.onnx: does not run on drawn inputs" in result.stderr
+    assert "give real ones with --calibrate" in result.stderr
+    np.savez("real.npz", x=np.ones((977, 4), np.float32), s=np.float32(2))
+    assert fix(source, "--no-guard", "--precision", "fp16", "--calibrate", "real.npz").return_value == 0
+
+
+def test_a_mistyped_command_is_told_its_likely_name() -> None:
+    from surgery.cli import surgeon
+
+    result = CliRunner().invoke(surgeon, ["verfy"])
+    assert result.exit_code == 2
+    assert "No such command 'verfy'. Did you mean 'verify'?" in result.stderr
+
+
 def test_in_place_keeps_a_backup(source: Path) -> None:
     before = source.read_bytes()
     assert fix(source, "--in-place").return_value == 0

@@ -30,6 +30,15 @@ def run(*arguments: object) -> tuple[int, str]:
     return result.return_value, result.output
 
 
+def test_a_log_tells_how_far_it_is(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.tracking.run.LOG_SECONDS", 0.0)
+    networks, to = toy_networks.write(tmp_path / "toy"), tmp_path / "boxes.json"
+    result = CliRunner().invoke(
+        command, [str(clip), "--models", str(networks), "--box", "5,5,30,30", "--json", str(to)], standalone_mode=False
+    )
+    assert "tracked 6 of 6 frames, " in result.stderr
+
+
 def test_command_writes_every_kind_of_result(clip: Path, tmp_path: Path) -> None:
     pytest.importorskip("av")
     networks = toy_networks.write(tmp_path / "toy", metadata={"checkpoint": "reference:1"})

@@ -95,6 +95,8 @@ def test_not_a_model(data: bytes, tmp_path: Path) -> None:
         surgery.fix(source, tmp_path / "out.onnx")
     with pytest.raises(SurgeonError, match="no such file"):
         surgery.fix(tmp_path / "none.onnx", tmp_path / "out.onnx")
+    with pytest.raises(SurgeonError, match="is a folder; name the"):
+        surgery.fix(tmp_path, tmp_path / "out.onnx")
 
 
 def test_truncated(tmp_path: Path) -> None:

@@ -64,6 +64,10 @@ def test_unknown_code_offers_close_ones() -> None:
         rule("SG8200")
     with pytest.raises(SurgeonError, match="lists them all"):
         rule("zzz")
+    with pytest.raises(SurgeonError, match="lists them all"):
+        rule("SG999")
+    with pytest.raises(SurgeonError, match=r"SG201 to SG2\d\d begin with it"):
+        rule("SG2")
 
 
 def test_pages_are_written_from_the_same_text_and_old_ones_go(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def sample() -> list[Report]:
             Check("interface", "pass", "5 inputs and 5 outputs as documented", {"inputs": 5}),
             Check("golden", "fail", "iou is off by inf, 0.001 allowed", {"tensors": tensors, "seconds": 1.25}),
             Check("surgery", "pass", "947 nodes became 101", {"op_counts": counts}),
-            Check("tensorrt-build", "skip", "TensorRT is not installed; pip install 'onnx-surgeon[trt]'"),
+            Check("tensorrt-build", "skip", "TensorRT is not installed; pip install tensorrt-rtx"),
         ],
         [
             refused(),

@@ -169,7 +169,7 @@ def test_crash_and_hang_are_messages_and_the_next_call_works(tmp_path: Path, mon
 def test_missing_backend_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tensorrt, "BACKENDS", {"tensorrt_that_is_not_there": "tensorrt-none"})
     assert not tensorrt.available()
-    with pytest.raises(MissingBackend, match=r"pip install 'onnx-surgeon\[trt\]'") as caught:
+    with pytest.raises(MissingBackend, match="pip install tensorrt-rtx") as caught:
         tensorrt.parse(tmp_path / "any.onnx")
     assert caught.value.exit_code == 4
 

@@ -84,28 +84,30 @@ def command(
         halves=Halves(given["max_error"], given["calibrate"]),
         started=lambda module: click.echo(f"exporting {module} ...", err=True),
     )
-    verdicts: list[Verdict] = []
-    if check:
-        from export.judge import judge
-
-        click.echo("running stock SAM2 and the files on a photo ...", err=True)
-        verdicts = judge(
-            done,
-            model,
-            request.semantics,
-            _objects(request),
-            started=lambda module: click.echo(f"checking {module} ...", err=True),
-        )
+    verdicts = _judged(done, model, request) if check else []
     _show(style, done, verdicts, weights)
     if deepstream is not None:
         _copy(done, deepstream)
     elif style == "text":
-        if shutil.which("surgeon") is None:
-            click.echo(f"next: put surgeon on the path: . {Path(sys.prefix) / 'bin' / 'activate'}")
-        click.echo(
-            f"next: surgeon export {model_type} --deepstream DIR copies the files into a DeepStream tracker folder"
-        )
+        _say_next(model_type)
     return int(any(c.status == "fail" for v in verdicts for c in v.checks))
+
+
+def _judged(done: Sequence[Exported], model: Any, request: Request) -> list[Verdict]:
+    from export.judge import judge
+
+    click.echo("running stock SAM2 and the files on a photo ...", err=True)
+
+    def started(module: str) -> None:
+        click.echo(f"checking {module} ...", err=True)
+
+    return judge(done, model, request.semantics, _objects(request), started)
+
+
+def _say_next(model_type: str) -> None:
+    if shutil.which("surgeon") is None:
+        click.echo(f"next: put surgeon on the path: . {Path(sys.prefix) / 'bin' / 'activate'}")
+    click.echo(f"next: surgeon export {model_type} --deepstream DIR copies the files into a DeepStream tracker folder")
 
 
 def _batch(text: str) -> int | str:

@@ -31,6 +31,8 @@ def run(model: onnx.ModelProto, feeds: Sequence[Feeds], *, optimize: bool = Fals
     options.log_severity_level = 4
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_BASIC if optimize else level.ORT_DISABLE_ALL
+    # Nodes in the order of the file: otherwise what looks at a tensor runs last, and every tensor is kept until then.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     with tempfile.TemporaryDirectory() as folder:
         session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
         names = [value.name for value in model.graph.output]
@@ -92,6 +94,7 @@ def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Fee
     constants = {tensor.name: tensor for tensor in graph.initializer}
     largest: dict[str, float] = {}
     probes = {}
+    looks: dict[str, list[onnx.NodeProto]] = {}
     del graph.output[:]
     for number, name in enumerate(dict.fromkeys(names)):
         if name in constants:
@@ -100,16 +103,25 @@ def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Fee
             continue
         probe = f"__largest_{number}"
         probes[probe] = name
-        graph.node.append(helper.make_node("Abs", [name], [f"{probe}_abs"]))
-        graph.node.append(_reduce_max(f"{probe}_abs", probe, opset))
+        looks[name] = [helper.make_node("Abs", [name], [f"{probe}_abs"]), _reduce_max(f"{probe}_abs", probe, opset)]
         graph.output.append(helper.make_tensor_value_info(probe, FLOAT, None))
     if probes:
+        _look_at_once(graph, looks)
         for outputs in run(copy, feeds):
             for probe, value in outputs.items():
                 size = float(np.max(value, initial=0.0))
                 size = float("inf") if np.isnan(size) else size
                 largest[probes[probe]] = max(size, largest.get(probes[probe], 0.0))
     return largest
+
+
+def _look_at_once(graph: onnx.GraphProto, looks: dict[str, list[onnx.NodeProto]]) -> None:
+    """Put the nodes that look at a tensor right behind the one that makes it."""
+    inputs = [node for value in graph.input for node in looks.get(value.name, ())]
+    made = [[node, *(look for name in node.output for look in looks.get(name, ()))] for node in graph.node]
+    nodes = [*inputs, *(node for group in made for node in group)]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _reduce_max(source: str, target: str, opset: int) -> onnx.NodeProto:

@@ -41,9 +41,9 @@ def rules() -> str:
 
 
 def benchmarks() -> str:
-    """The pages that benchmark runs on SAM2 wrote, one level of headings further down; the other one has a link."""
+    """The pages that benchmark runs on SAM2 wrote, two levels of headings further down; the other one has a link."""
     pages = sorted(page for page in (ROOT / "benchmarks" / "results").glob("*.md") if page.stem != "foreign")
-    return "\n\n".join(re.sub(r"^#", "##", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
+    return "\n\n".join(re.sub(r"^#", "###", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
 
 
 def segmenter_spec() -> str:

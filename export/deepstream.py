@@ -73,9 +73,18 @@ def segmenter_config(
     """
     if precision not in NETWORK_MODES:
         raise SurgeonError(f"precision {precision!r} is not known to DeepStream; choose {', '.join(NETWORK_MODES)}")
-    used = preprocessing or Preprocessing()
     size = _input_dim(folder, "image_encoder", "image", -1)
-    lines = [
+    lines = _head(size, preprocessing or Preprocessing())
+    for module, section in SECTIONS.items():
+        fixed = 1 if module == "image_encoder" else _input_dim(folder, module, BATCHED_INPUT[module], 0)
+        name = encoder if module == "image_encoder" else f"{module}.onnx"
+        lines += _section(section, f"{target_folder}/{name}", precision, fixed or objects, WORKSPACE_MB.get(module))
+    return "\n".join(lines) + "\n"
+
+
+def _head(size: int, used: Preprocessing) -> list[str]:
+    """What all four modules share, for images of `size` pixels on a side."""
+    return [
         "%YAML:1.0",
         "# Segmenter of DeepStream's MaskTracker. In config_tracker_MaskTracker.yml:",
         "#   Segmenter:",
@@ -90,11 +99,6 @@ def segmenter_config(
         "encoderFeatureDim: 64",
         "numConditionalMem: 1",
     ]
-    for module, section in SECTIONS.items():
-        fixed = 1 if module == "image_encoder" else _input_dim(folder, module, BATCHED_INPUT[module], 0)
-        name = encoder if module == "image_encoder" else f"{module}.onnx"
-        lines += _section(section, f"{target_folder}/{name}", precision, fixed or objects, WORKSPACE_MB.get(module))
-    return "\n".join(lines) + "\n"
 
 
 def _input_dim(folder: Path, module: str, name: str, axis: int) -> int:

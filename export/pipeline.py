@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,27 +97,37 @@ def export_all(
     spec_file = request.spec_file()
     halves = halves or half.Halves()
     halves.check(spec_file.modules)
-    inputs: dict[str, list[dict[str, Any]]] = {}
     with quiet():
         model = build(request.model_type, request.version, request.image_size)
     origin = apply(model, weights, request.model_type, request.version, trust=trust)
+    lowering = _lowering(request, spec_file, model, halves)
     done = []
     for spec in spec_file.modules.values():
         started(spec.module)
         path = folder / spec.file
         wanted = metadata(request, spec, origin, halves)
         item = None if force or keep_raw else _reuse(path, spec, wanted)
-        if item is None and request.precision == "fp32":
-            item = _export_one(model, request, spec, path, wanted, keep_raw)
-        elif item is None:
-            if not inputs:
-                objects = request.batch if isinstance(request.batch, int) else SEVERAL
-                inputs = half.real_inputs(model, spec_file.modules, request.semantics, objects)
-            lower = partial(half.lower, precision=request.precision, halves=halves, inputs=inputs[spec.module])
-            item = _export_one(model, request, spec, path, wanted, keep_raw, lower)
-        done.append(item)
+        done.append(item or _export_one(model, request, spec, path, wanted, keep_raw, lowering(spec.module)))
         gc.collect()
     return done, model
+
+
+def _lowering(
+    request: Request, spec_file: SpecFile, model: Any, halves: half.Halves
+) -> Callable[[str], Callable[[Path], Check] | None]:
+    """How a module's file is brought to the precision asked for, None for float32; inputs are made at first need."""
+
+    @cache
+    def inputs() -> dict[str, list[dict[str, Any]]]:
+        objects = request.batch if isinstance(request.batch, int) else SEVERAL
+        return half.real_inputs(model, spec_file.modules, request.semantics, objects)
+
+    def of(module: str) -> Callable[[Path], Check] | None:
+        if request.precision == "fp32":
+            return None
+        return partial(half.lower, precision=request.precision, halves=halves, inputs=inputs()[module])
+
+    return of
 
 
 def metadata(request: Request, spec: Spec, origin: str, halves: half.Halves | None = None) -> dict[str, str]:
@@ -172,7 +182,7 @@ def _export_one(
     path: Path,
     about: dict[str, str],
     keep_raw: bool,
-    lower: Callable[[Path], Check] | None = None,
+    lower: Callable[[Path], Check] | None,
 ) -> Exported:
     from surgery import fix
 

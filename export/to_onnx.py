@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verify.errors import SurgeonError
 from verify.spec import Port, Spec
@@ -33,34 +33,24 @@ def to_onnx(wrapper: torch.nn.Module, spec: Spec, path: Path, *, opset: int = OP
     check_opset(opset)
     path.parent.mkdir(parents=True, exist_ok=True)
     inputs = example_inputs(spec)
-    input_names, output_names = [p.name for p in spec.inputs], [p.name for p in spec.outputs]
-    axes = {p.name: named_axes(p) for p in spec.inputs}
+    options: dict[str, Any]
+    if dynamo:
+        shapes = tuple(named_axes(p) for p in spec.inputs)
+        options = {"dynamic_shapes": shapes, "external_data": False, "verbose": False}
+    else:
+        axes = {p.name: named_axes(p) for p in (*spec.inputs, *spec.outputs)}
+        options = {"dynamic_axes": {name: dims for name, dims in axes.items() if dims}}
     with quiet(), torch.no_grad():
-        if dynamo:
-            torch.onnx.export(
-                wrapper,
-                tuple(inputs.values()),
-                str(path),
-                opset_version=opset,
-                dynamo=True,
-                dynamic_shapes=tuple(axes.values()),
-                external_data=False,
-                verbose=False,
-                input_names=input_names,
-                output_names=output_names,
-            )
-        else:
-            axes |= {p.name: named_axes(p) for p in spec.outputs}
-            torch.onnx.export(
-                wrapper,
-                tuple(inputs.values()),
-                str(path),
-                opset_version=opset,
-                dynamo=False,
-                dynamic_axes={name: dims for name, dims in axes.items() if dims},
-                input_names=input_names,
-                output_names=output_names,
-            )
+        torch.onnx.export(
+            wrapper,
+            tuple(inputs.values()),
+            str(path),
+            opset_version=opset,
+            dynamo=dynamo,
+            input_names=[p.name for p in spec.inputs],
+            output_names=[p.name for p in spec.outputs],
+            **options,
+        )
 
 
 def check_opset(opset: int) -> None:

@@ -28,15 +28,8 @@ def stock(metadata: Mapping[str, str], file: Path | None = None) -> Callable[[Ma
         SurgeonError: the metadata lacks something, or the checkpoint is another one.
         MissingBackend: torch or sam2 is not installed.
     """
-    missing = [key for key in NEEDED if key not in metadata]
-    if missing:
-        raise SurgeonError(
-            f"no metadata of surgeon's export ({missing[0]} is missing); stock SAM2 cannot be set beside"
-        )
-    require()
-    model = _model(
-        metadata["model_type"], metadata["model_version"], int(metadata["image_size"]), metadata["checkpoint"], file
-    )
+    _require_metadata(metadata)
+    model = _model_of(metadata, file)
 
     def outputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
         import torch

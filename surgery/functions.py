@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from surgery.build import Build, attribute_protos, type_proto
 from surgery.context import Context
 from surgery.importer import to_graph
 from surgery.ir import Constant
+from surgery.opset import operators
 from surgery.rule import Finding, finding
 from surgery.schemas import schema
 
@@ -78,17 +79,9 @@ def _fits(function: onnx.FunctionProto, context: Context) -> bool:
     return all(
         _same(op, domain, entry.version, context.opsets.get(domain or "", 0))
         for entry in function.opset_import
-        for op, domain in _operators(function.node)
+        for op, domain in operators(function.node)
         if (domain or "") == entry.domain
     )
-
-
-def _operators(nodes: Iterable[onnx.NodeProto]) -> Iterable[tuple[str, str]]:
-    for node in nodes:
-        yield node.op_type, node.domain
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _operators(attribute.g.node)
 
 
 @cache

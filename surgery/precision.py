@@ -92,19 +92,12 @@ def lower(
     Raises:
         SurgeonError: unknown precision, or nothing to measure with.
     """
-    if precision not in PRECISIONS:
-        raise SurgeonError(f"unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
-    if not feeds:
-        raise SurgeonError(
-            "half precision is chosen by measured error and there are no inputs; give --calibrate FILE.npz"
-        )
+    _check(precision, feeds)
     typed = typed_copy(model)
     found = candidates(typed, skip_nodes)
     result = Lowered(precision, max_error)
     if unfused_attention:
-        asked = [unit for unit in found.units if unit.kind == "attention"]
-        result.stayed += [Stayed(unit.name, unit.op, "attention was asked to stay unfused") for unit in asked]
-        found.units = [unit for unit in found.units if unit.kind != "attention"]
+        _keep_attention(found, result)
     _keep_odd_convolutions(found, result)
     fits = _fitting(typed, found, precision, feeds, result)
     reference = run(typed, feeds)
@@ -116,12 +109,21 @@ def lower(
         return errors(reference, run(write(typed, choice, simulate=True), feeds))
 
     kept, reasons = search(list(fits), measure, max_error, max_runs)
+    result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
     choice = settle(found, {key: fits[unit] for unit in kept for key in unit.keys})
     result.errors = errors(reference, run(write(typed, choice, simulate=True), feeds))
-    result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
     lowered = write(typed, choice)
     _count(typed, lowered, found, choice, result)
     return _shaped(_finished(model, lowered)), result
+
+
+def _check(precision: str, feeds: Sequence[Feeds]) -> None:
+    if precision not in PRECISIONS:
+        raise SurgeonError(f"unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
+    if not feeds:
+        raise SurgeonError(
+            "half precision is chosen by measured error and there are no inputs; give --calibrate FILE.npz"
+        )
 
 
 def typed_copy(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -149,6 +151,12 @@ def _fitting(
         else:
             result.stayed.append(Stayed(unit.name, unit.op, f"'{name}' reaches {size:.3g}, too large for {kind}"))
     return fits
+
+
+def _keep_attention(found: Candidates, result: Lowered) -> None:
+    asked = [unit for unit in found.units if unit.kind == "attention"]
+    result.stayed += [Stayed(unit.name, unit.op, "attention was asked to stay unfused") for unit in asked]
+    found.units = [unit for unit in found.units if unit.kind != "attention"]
 
 
 def _keep_odd_convolutions(found: Candidates, result: Lowered) -> None:

@@ -12,6 +12,8 @@ from verify.report import Check
 if TYPE_CHECKING:
     import onnx
 
+    from surgery.precision import Lowered
+
 MOST_CASES = 2
 MOST_DRAWN = 12  # sets of inputs tried
 
@@ -109,8 +111,12 @@ def lower_file(
     with files.Pending(target) as pending:
         pending.write(lowered, str(target.resolve().parent), outside)
         pending.commit()
+    return _as_check(result, source)
+
+
+def _as_check(result: Lowered, source: str) -> Check:
     figures = {
-        "precision": precision,
+        "precision": result.precision,
         "errors": result.errors,
         "nodes": result.lowered,
         "casts": result.casts,

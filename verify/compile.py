@@ -106,13 +106,18 @@ def compile_model(
     started = time.perf_counter()
     built = tensorrt.build(path, profiles, target, detailed=True, engine=engine)
     seconds = time.perf_counter() - started
-    if not built.ok:
-        messages = (*(f"{r.op} '{r.node_name}': {r.message}" for r in built.refusals), *built.messages)
-        return Compiled(Path(path).name, target, tensorrt.version(), False, messages, seconds=seconds)
+    if built.ok:
+        return _read(Path(path), target, built, seconds)
+    messages = (*(f"{r.op} '{r.node_name}': {r.message}" for r in built.refusals), *built.messages)
+    return Compiled(Path(path).name, target, tensorrt.version(), False, messages, seconds=seconds)
+
+
+def _read(path: Path, target: str, built: tensorrt.BuildResult, seconds: float) -> Compiled:
+    """The figures of a build that went through, from its log."""
     found = kernels(built.log)
     sizes = memory(built.log)
     return Compiled(
-        model=Path(path).name,
+        model=path.name,
         capability=target,
         backend=tensorrt.version(),
         ok=True,

@@ -64,7 +64,7 @@ def record(
     """
     metadata = read_metadata(model)
     match = identity(metadata) or {"file": place(path, folder)}
-    name = "-".join(match.values()) if "file" not in match else match["file"]
+    name = "-".join(match.values())
     arrays: dict[str, Any] = {}
     planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes or {})
     cases = []
@@ -73,8 +73,7 @@ def record(
         cases.append(case)
         arrays |= packed
     words = {package: _version(package) for package in PACKAGES} | {"outputs": "the model itself", "seed": str(seed)}
-    data = re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.")[-100:] + f"-{_short(name)}.npz"
-    golden = Golden(name, match, words | metadata | dict(made_by or {}), data, tuple(cases), folder)
+    golden = Golden(name, match, words | metadata | dict(made_by or {}), _data_file(name), tuple(cases), folder)
     _write(golden, arrays)
     return golden
 
@@ -197,5 +196,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def _data_file(name: str) -> str:
+    """A file name that can be read, and told from that of every other golden."""
+    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.")[-100:] + f"-{digits}.npz"

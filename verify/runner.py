@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -160,17 +161,8 @@ def _onnxruntime(
 ) -> Any:
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     shared = shared_memory and _arena()
-    if shared:
-        options.add_session_config_entry("session.use_env_allocators", "1")
-        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    level = ort.GraphOptimizationLevel
-    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    options = _session_options(optimize, threads, shared)
     if base_dir is not None and not isinstance(model, (str, Path)):
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base_dir))
     source = model if isinstance(model, bytes) else str(model) if isinstance(model, (str, Path)) else None
@@ -185,20 +177,45 @@ def _onnxruntime(
         halt.watch(limits)
         if last and shared:
             limits.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        watch = threading.Timer(timeout, lambda: setattr(limits, "terminate", True)) if timeout else None
-        if watch:
-            watch.daemon = True
-            watch.start()
-        try:
+        with _ended_after(timeout, limits):
             if not exotic:
                 return dict(zip(names, session.run(names, dict(inputs), limits), strict=True))
             feeds = {name: _to_ort(value, types.get(name, "")) for name, value in inputs.items()}
             return dict(zip(names, map(_from_ort, session.run_with_ort_values(names, feeds, limits)), strict=True))
-        finally:
-            if watch:
-                watch.cancel()
 
     return call
+
+
+def _session_options(optimize: bool, threads: int, shared: bool) -> Any:
+    """One thread at a time per operator, no talk, and with `shared` the memory of the common arena."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if shared:
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    return options
+
+
+@contextmanager
+def _ended_after(timeout: float | None, limits: Any) -> Iterator[None]:
+    """Have the run that obeys `limits` (onnxruntime's RunOptions) end itself past `timeout` seconds."""
+    if not timeout:
+        yield
+        return
+    watch = threading.Timer(timeout, lambda: setattr(limits, "terminate", True))
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def _bits(ort_type: str) -> str:

@@ -162,6 +162,11 @@ def build(
         answer = ask(backend(), request, limit)
     except Ended as error:
         return BuildResult(False, messages=(str(error),), seconds=error.seconds, profiles=dict(profiles or {}))
+    return _build_result(answer, derived=profiles is None)
+
+
+def _build_result(answer: Mapping[str, Any], derived: bool) -> BuildResult:
+    """What the worker answered to a request to build; it leaves out what a refused model never got to."""
     return BuildResult(
         ok=answer.get("ok", False),
         refusals=_refusals(answer),
@@ -173,7 +178,7 @@ def build(
             name: (tuple(low), tuple(usual), tuple(high))
             for name, (low, usual, high) in (answer.get("profiles") or {}).items()
         },
-        derived=profiles is None,
+        derived=derived,
         log=tuple(answer["log"]),
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from surgery.cli.spelling import parse_dim
+
 
 @click.command(name="compile")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -44,7 +46,7 @@ def command(
     for path in (model, other):
         if path is not None and not path.is_file():
             raise no_file(path)
-    fixed = _sizes(sizes)
+    fixed = dict(map(parse_dim, sizes))
     profiles = profiles_for(model, shapes, smallest, largest, fixed)
     if show_command:
         click.echo(trtexec(model, profiles, output))
@@ -59,18 +61,6 @@ def command(
         write_html([as_report(builds)], page, title="TensorRT build")
     _show(builds, style)
     return 0 if all(build.ok for build in builds) else 1
-
-
-def _sizes(pairs: tuple[str, ...]) -> dict[str, int]:
-    from verify.errors import SurgeonError
-
-    sizes = {}
-    for pair in pairs:
-        name, _, number = pair.partition("=")
-        if not number.isdigit():
-            raise SurgeonError(f"--size {pair}: write it as NAME=N, for example frames=7")
-        sizes[name] = int(number)
-    return sizes
 
 
 def _show(builds: list[Any], style: str) -> None:

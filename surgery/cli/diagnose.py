@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from surgery.cli.spelling import parse_dim
 from surgery.targets import TARGETS
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
     from surgery.repro import Repro
-    from verify.report import Check
+    from verify.report import Check, Report
 
 
 @click.command(name="diagnose")
@@ -36,50 +37,46 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Leave out what passed and what is merely a note.")
 def command(
     models: tuple[Path, ...],
-    build: bool,
-    target: str,
-    shapes: tuple[str, ...],
-    smallest: tuple[str, ...],
-    largest: tuple[str, ...],
-    seconds: float,
     form: str,
     against: str | None,
-    inputs: Path | None,
-    sizes: tuple[str, ...],
-    seed: int,
-    tolerance: float,
     repro: Path | None,
     html: Path | None,
     quiet: bool,
+    **given: Any,
 ) -> int:
     """Say what TensorRT refuses in each MODEL, where it came from, why, and what to do. Exit 1 when it refuses."""
-    from surgery.context import Options
-    from surgery.diagnose import Settings, examine
     from surgery.diagnose.codes import rule_texts
     from surgery.model import load
-    from surgery.repro import write_repros
-    from verify.compile_profiles import profiles_for
     from verify.render import show, write_html
     from verify.report import Report
 
     reports = []
     for model in models:
         load(model)
-        profiles = profiles_for(model, shapes, smallest, largest)
-        settings = Settings(build, profiles, seconds, Options(target=target))
         if against is not None:
-            check = _against(model, against, inputs, sizes, seed, tolerance)
-            reports.append(Report(str(model), [check]))
-            continue
-        report, cases = examine(model, settings)
-        if repro is not None:
-            folder = repro if len(models) == 1 else repro / model.stem
-            report.checks += [_repro_check(made) for made in write_repros(cases, model, folder)]
-        reports.append(report)
+            reports.append(Report(str(model), [_against(model, against, given)]))
+        else:
+            folder = repro / model.stem if repro is not None and len(models) > 1 else repro
+            reports.append(_examine(model, folder, given))
     code = show(reports, form, rules=rule_texts(), quiet=quiet)
     if html is not None:
         write_html(reports, html, title="Diagnosis", rules=rule_texts())
     return code
+
+
+def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
+    """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
+    from surgery.context import Options
+    from surgery.diagnose import Settings, examine
+    from surgery.repro import write_repros
+    from verify.compile_profiles import profiles_for
+
+    profiles = profiles_for(model, given["shapes"], given["smallest"], given["largest"])
+    settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]))
+    report, cases = examine(model, settings)
+    if repro is not None:
+        report.checks += [_repro_check(made) for made in write_repros(cases, model, repro)]
+    return report
 
 
 def _repro_check(made: Repro) -> Check:
@@ -95,24 +92,17 @@ def _repro_check(made: Repro) -> Check:
     )
 
 
-def _against(
-    model: Path, other: str, inputs: Path | None, sizes: tuple[str, ...], seed: int, tolerance: float
-) -> Check:
+def _against(model: Path, other: str, given: dict[str, Any]) -> Check:
     """The first tensor where the values of `model` part from those of `other`, a file or a way to run this one."""
     from surgery.diagnose.provenance import source_of
-    from surgery.model import load
     from verify.divergence import as_check, diverge, way
-    from verify.errors import SurgeonError
     from verify.inputs import draw_inputs, load_npz
     from verify.parity import Limits
 
-    load(model)
     one, two = way(model), way(Path(other)) if Path(other).is_file() else way(model, other)
-    wrong = [pair for pair in sizes if not pair.rpartition("=")[2].isdigit() or "=" not in pair]
-    if wrong:
-        raise SurgeonError(f"--size {wrong[0]}: write it as NAME=N, for example batch=2")
-    chosen = {pair.rpartition("=")[0]: int(pair.rpartition("=")[2]) for pair in sizes}
-    values = load_npz(inputs) if inputs is not None else draw_inputs(one.model, sizes=chosen, seed=seed)
-    found = diverge(one, two, values, Limits(rms_rel=tolerance))
+    chosen = dict(map(parse_dim, given["sizes"]))
+    inputs = given["inputs"]
+    values = load_npz(inputs) if inputs is not None else draw_inputs(one.model, sizes=chosen, seed=given["seed"])
+    found = diverge(one, two, values, Limits(rms_rel=given["tolerance"]))
     made = [node for node in one.model.graph.node if found.first and found.first.pair.name in node.output]
     return as_check(found, one, two, source_of(made[0]) if made else "")

@@ -44,6 +44,18 @@ def parse_size(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
+def parse_dim(text: str) -> tuple[str, int]:
+    """Name and size of a free dim from `batch=2`.
+
+    Raises:
+        SurgeonError: not written so.
+    """
+    name, equals, size = text.rpartition("=")
+    if not equals or not size.isdecimal():
+        raise SurgeonError(f"--size {text}: write it as NAME=N, for example batch=2")
+    return name, int(size)
+
+
 def parse_value(text: str) -> tuple[str, Any]:
     """Name and value from `sr=16000`, `axes=[0,1]`, `flag=true` or `x=@file.npy`.
 

@@ -14,7 +14,7 @@ from surgery.diagnose.findings import of_builder, of_model, of_node, of_profile
 from surgery.diagnose.subject import Subject, name_of
 from surgery.diagnose.workspace import Workspace
 from verify import tensorrt
-from verify.report import Check, Finding, Severity
+from verify.report import Check, Finding, Severity, counted
 
 PROFILE_VALUES = "SG839"
 
@@ -76,7 +76,7 @@ def _parser_check(refused: bool, count: int, parsed: parsing.Parsed, seconds: fl
     figures = {"refusals": count, "seconds": round(seconds, 3), "version": tensorrt.version()}
     if not refused:
         return Check("tensorrt-parser", "pass", f"{tensorrt.version()} takes the model", figures)
-    text = f"{tensorrt.version()} refuses {count} place{'' if count == 1 else 's'}"
+    text = f"{tensorrt.version()} refuses {counted(count, 'place')}"
     if not parsed.complete:
         text += "; there may be more, which could not be reached"
     return Check("tensorrt-parser", "fail", text, figures)
@@ -140,22 +140,32 @@ def _build(
     else:
         first = tensorrt.build(file, profiles, limit=limit)
     built = building.all_refusals(subject, work, first, parsed.dead, profiles, seconds)
+    cases = _builder_cases(subject, built, guessed=first.derived and bool(first.profiles))
+    asked.cases += cases
+    asked.findings += [*(case.finding for case in cases), *of_profile(subject, first)]
+    asked.judged = built.complete
+    asked.checks.append(_builder_check(first, built, what))
+
+
+def _builder_cases(subject: Subject, built: building.Built, guessed: bool) -> list[Case]:
+    cases = []
     for group, message, reason in built.refused:
         finding = of_builder(subject, group, message, reason)
-        if first.derived and first.profiles:
+        if guessed:
             # A guess that does not fit is no fault of the model.
             severity: Severity = "warning" if reason.code == PROFILE_VALUES else "error"
             finding = replace(finding, severity=severity, message=f"{finding.message}, at sizes guessed here")
-        asked.cases.append(Case(finding, subject, group, "", message))
-        asked.findings.append(finding)
-    asked.findings += of_profile(subject, first)
-    asked.judged = built.complete
+        cases.append(Case(finding, subject, group, "", message))
+    return cases
+
+
+def _builder_check(first: tensorrt.BuildResult, built: building.Built, what: str) -> Check:
     figures = {"seconds": round(first.seconds, 3), "engine_bytes": first.engine_bytes, "profiles": first.profiles}
-    guessed = " with a guessed profile" if first.derived and first.profiles else ""
-    text = f"refuses {len(built.refused)} place{'' if len(built.refused) == 1 else 's'} of {what}"
-    check = Check("tensorrt-builder", "pass", f"builds {what}{guessed}", figures)
-    only_guess = bool(built.refused) and all(reason.code == PROFILE_VALUES for _, _, reason in built.refused)
-    only_guess = only_guess and first.derived
-    if only_guess:
+    if first.ok:
+        guessed = " with a guessed profile" if first.derived and first.profiles else ""
+        return Check("tensorrt-builder", "pass", f"builds {what}{guessed}", figures)
+    if first.derived and built.refused and all(reason.code == PROFILE_VALUES for _, _, reason in built.refused):
         text = "the sizes guessed for its dynamic inputs do not fit; give --input-shape"
-    asked.checks.append(check if first.ok else replace(check, status="skip" if only_guess else "fail", message=text))
+        return Check("tensorrt-builder", "skip", text, figures)
+    text = f"refuses {counted(len(built.refused), 'place')} of {what}"
+    return Check("tensorrt-builder", "fail", text, figures)

@@ -95,9 +95,6 @@ def _locate(
     A crash says nothing of its cause, so any node that fails alone comes before it.
     """
     alive = [index for index in range(len(subject.nodes)) if index not in dead]
-    kinds: dict[str, list[int]] = {}
-    for index in alive:
-        kinds.setdefault(_kind(subject, index), []).append(index)
     wanted = same(message)
 
     def said(keep: Sequence[int]) -> str:
@@ -107,27 +104,32 @@ def _locate(
         result = tensorrt.build(work.write(model), fitting(model, profiles), limit=60.0)
         return "" if result.ok or result.refusals else words(result)
 
-    def alike(keep: Sequence[int]) -> bool:
-        text = said(keep)
+    def matches(text: str, keep: Sequence[int]) -> bool:
         return bool(text) and any(same(text, op) == wanted for op in ("", *(subject.nodes[i].op_type for i in keep)))
 
     hits = False
-    for members in sorted(kinds.values(), key=lambda group: _unlikely(subject, group, message)):
+    for members in _kinds(subject, alive, message):
         if time.monotonic() > end:
             return
         kept = sorted(with_constant_ancestors(subject, members[0]))
         text = said(kept)
-        if text and (
-            wanted == CRASH or any(same(text, op) == wanted for op in ("", subject.nodes[members[0]].op_type))
-        ):
+        if matches(text, members[:1]) or (text and wanted == CRASH):
             hits = True
             yield from (((index,), text) for index in members)
         elif hits and wanted != CRASH and _unlikely(subject, members, message):
             return
     if not hits and len(alive) > 1:
-        group = bisect(alive, alike, end)
+        group = bisect(alive, lambda keep: matches(said(keep), keep), end)
         if group:
             yield tuple(group), message
+
+
+def _kinds(subject: Subject, alive: Sequence[int], message: str) -> list[list[int]]:
+    """Nodes of one kind stand together; kinds the message speaks of come first."""
+    kinds: dict[str, list[int]] = {}
+    for index in alive:
+        kinds.setdefault(_kind(subject, index), []).append(index)
+    return sorted(kinds.values(), key=lambda group: _unlikely(subject, group, message))
 
 
 def _dtype(subject: Subject, index: int) -> str:

@@ -56,21 +56,7 @@ def without(
     Returns the model, the indices of the nodes left in their order, and the new inputs whose type had to be guessed
     from the dead node's first input; nodes fed by a tensor of which nothing is known are left out as well.
     """
-    types: Types = dict(subject.types)
-    gone, lost, guessed = set(dead), set[str](), set[str]()
-    for index, node in enumerate(subject.nodes):
-        if index not in gone and any(name in lost for name in reads(node)):
-            gone.add(index)
-            lost.update(node.output)
-        elif index in gone:
-            for name in node.output:
-                if name and not known(name, types):
-                    first = next((source for source in node.input if known(source, types)), None)
-                    if first is None:
-                        lost.add(name)
-                    else:
-                        types[name] = types[first]
-                        guessed.add(name)
+    gone, types, guessed = _gone(subject, dead)
     alive = [index for index in range(len(subject.nodes)) if index not in gone]
     result = _shell(model)
     result.graph.node.extend(model.graph.node[index] for index in alive)
@@ -88,6 +74,26 @@ def without(
     have = {value.name for value in result.graph.output}
     result.graph.output.extend(_value(name, types) for name in sorted(ends) if name not in have and known(name, types))
     return result, alive, guessed & wanted
+
+
+def _gone(subject: Subject, dead: Collection[int]) -> tuple[set[int], Types, set[str]]:
+    """Dead nodes and those left without input types; the types after guessing; names of the guessed ones."""
+    types: Types = dict(subject.types)
+    gone, lost, guessed = set(dead), set[str](), set[str]()
+    for index, node in enumerate(subject.nodes):
+        if index not in gone and any(name in lost for name in reads(node)):
+            gone.add(index)
+            lost.update(node.output)
+        elif index in gone:
+            for name in node.output:
+                if name and not known(name, types):
+                    first = next((source for source in node.input if known(source, types)), None)
+                    if first is None:
+                        lost.add(name)
+                    else:
+                        types[name] = types[first]
+                        guessed.add(name)
+    return gone, types, guessed
 
 
 def with_constant_ancestors(subject: Subject, index: int) -> set[int]:

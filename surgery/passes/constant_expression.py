@@ -45,7 +45,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     if not wanted:
         return
     needed = {id(node) for part in cones for node in part}
-    values = evaluate([node for node in nodes if id(node) in needed], wanted, context.opsets)
+    parts = [node for node in nodes if id(node) in needed]
+    makers = {id(t.inputs[0]): t.inputs[0] for node in parts for t in node.inputs if _from_node(t)}
+    values = evaluate([*makers.values(), *parts], wanted, context.opsets)
     for tensor in wanted:
         value = values.get(id(tensor))
         if value is None or tensor.dtype is None or value.dtype != np.dtype(tensor.dtype):

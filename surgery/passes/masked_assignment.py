@@ -84,7 +84,7 @@ def _place(data: gs.Tensor, mask: gs.Tensor | None) -> Place | None:
             rank -= 1
         return Place(data, narrow, rank, _rest(shape[rank:]))
     leading = gs.Variable("", shape=shape[:rank])
-    if rank > len(shape) or not same_shape(mask, leading):
+    if not 0 < rank <= len(shape) or not same_shape(mask, leading):
         return None
     return Place(data, mask, rank, _rest(shape[rank:]))
 
@@ -122,10 +122,8 @@ def _cuts(node: gs.Node, context: Context) -> bool:
     if node.op != "Slice" or len(node.inputs) < 3 or context.rank(node.inputs[0]) != 1:
         return False
     start = context.constant(node.inputs[1])
-    step = context.constant(node.inputs[4]) if len(node.inputs) > 4 and not node.inputs[4].is_empty() else None
-    return (
-        start is not None and start.tolist() == [0] and (len(node.inputs) < 5 or step is None or step.tolist() == [1])
-    )
+    steps = [context.constant(tensor) for tensor in node.inputs[4:] if not tensor.is_empty()]
+    return start is not None and start.tolist() == [0] and all(s is not None and s.tolist() == [1] for s in steps)
 
 
 def _lifted(tensor: gs.Tensor, place: Place, context: Context, depth: int) -> Value | None:
@@ -197,7 +195,7 @@ def _adds_last_dims(node: gs.Node) -> bool:
     inner, outer = node.inputs[0].shape, node.outputs[0].shape
     if axes is None or inner is None or outer is None:
         return False
-    return sorted(int(axis) % len(outer) for axis in axes) == list(range(len(inner), len(outer)))
+    return sorted(int(axis) % len(outer) for axis in np.ravel(axes)) == list(range(len(inner), len(outer)))
 
 
 def _choose(graph: gs.Graph, node: gs.Node, place: Place, value: Value, context: Context) -> None:

@@ -82,6 +82,8 @@ def _holds(node: gs.Node, tensor: gs.Tensor, number: float, context: Context) ->
 
 def _scaled(node: gs.Node, number: float, context: Context) -> gs.Tensor | None:
     """The tensor that the node multiplies by `number`, or divides by its inverse."""
+    if node.domain:
+        return None
     if node.op == "Div":
         return node.inputs[0] if _holds(node, node.inputs[0], 1 / number, context) else None
     if node.op != "Mul":

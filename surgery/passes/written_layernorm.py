@@ -83,7 +83,7 @@ def _affine(
     values: dict[str, np.ndarray] = {}
     for op in ("Mul", "Add"):
         reader = last.outputs[0].outputs[0] if len(last.outputs[0].outputs) == 1 else None
-        if reader is None or reader.op != op:
+        if reader is None or reader.op != op or reader.domain:
             break
         other = reader.inputs[1] if reader.inputs[0] is last.outputs[0] else reader.inputs[0]
         vector = _vector(context.constant(other), axis, rank)
@@ -128,6 +128,8 @@ def _with_scalar(node: gs.Node, op: str, context: Context) -> tuple[gs.Node | No
 
 
 def _squares(node: gs.Node, tensor: gs.Tensor, context: Context) -> bool:
+    if node.domain:
+        return False
     if node.op == "Mul":
         return node.inputs[0] is tensor and node.inputs[1] is tensor
     exponent = context.constant(node.inputs[1]) if node.op == "Pow" and node.inputs[0] is tensor else None

@@ -67,6 +67,7 @@ def test_condition_that_follows_from_shapes() -> None:
     [
         (f"y = If(c) <{THEN}, {ELSE}>", "", "(float[2] x, bool c) => (float[2] y)"),
         (f"y = If(c) <{THEN}, {ELSE}>", "bool[2] c = {1, 1}", PORTS),
+        (f"y = If(c) <{THEN}, {ELSE}>", "bool[0] c = {}", PORTS),
         (f"s = Size(x)  two = Constant<value_int = 2>()  c = Equal(s, two)  y = If(c) <{THEN}, {ELSE}>", "",
          "(float[N] x) => (float[N] y)"),
         (f"y = If(c) <{THEN}>", "bool c = {1}", PORTS),
@@ -74,7 +75,9 @@ def test_condition_that_follows_from_shapes() -> None:
 )  # fmt: skip
 def test_left_alone(body: str, held: str, ports: str) -> None:
     source = model(body, held, ports)
-    assert run(source).model is source
+    outcome = run(source)
+    assert outcome.model is source
+    assert outcome.context.troubles == []
 
 
 def test_branch_with_another_number_of_results_is_left_alone() -> None:
@@ -108,9 +111,10 @@ def test_results_keep_their_order_and_those_left_out_stay_out() -> None:
 
 
 def test_weights_of_the_branch_come_with_it() -> None:
-    branch = "then_branch = t () => (float[2] a) <float[2] w = {5, 7}> { a = Mul(x, w) }"
+    branch = "then_branch = t () => (float[2] a) <float[2] w = {5, 7}, float[1] unread = {9}> { a = Mul(x, w) }"
     source = model(f"y = If(c) <{branch}, {ELSE}>", "bool c = {1}")
     result = run(source).model
+    assert {"w", "unread"} <= {tensor.name for tensor in result.graph.initializer}
     assert [node.op_type for node in result.graph.node] == ["Mul", "Identity"]
     same_values(source, result)
 

@@ -18,7 +18,7 @@ from surgery import model as files
 from surgery.context import Context, Options
 from surgery.operating import Outcome, Run, bound_original, operate, split_options, with_spec
 from surgery.passes import all_passes
-from surgery.rule import Pass
+from surgery.rule import Finding, Pass
 from surgery.second_opinion import settle
 from verify.errors import FoundWanting, SurgeonError
 from verify.inputs import load_npz
@@ -164,9 +164,7 @@ class _Job:
             "passes": dict(Counter(finding.code for finding in outcome.applied)),
             "op_counts": {"before": _operators(self.model), "after": _operators(outcome.model)},
         }
-        message = f"{counted(len(outcome.applied), 'finding')} fixed"
-        if self.refusal:
-            message = f"left as it is: {self.refusal}"
+        message = f"left as it is: {self.refusal}" if self.refusal else _said(outcome.applied)
         report.checks.append(Check("surgery", "skip" if self.refusal else "pass", message, figures))
         report.checks += [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
         report.checks.append(parity)
@@ -235,6 +233,13 @@ class _Job:
 def _bytes(model: Any) -> int:
     """Bytes of a model or of the file it lies in, which is the same and need not be written out to be known."""
     return os.path.getsize(model) if isinstance(model, str) else int(model.ByteSize())
+
+
+def _said(applied: Sequence[Finding]) -> str:
+    """How much was mended of the model as it was given, and how much of what that left."""
+    first = sum(finding.details["round"] == 1 for finding in applied)
+    later = len(applied) - first
+    return f"{counted(first, 'finding')} fixed" + (f", then {later:,} in what that left" if later else "")
 
 
 def _operators(model: onnx.ModelProto) -> dict[str, int]:

@@ -118,7 +118,10 @@ def _label(graph: gs.Graph, rule: Pass, applied: Sequence[Finding], context: Con
 
 
 def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
-    """All wanted passes, in order, again and again until a whole sweep changes nothing. Returns what was applied.
+    """All wanted passes, in order, again and again until a whole sweep changes nothing.
+
+    Returns what was applied, with the sweep it was found in as the detail "round": what has a number above 1 was found
+    in what earlier sweeps had left, not in the model as it was given.
 
     Raises:
         PassFailure: see `run_pass`.
@@ -130,12 +133,13 @@ def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Findin
             edit.sorted_nodes(inner)
     active = [rule for rule in rules if wanted(rule, context)]
     applied: list[Finding] = []
-    for _ in range(MAX_ROUNDS):
+    for number in range(1, MAX_ROUNDS + 1):
         shapes.infer(graph, context.opsets, context.options.trust_declared_shapes)
         context.invalidate()
         before = len(applied)
         for rule in active:
-            applied += run_pass(graph, rule, context)
+            found = run_pass(graph, rule, context)
+            applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
         if len(applied) == before:
             return applied
     context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")

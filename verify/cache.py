@@ -84,7 +84,7 @@ def load(key: str, path: Path) -> Report | None:
         if any(file_hash(path.parent / name) != sha for name, sha in kept["external"].items()):
             return None
         checks = [Check(**check) for check in kept["checks"]]
-        return Report(str(path), checks, [Finding(**finding) for finding in kept["findings"]])
+        return Report(str(path), checks, [Finding(**finding) for finding in kept["findings"]], cached=True)
     except (TypeError, KeyError, AttributeError, OSError):
         return None
 

@@ -66,11 +66,12 @@ class Finding:
 
 @dataclass
 class Report:
-    """All checks and findings of one model."""
+    """All checks and findings of one model; `cached` when they were kept from an earlier run on the same files."""
 
     model: str
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    cached: bool = False
 
     @property
     def exit_code(self) -> int:

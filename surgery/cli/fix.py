@@ -53,9 +53,13 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     given = with_defaults(context, given)
     options = _options(given)
     reports, errors = [], []
+    models = tuple(dict.fromkeys(models))
+    taken: dict[Path, Path] = {}
     for model in models:
         try:
             target = _target(model, target_path, len(models), given["in_place"])
+            if len(models) > 1:
+                _check_several(model, target, taken)
             reports.append(_fix(model, target, options, given))
         except SurgeonError as error:
             errors.append(error)
@@ -110,6 +114,15 @@ def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Pat
     if wanted.is_dir() or count > 1:
         return wanted / model.name
     return wanted
+
+
+def _check_several(model: Path, target: Path, taken: dict[Path, Path]) -> None:
+    """Raise SurgeonError for an output that was given as a model, and for a result that would replace another's."""
+    if not model.exists() and model.parent.is_dir():
+        raise SurgeonError(f"{model}: no such file; a file to write goes after -o")
+    if target in taken:
+        raise SurgeonError(f"{target}: holds the result of {taken[target]}; fix this one by itself")
+    taken[target] = model
 
 
 def _named(model: Path, error: SurgeonError) -> str:

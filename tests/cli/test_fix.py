@@ -100,6 +100,48 @@ def test_a_mistyped_command_is_told_its_likely_name() -> None:
     assert "No such command 'verfy'. Did you mean 'verify'?" in result.stderr
 
 
+def test_an_output_that_is_the_input_is_refused_in_every_spelling(source: Path) -> None:
+    before = source.read_bytes()
+    Path("link.onnx").symlink_to(source)
+    Path("hard.onnx").hardlink_to(source)
+    for output in ("m.onnx", "./m.onnx", ".", "link.onnx", "hard.onnx", source):
+        result = fix("m.onnx", "-o", output)
+        assert result.return_value == 2
+        assert result.stderr == "surgeon: m.onnx: is the input too; choose another output, or ask for --in-place\n"
+        assert source.read_bytes() == before
+    assert sorted(path.name for path in source.parent.iterdir()) == ["hard.onnx", "link.onnx", "m.onnx"]
+
+
+def test_a_model_named_twice_is_fixed_once_and_a_result_never_replaces_another(source: Path) -> None:
+    assert fix("m.onnx", "m.onnx").output.count("->") == fix("m.onnx").output.count("->")
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "m.onnx").write_bytes(source.read_bytes())
+    result = fix("a/m.onnx", "b/m.onnx", "-o", "out")
+    assert result.return_value == 2
+    assert "out/m.onnx: holds the result of a/m.onnx; fix this one by itself" in result.stderr
+    assert Path("out/m.onnx").is_file()
+
+
+def test_a_second_name_that_is_no_file_is_told_where_outputs_go(source: Path) -> None:
+    result = fix("m.onnx", "new.onnx")
+    assert result.return_value == 2
+    assert "new.onnx: no such file; a file to write goes after -o" in result.stderr
+
+
+def test_what_the_model_holds_is_counted_apart_from_what_the_rewrites_leave(source: Path) -> None:
+    assert "  1 finding fixed: 3 -> 2 nodes" in fix(source).output
+    text = """<ir_version: 8, opset_import: ["" : 18]>
+    g (int32[8] x) => (int32[8] y) <int32 mask = {12}> { y = BitwiseAnd(x, mask) }"""
+    onnx.save(onnx.parser.parse_model(text), source)
+    report = json.loads(fix(source, "--format", "json").output)["reports"][0]
+    rounds = [finding["details"]["round"] for finding in report["findings"]]
+    later = len([number for number in rounds if number > 1])
+    assert later
+    said = f"{len(rounds) - later} findings fixed, then {later} in what that left"
+    assert report["checks"][0]["message"] == said
+
+
 def test_in_place_keeps_a_backup(source: Path) -> None:
     before = source.read_bytes()
     assert fix(source, "--in-place").return_value == 0

@@ -33,7 +33,7 @@ def test_report_comes_back_as_it_was(tmp_path: Path) -> None:
     key = cache.key_of(path, ["options"])
     assert cache.load(key, path) is None
     cache.save(key, path, REPORT, [])
-    assert cache.load(key, path) == Report(str(path), REPORT.checks)
+    assert cache.load(key, path) == Report(str(path), REPORT.checks, cached=True)
 
 
 def test_key_changes_with_content_place_and_parts(tmp_path: Path) -> None:

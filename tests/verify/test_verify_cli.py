@@ -32,7 +32,16 @@ def test_good_model_is_clean_and_kept(surgeon: Surgeon, good: Path) -> None:
     surgeon("verify", good, "--no-trt")
     kept = list((Path("cache") / "reports").iterdir())
     assert kept
-    assert surgeon("verify", good, "--no-trt")[1] == out
+    name, *rest = out.splitlines()
+    cached = "  cache  unchanged since this was found; --no-cache checks again"
+    assert surgeon("verify", good, "--no-trt")[1].splitlines() == [name, cached, *rest]
+    assert surgeon("verify", good, "--no-trt", "--no-cache")[1] == out
+    answers = [
+        json.loads(surgeon("verify", good, "--no-trt", "--format", "json", *how)[1])["reports"][0]
+        for how in ([], ["--no-cache"])
+    ]
+    assert [answer.pop("cached") for answer in answers] == [True, False]
+    assert answers[0] == answers[1]
 
 
 WRONG = {
@@ -191,7 +200,9 @@ def test_second_run_of_the_whole_process_imports_no_judge(good: Path) -> None:
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
     assert "code 0" in runs[0].stdout
     assert runs[1].stdout.splitlines()[-1] == "[]"
-    assert runs[0].stdout.splitlines()[:-1] == runs[1].stdout.splitlines()[:-1]
+    first, second = (run.stdout.splitlines()[:-1] for run in runs)
+    assert "cache" in second.pop(1)
+    assert first == second
 
 
 def test_help_fits_a_narrow_terminal() -> None:

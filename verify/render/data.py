@@ -11,7 +11,7 @@ from typing import Any
 
 from verify.report import Check, Finding, Report
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def tool_version() -> str:
@@ -75,6 +75,7 @@ def to_json(reports: Sequence[Report]) -> str:
             {
                 "model": plain(report.model),
                 "exit_code": report.exit_code,
+                "cached": report.cached,
                 "checks": [check_data(check) for check in report.checks],
                 "findings": [finding_data(finding) for finding in report.findings],
             }

@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from verify.report import Finding, Report
+from verify.report import Finding, Report, counted
 
 STATUS = {"pass": ("pass", "green"), "fail": ("FAIL", "bold red"), "skip": ("skip", "yellow")}
 SEVERITY = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -21,7 +21,7 @@ INDENT = 9
 
 
 def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False) -> None:
-    """Print every report, then one line that sums them up."""
+    """Print every report, then one line that sums up the models, the checks and the findings."""
     width = None if stream.isatty() or "COLUMNS" in os.environ else LOG_WIDTH
     console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False, soft_wrap=True)
     for report in reports:
@@ -37,6 +37,8 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
     if quiet and not checks and not findings:
         return
     console.print(Text(visible(report.model), style="bold"))
+    if report.cached:
+        _row(console, Text("cache", style="dim"), Text("unchanged since this was found; --no-cache checks again"))
     widest = max((len(check.name) for check in checks), default=0)
     for check in checks:
         word, style = STATUS[check.status]
@@ -136,11 +138,10 @@ def _summary(reports: Sequence[Report]) -> str:
     statuses = [check.status for report in reports for check in report.checks]
     severities = [finding.severity for report in reports for finding in report.findings]
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}
-    parts = [_count(len(reports), "model"), f"{bad} found wanting" if bad else "nothing wanting"]
-    parts += [f"{statuses.count(status)} {word}" for status, word in words.items() if status in statuses]
-    parts += [_count(severities.count(name), name) for name in SEVERITY if name in severities]
-    return ", ".join(parts)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    wanting = "nothing wanting" if not bad else "found wanting" if len(reports) == 1 else f"{bad} found wanting"
+    judged = [f"{statuses.count(status):,} {word}" for status, word in words.items() if status in statuses]
+    found = [counted(severities.count(name), name) for name in SEVERITY if name in severities]
+    parts = [f"{counted(len(reports), 'model')}, {wanting}"]
+    parts += [f"checks: {', '.join(judged)}"] if judged else []
+    parts += [f"findings: {', '.join(found)}"] if found else []
+    return "; ".join(parts)

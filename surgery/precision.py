@@ -100,18 +100,7 @@ def lower(
         _keep_attention(found, result)
     _keep_odd_convolutions(found, result)
     fits = _fitting(typed, found, precision, feeds, result)
-    reference = run(typed, feeds)
-    result.runs += 2
-
-    def measure(units: Sequence[Unit]) -> dict[str, float]:
-        result.runs += 1
-        choice = settle(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
-        return errors(reference, run(write(typed, choice, simulate=True), feeds))
-
-    kept, reasons = search(list(fits), measure, max_error, max_runs)
-    result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
-    choice = settle(found, {key: fits[unit] for unit in kept for key in unit.keys})
-    result.errors = errors(reference, run(write(typed, choice, simulate=True), feeds))
+    choice = _choose(typed, found, fits, feeds, max_runs, result)
     lowered = write(typed, choice)
     _count(typed, lowered, found, choice, result)
     return _shaped(_finished(model, lowered)), result
@@ -151,6 +140,30 @@ def _fitting(
         else:
             result.stayed.append(Stayed(unit.name, unit.op, f"'{name}' reaches {size:.3g}, too large for {kind}"))
     return fits
+
+
+def _choose(
+    typed: onnx.ModelProto,
+    found: Candidates,
+    fits: dict[Unit, str],
+    feeds: Sequence[Feeds],
+    max_runs: int,
+    result: Lowered,
+) -> dict[Key, str]:
+    """The precision of each node that goes down within the budget; what that costs, and what stayed, go to `result`."""
+    reference = run(typed, feeds)
+    result.runs += 2
+
+    def measure(units: Sequence[Unit]) -> dict[str, float]:
+        result.runs += 1
+        choice = settle(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
+        return errors(reference, run(write(typed, choice, simulate=True), feeds))
+
+    kept, reasons = search(list(fits), measure, result.budget, max_runs)
+    result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
+    choice = settle(found, {key: fits[unit] for unit in kept for key in unit.keys})
+    result.errors = errors(reference, run(write(typed, choice, simulate=True), feeds))
+    return choice
 
 
 def _keep_attention(found: Candidates, result: Lowered) -> None:

@@ -65,16 +65,12 @@ def record(
     metadata = read_metadata(model)
     match = identity(metadata) or {"file": place(path, folder)}
     name = "-".join(match.values())
-    arrays: dict[str, Any] = {}
     planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes or {})
-    cases = []
-    for number, plan in enumerate(planned):
-        case, packed = _record_case(path, plan, f"c{number}", truth, progress)
-        cases.append(case)
-        arrays |= packed
+    recorded = [_record_case(path, plan, f"c{number}", truth, progress) for number, plan in enumerate(planned)]
+    cases = tuple(case for case, _ in recorded)
     words = {package: _version(package) for package in PACKAGES} | {"outputs": "the model itself", "seed": str(seed)}
-    golden = Golden(name, match, words | metadata | dict(made_by or {}), _data_file(name), tuple(cases), folder)
-    _write(golden, arrays)
+    golden = Golden(name, match, words | metadata | dict(made_by or {}), _data_file(name), cases, folder)
+    _write(golden, {key: array for _, packed in recorded for key, array in packed.items()})
     return golden
 
 

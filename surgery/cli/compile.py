@@ -55,12 +55,16 @@ def command(
     if other is not None:
         builds.append(compile_model(other, profiles_for(other, shapes, smallest, largest, fixed), gpu))
     if page is not None:
-        from verify.compile_table import as_report
-        from verify.render import write_html
-
-        write_html([as_report(builds)], page, title="TensorRT build")
+        _write_page(builds, page)
     _show(builds, style)
     return 0 if all(build.ok for build in builds) else 1
+
+
+def _write_page(builds: list[Any], page: Path) -> None:
+    from verify.compile_table import as_report
+    from verify.render import write_html
+
+    write_html([as_report(builds)], page, title="TensorRT build")
 
 
 def _show(builds: list[Any], style: str) -> None:

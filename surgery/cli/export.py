@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from export.judge import Verdict
     from export.pipeline import Exported, Request
     from export.weights import Weights
+    from verify.report import Report
 
 MOST_STAYED = 8  # nodes named for each module in text
 
@@ -58,26 +61,15 @@ def command(
 
     require()
     from export.half import Halves
-    from export.pipeline import Request, export_all
+    from export.pipeline import export_all
 
-    request = Request(
-        model_type,
-        given["version"],
-        given["image_size"],
-        _batch(given["batch"]),
-        given["semantics"],
-        given["target"],
-        given["opset"],
-        given["precision"],
-    )
-    request.check()
+    request = _request(model_type, given)
     weights = _weights(request, given)
     click.echo(f"weights: {weights.note}", err=True)
-    folder = output or Path("checkpoints") / (model_type + ("-reference" if weights.reference else ""))
     done, model = export_all(
         request,
         weights,
-        folder,
+        output or Path("checkpoints") / (model_type + ("-reference" if weights.reference else "")),
         keep_raw=given["raw"],
         force=given["force"],
         trust=given["trust_checkpoint"],
@@ -91,6 +83,17 @@ def command(
     elif style == "text":
         _say_next(model_type)
     return int(any(c.status == "fail" for v in verdicts for c in v.checks))
+
+
+def _request(model_type: str, given: dict[str, Any]) -> Request:
+    """What is asked for; SurgeonError where it cannot be exported."""
+    from export.pipeline import Request
+
+    batch = int(given["batch"]) if given["batch"].isdigit() else given["batch"]
+    fields = ("version", "image_size", "semantics", "target", "opset", "precision")
+    request = Request(model_type, batch=batch, **{name: given[name] for name in fields})
+    request.check()
+    return request
 
 
 def _judged(done: Sequence[Exported], model: Any, request: Request) -> list[Verdict]:
@@ -108,10 +111,6 @@ def _say_next(model_type: str) -> None:
     if shutil.which("surgeon") is None:
         click.echo(f"next: put surgeon on the path: . {Path(sys.prefix) / 'bin' / 'activate'}")
     click.echo(f"next: surgeon export {model_type} --deepstream DIR copies the files into a DeepStream tracker folder")
-
-
-def _batch(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
 
 
 def _objects(request: Request) -> int:
@@ -150,43 +149,40 @@ class _progress:
 
 def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], weights: Weights) -> None:
     if style == "json":
-        rows = [
-            {"module": d.module, "file": str(d.path), "nodes_raw": d.nodes_raw, "nodes": d.nodes, "seconds": d.seconds}
-            for d in done
-        ]
-        for row, item in zip(rows, done, strict=True):
-            if item.precision is not None:
-                row["precision"] = {"message": item.precision.message, **item.precision.figures}
-        for row, verdict in zip(rows, verdicts, strict=False):
-            row["checks"] = {c.name: {"status": c.status, "message": c.message, **c.figures} for c in verdict.checks}
+        rows = [_row(item, verdict) for item, verdict in zip_longest(done, verdicts)]
         click.echo(json.dumps({"weights": weights.note, "modules": rows}, indent=2))
         return
-    from rich.table import Table
+    from verify.render import show
 
-    from surgery.cli.console import console
-
-    table = Table(title=str(done[0].path.parent) if done else None)
-    table.add_column("module", no_wrap=True)
-    for heading in (
-        "nodes",
-        "seconds",
-        *(("precision",) if any(item.precision for item in done) else ()),
-        *(("interface", "parity with stock", "TensorRT") if verdicts else ()),
-    ):
-        table.add_column(heading, overflow="fold")
-    for index, item in enumerate(done):
-        seconds = "reused" if item.reused else f"{item.seconds:.1f}"
-        cells = [f"{c.status}: {c.message}" for c in verdicts[index].checks] if verdicts else []
-        if any(other.precision for other in done):
-            cells.insert(0, item.precision.message if item.precision else "")
-        table.add_row(item.module, f"{item.nodes_raw} -> {item.nodes}", seconds, *cells)
-    console().print(table)
+    show([_report(item, verdict) for item, verdict in zip_longest(done, verdicts)])
     for item in done:
         stayed = item.precision.figures["stayed"] if item.precision else []
         for node in stayed[:MOST_STAYED]:
             click.echo(f"{item.module}: {node['op']} '{node['node']}' stays in fp32: {node['why']}")
         if len(stayed) > MOST_STAYED:
             click.echo(f"{item.module}: and {len(stayed) - MOST_STAYED} more; --format json lists all")
+
+
+def _row(item: Exported, verdict: Verdict | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"module": item.module, "file": str(item.path), "nodes_raw": item.nodes_raw}
+    row |= {"nodes": item.nodes, "seconds": item.seconds}
+    if item.precision is not None:
+        row["precision"] = {"message": item.precision.message, **item.precision.figures}
+    if verdict is not None:
+        row["checks"] = {c.name: {"status": c.status, "message": c.message, **c.figures} for c in verdict.checks}
+    return row
+
+
+def _report(item: Exported, verdict: Verdict | None) -> Report:
+    """One file as `surgeon verify` shows it."""
+    from verify.report import Check, Report
+
+    took = "reused" if item.reused else f"{item.seconds:.1f} s"
+    checks = [Check("export", "pass", f"{item.nodes_raw} -> {item.nodes} nodes, {took}")]
+    checks += [item.precision] if item.precision else []
+    if verdict is not None:
+        checks += [verdict.interface, replace(verdict.parity, name="stock SAM2"), verdict.tensorrt]
+    return Report(str(item.path), checks)
 
 
 def _copy(done: Sequence[Exported], folder: Path) -> None:

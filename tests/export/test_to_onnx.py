@@ -110,7 +110,9 @@ def test_the_whole_command(tmp_path: Path) -> None:
     call += ["--batch", "dynamic", "--check", "-o", str(tmp_path), "--raw"]
     first = subprocess.run(call, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "reference weights" in first.stdout
+    assert "reference weights" in first.stderr
+    assert first.stdout.count("  pass   stock SAM2  max ") == 4
+    assert "4 models, nothing wanting; checks: 16 passed" in first.stdout
     files = sorted(path.name for path in tmp_path.glob("*.onnx"))
     assert files == ["image_encoder.onnx", "mask_decoder.onnx", "memory_attention.onnx", "memory_encoder.onnx"]
     assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == files
@@ -119,5 +121,5 @@ def test_the_whole_command(tmp_path: Path) -> None:
         assert read_metadata(onnx.load(path))["checkpoint"] == "reference:1"
     second = subprocess.run([*call[:-1]], capture_output=True, text=True, check=False)
     assert second.returncode == 0
-    assert "reused" in second.stdout
+    assert second.stdout.count("nodes, reused") == 4
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -21,7 +21,7 @@ Spelling = tuple[str, list[Any], dict[str, Any]]
 
 
 def model(
-    spelling: Spelling, shape: tuple[int | str, ...] = (2, 3), opset: int = 17, kind: int = 1, outputs: int = 1
+    spelling: Spelling, shape: tuple[int | str | None, ...] = (2, 3), opset: int = 17, kind: int = 1, outputs: int = 1
 ) -> onnx.ModelProto:
     """One node between two others; its constant operands are int64 unless they are arrays or None (left out)."""
     op, operands, attributes = spelling
@@ -136,6 +136,17 @@ def test_casts(before: int, after: int) -> None:
         (("Reshape", [[2, 3]], {}), ("N", 3), False),
         (("Reshape", [[3, -1]], {}), ("N", 3), False),
         (("Reshape", [[-1]], {}), ("N",), True),
+        (("Reshape", [[-1]], {}), (None,), True),
+        (("Reshape", [[-1, 3]], {}), (None, 3), True),
+        (("Reshape", [[0, -1]], {}), (None, None), True),
+        (("Reshape", [[0, 0]], {"allowzero": 1}), (None, None), False),
+        (("Reshape", [[3, -1]], {}), (None, 3), False),
+        (("Reshape", [[-1, 1]], {}), (None, 3), False),
+        (("Reshape", [[0, 3, 1]], {}), (None, 3), False),
+        (("Slice", [[0, 0], [BIG, 3]], {}), (None, 3), True),
+        (("Expand", [[1, 3]], {}), (None, 3), True),
+        (("Expand", [[2, 3]], {}), (None, 3), False),
+        (("Flatten", [], {"axis": 1}), (None, 3), True),
         (("Expand", [[1, 3]], {}), ("N", 3), True),
         (("Expand", [[3]], {}), ("N", 3), True),
         (("Expand", [[2, 3]], {}), ("N", 3), False),
@@ -154,7 +165,7 @@ def test_casts(before: int, after: int) -> None:
         (("Slice", [[0], [3], [-3]], {}), (2, 3), False),
     ],
 )  # fmt: skip
-def test_free_dims_and_other_ranks(spelling: Spelling, shape: tuple[int | str, ...], gone: bool) -> None:
+def test_free_dims_and_other_ranks(spelling: Spelling, shape: tuple[int | str | None, ...], gone: bool) -> None:
     assert goes(model(spelling, shape)) is gone
 
 
@@ -217,3 +228,15 @@ def test_every_one_of_several_goes_and_says_what_it_hands_on() -> None:
     outcome = operate(onnx.parser.parse_model(text), "", [PASS], Options())
     assert [node.op_type for node in outcome.model.graph.node] == ["Relu", "Reshape", "Reshape", "Cast", "Cast", "Relu"]
     assert sorted(found.message for found in outcome.applied) == [f"hands '{name}' on unchanged" for name in "cdno"]
+
+
+@pytest.mark.parametrize(
+    ("op", "declared", "gone"),
+    [("Expand", "2,3", True), ("Expand", "4,2,3", False), ("Reshape", "2,3", True), ("Reshape", "3,2", False)],
+)
+def test_the_shape_of_the_result_may_be_declared(op: str, declared: str, gone: bool) -> None:
+    """What the file says of a tensor in between holds where the operand is known at run time only."""
+    text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[2,3] x, int64[k] s) => (float[{declared}] y) '
+    source = onnx.parser.parse_model(text + f"<float[{declared}] e> {{ e = {op}(x, s)  y = Relu(e) }}")
+    fixed = operate(source, "", [PASS], Options()).model
+    assert [node.op_type for node in fixed.graph.node] == (["Relu"] if gone else [op, "Relu"])

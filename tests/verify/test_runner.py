@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from verify import runner
+from verify import runner_onnxruntime
 from verify.errors import SurgeonError
 from verify.runner import one_line, open_session
 
@@ -138,7 +138,7 @@ def test_four_bits_are_not_handed_out() -> None:
     ],
 )  # fmt: skip
 def test_names_of_types(ort: str, name: str) -> None:
-    assert runner._bits(ort) == name
+    assert runner_onnxruntime._bits(ort) == name
 
 
 def test_errors_are_one_line_and_cut() -> None:

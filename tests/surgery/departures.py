@@ -117,14 +117,9 @@ def _constants(model: onnx.ModelProto) -> Iterator[Departure]:
         if tensor.name not in read:
             continue
         value = numpy_helper.to_array(tensor)
-        others = [
-            value[None],
-            value[None, None],
-            np.stack([value, value]),
-            value.T,
-            value[..., None],
-            value.reshape(-1)[:0],
-        ]
+        others = [value[None], value[None, None], np.stack([value, value]), value.T, value[..., None]]
+        others += [value.reshape(-1)[:0], value.reshape(-1)[:1]]
+        others += [value[..., :1, :], value[..., :1], value[:1]] if value.ndim > 1 else []
         steps = (1, -1) if value.dtype.kind in "iu" else (1, 0.01)
         for step in steps if value.dtype.kind != "b" else ():
             others.append((value + step).astype(value.dtype))
@@ -187,6 +182,17 @@ def _domains(model: onnx.ModelProto) -> Iterator[Departure]:
         made.opset_import.append(helper.make_opsetid("own", 1))
         made.graph.node[place].domain = "own"
         yield f"{node.op_type} {place} is of another domain", made
+
+
+def strangers(model: onnx.ModelProto) -> Iterator[tuple[str, list[onnx.ModelProto]]]:
+    """One node is something else: of another domain, or an operator before or after all others in the alphabet."""
+    for place, node in enumerate(model.graph.node):
+        made = [_copy(model) for _ in range(3)]
+        made[0].graph.node[place].domain = "own"
+        made[0].opset_import.append(helper.make_opsetid("own", 1))
+        made[1].graph.node[place].op_type = "A"
+        made[2].graph.node[place].op_type = "Z"
+        yield f"{node.op_type} {place}", made
 
 
 def commuted(model: onnx.ModelProto) -> Iterator[Departure]:

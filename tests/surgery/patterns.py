@@ -47,6 +47,7 @@ PATTERNS: list[tuple[str, str, str]] = [
     ("SG207", "cut with axes and steps", MASKED + PLACES + ROWS + "o = Mul(g, w)  q = Reshape(o, last)  l = Shape(i)  h = Slice(l, first, one)  c = Slice(q, first, h, first)  d = Slice(c, first, h, first, one)  f = Slice(d, first, h, , one)  v = Slice(f, first, h, first, )  y = ScatterND(x, i, v) }"),
     ("SG207", "one row with a dim for the places", MASKED.replace("float[4] w", "float[1,4] w") + PLACES + COUNT + "p = Expand(w, t)  v = Reshape(p, last)  y = ScatterND(x, i, v) }"),
     ("SG207", "in opset 11", '<ir_version: 6, opset_import: ["" : 11]> ' + MASKED + (PLACES + ROWS + "p = Add(g, w)  v = Reshape(p, last)  y = ScatterND(x, i, v) }").replace("Unsqueeze(m, last)", "Unsqueeze<axes = [2]>(m)")),
+    ("SG207", "values of another tensor", MASKED.replace("bool[2,3] other", "float[2,3,4] h") + PLACES + ROWS.replace("GatherND(x", "GatherND(h") + "v = Reshape(g, last)  y = ScatterND(x, i, v) }"),
     ("SG207", "whole rows", MASKED + "j = ReduceMax<keepdims = 0>(x, last)  o = Greater(j, zero)  a = NonZero(o)  b = Transpose<perm = [1, 0]>(a)  g = GatherND(x, b)  v = Sub(w, g)  y = ScatterND(x, b, v) }"),
     ("SG012", "a branch of its own", "g (float[3] x) => (float[3] y) <bool c = {1}, bool d = {0}> { y = If(c)<then_branch = t() => (float[3] a) { a = Relu(x) }, else_branch = e() => (float[3] b) { b = Neg(x) }> }"),
     ("SG005", "a chain", "g (float[2] x) => (float[2] y) <float[2] a = {1,2}, float[2] b = {3,4}> { c = Mul(a, b)  d = Exp(c)  e = Add(d, a)  y = Add(x, e) }"),

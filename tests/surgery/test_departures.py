@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from departures import commuted, departures, inside_a_branch, side_by_side
+from departures import commuted, departures, inside_a_branch, side_by_side, strangers
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from patterns import PATTERNS, inputs_of, pattern
@@ -95,6 +95,14 @@ def test_the_whole_pattern(code: str, name: str, text: str) -> None:
         feeds = {n: v.astype(kind) if v.dtype.kind == "f" else v for n, v in inputs_of(base).items()}
         values = [ReferenceEvaluator(each).run(None, feeds) for each in (before, after)]
         assert same(*values, RULES[code].exact, 2e-2 if kind == np.float16 else 2e-5), kind
+
+
+@pytest.mark.parametrize(("code", "name", "text"), PATTERNS, ids=IDS)
+def test_operators_go_by_name_and_domain(code: str, name: str, text: str) -> None:
+    for what, models in strangers(pattern(text)):
+        outcomes = [fix(model, code) for model in models]
+        assert len({tuple(found.message for found in outcome.applied) for outcome in outcomes}) == 1, what
+        assert all(outcome.context.troubles == [] for outcome in outcomes), what
 
 
 @pytest.mark.parametrize(("code", "name", "text"), PATTERNS, ids=IDS)

@@ -13,7 +13,7 @@ from surgery.fixing import operate
 from surgery.passes.masked_assignment import PASS
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]>
-g (float[B,3,4] x, bool[N,3] m, bool[N,3] other) => (float[B,3,4] y)
+g (float[B,3,4] x, bool[N,3] m, bool[N,3] other, int64[1] step) => (float[B,3,4] y)
 <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
  float[4] w = {1, 2, 3, 4}, float[7] many = {1, 2, 3, 4, 5, 6, 7}, float zero = {0}>
 """
@@ -58,7 +58,7 @@ def test_values_stay_bit_for_bit(body: str) -> None:
     before, after = ReferenceEvaluator(source), ReferenceEvaluator(result)
     for share in (0.0, 0.5, 1.0):
         mask = rng.random((2, 3)) < share
-        feeds = {"x": rng.normal(size=(2, 3, 4)).astype(np.float32), "m": mask, "other": ~mask}
+        feeds = {"x": rng.normal(size=(2, 3, 4)).astype(np.float32), "m": mask, "other": ~mask, "step": np.array([1])}
         np.testing.assert_array_equal(before.run(None, feeds)[0], after.run(None, feeds)[0])
     assert fixed(result) is result
 
@@ -76,6 +76,17 @@ def test_values_stay_bit_for_bit(body: str) -> None:
             "{ a = NonZero(m)  i = Transpose<perm = [1, 0]>(a)  g = GatherND(x, i)  v = Add(g, w)" + WRITE,
             "the mask may be smaller than the data: nothing says N is B",
         ),
+        (
+            "{ t = Cast<to = 1>(m)  q = NonZero(t)  i = Transpose<perm = [1, 0]>(q)  k = Shape(i)"
+            "  l = Slice(k, first, one)  n = Concat<axis = 0>(l, four)  v = Expand(w, n)" + WRITE,
+            "the mask is made of numbers",
+        ),
+        (
+            "{" + PLACES + "a = NonZero(m)  b = Transpose<perm = [1, 0]>(a)  f = Concat<axis = 0>(x, x)"
+            "  g = GatherND(f, b)  p = Add(g, w)  v = Reshape(p, last)" + WRITE,
+            "the values come from a tensor of another size",
+        ),
+        ("{" + PLACES + "p = Expand(many, n)  v = Slice(p, first, n, first, step)" + WRITE, "nobody knows the step"),
         ("{" + PLACES + 'v = Expand(half, n)  y = ScatterND<reduction = "add">(x, i, v) }', "it adds"),
     ],
 )

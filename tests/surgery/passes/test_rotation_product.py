@@ -60,6 +60,12 @@ def test_values_stay(source: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]
             model(TILED.replace("one, one)", "two, one)"), "float[B,L,3,2,1] x, float[1,R] r"),
             "it is the matrices that are repeated",
         ),
+        (model("y = MatMul(table, x)", table=TABLE[..., :1, :]), "matrices of one row"),
+        (model("y = MatMul(table, x)", "float[B,5,3,1,1] x", table=TABLE[..., :1]), "matrices of one column"),
+        (model("y = MatMul(table, x)", "int32[B,5,3,2,1] x", table=TABLE.astype(np.int32)), "integers"),
+        (model("y = MatMul(table, x)", "float[2,1] x", table=TABLE[0, 0, 0]), "one matrix and no table"),
+        (model("y = MatMul(table, x)", "float[2,1] x"), "one vector"),
+        (model("y = MatMul(table, x)", table=TABLE[0, 0, 0]), "one matrix for all"),
         (model("y = MatMul(t, x)", "float[1,5,3,2,2] t, float[B,5,3,2,1] x"), "the table is computed"),
     ],
 )

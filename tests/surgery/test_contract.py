@@ -43,6 +43,17 @@ def test_docstring_has_the_headings(module: str) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize("module", PIPELINE)
+def test_exact_passes_say_so_and_are_compared_bit_for_bit(module: str) -> None:
+    """A pass is exact when its text says so without a condition, and never when it speaks of rounding first."""
+    found = importlib.import_module(f"surgery.passes.{module}")
+    numerics = (found.__doc__ or "").split("\nNumerics:")[1].strip()
+    if re.match(r"exact[.:;]", numerics):
+        assert found.PASS.exact
+    elif not numerics.startswith("exact"):
+        assert not found.PASS.exact
+
+
 @pytest.mark.parametrize("rule", PASSES)
 def test_clean_model_is_left_byte_identical(rule: Pass, tmp_path: Path) -> None:
     source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"

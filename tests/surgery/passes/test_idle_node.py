@@ -206,6 +206,18 @@ def test_bounds_that_are_computed_at_run_time_stay() -> None:
     assert operate(source, "", [PASS], Options()).model is source
 
 
+@pytest.mark.parametrize("dims", ["n,3", "?,3", "?,?"])
+@pytest.mark.parametrize("op", ["Expand", "Reshape"])
+def test_the_shape_of_the_tensor_itself(op: str, dims: str) -> None:
+    """Free dims are one and the same only where they are of one tensor: a name alone proves nothing."""
+    named = ", ".join(f'"{dim}"' if dim == "?" else dim for dim in dims.split(","))
+    head = f'<ir_version: 8, opset_import: ["" : 17]> g (float[{named}] x, float[{named}] z) => (float[a,b] y) '
+    for other, gone in (("x", True), ("z", False)):
+        source = onnx.parser.parse_model(head + f"{{ c = Relu(x)  s = Shape({other})  t = {op}(c, s)  y = Neg(t) }}")
+        result = operate(source, "", [PASS], Options()).model
+        assert (op not in [node.op_type for node in result.graph.node]) is gone, other
+
+
 def test_split_and_dropout_with_a_second_output() -> None:
     split = ("Split", [[3, 3]], {"axis": 1})
     assert not goes(model(split, (2, 6), outputs=2))

@@ -49,6 +49,12 @@ def run_surgeon(source: Path, target: Path, options: tuple[str, ...] = (), limit
     return _timed([sys.executable, "-m", "surgery", "fix", str(source), "-o", str(target), *options], limit)
 
 
+def run_surgeon_at_once(sources: list[Path], folder: Path, limit: float = LIMIT) -> dict[str, Any]:
+    """`surgeon fix` of many files in one process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return _timed([sys.executable, "-m", "surgery", "fix", *map(str, sources), "-o", str(folder)], limit)
+
+
 def _timed(command: list[str], limit: float) -> dict[str, Any]:
     started = time.perf_counter()
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}

@@ -30,27 +30,51 @@ def machine() -> dict[str, Any]:
 
 # With the comparison that surgeon makes before it writes, and without it as the peers work.
 OURS: dict[str, tuple[str, ...]] = {"surgeon": (), "surgeon --no-guard": ("--no-guard",)}
+AT_ONCE = "surgeon, the four in one command"
 
 
 def fix(options: Any) -> dict[str, Any]:
-    """Seconds, nodes and bytes of the reference files through surgeon and each peer."""
+    """Seconds, nodes and bytes of the reference files through surgeon and each peer.
+
+    Each tool takes its turn `options.repeats` times; the least sum of seconds counts.
+    """
     found: dict[str, Any] = {}
-    for tool in (*OURS, *peers.SIMPLIFIERS):
-        rows = {}
-        for module in MODULES:
-            source, target = options.reference / f"{module}.onnx", options.work / tool / f"{module}.onnx"
-            if tool in OURS:
-                row = peers.run_surgeon(source, target, OURS[tool])
-            elif options.peer_python is None:
-                row = {"error": "no --peer-python given"}
-            else:
-                row = peers.run_peer(options.peer_python, tool, source, target)
-            if "error" not in row:
-                row |= {"nodes": peers.nodes(target), "bytes": target.stat().st_size}
-            rows[module] = row
-        found[tool] = rows
+    for _ in range(options.repeats):
+        for tool in (AT_ONCE, *OURS, *peers.SIMPLIFIERS):
+            rows = _at_once(options) if tool == AT_ONCE else _one_by_one(tool, options)
+            if tool not in found or rows["seconds"] < found[tool]["seconds"]:
+                found[tool] = rows
     found["raw"] = {m: {"nodes": peers.nodes(options.reference / f"{m}.onnx")} for m in MODULES}
     return found
+
+
+def _one_by_one(tool: str, options: Any) -> dict[str, Any]:
+    """The four files through one tool, in a process for each."""
+    rows: dict[str, Any] = {}
+    for module in MODULES:
+        source, target = options.reference / f"{module}.onnx", options.work / tool / f"{module}.onnx"
+        if tool in OURS:
+            row = peers.run_surgeon(source, target, OURS[tool])
+        elif options.peer_python is None:
+            row = {"error": "no --peer-python given"}
+        else:
+            row = peers.run_peer(options.peer_python, tool, source, target)
+        rows[module] = row if "error" in row else row | _size(target)
+    return rows | {"seconds": sum(rows[module].get("seconds", 0.0) for module in MODULES)}
+
+
+def _at_once(options: Any) -> dict[str, Any]:
+    """The four files through one `surgeon fix`, which takes many; the peers take one."""
+    folder = options.work / AT_ONCE
+    sources = [options.reference / f"{module}.onnx" for module in MODULES]
+    done = peers.run_surgeon_at_once(sources, folder)
+    if "error" in done:
+        return dict.fromkeys(MODULES, done) | {"seconds": done["seconds"]}
+    return {m: _size(folder / f"{m}.onnx") for m in MODULES} | {"seconds": done["seconds"]}
+
+
+def _size(path: Path) -> dict[str, int]:
+    return {"nodes": peers.nodes(path), "bytes": path.stat().st_size}
 
 
 def frame(options: Any) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import onnx
 
 from surgery import guard, importer
 from surgery import model as files
+from surgery.begun import Begun
 from surgery.context import Context, Options
 from surgery.operating import Outcome, Run, bound_original, operate, split_options, with_spec
 from surgery.passes import all_passes
@@ -46,7 +48,7 @@ def fix_model(model: onnx.ModelProto, **options: Any) -> tuple[onnx.ModelProto, 
     chosen, run = split_options(options)
     chosen = with_spec(chosen, model, None)
     job = _Job(model, model, "", chosen, run)
-    outcome = job.work()
+    outcome = job.work(lambda outcome: outcome.model)
     report = job.report(outcome, lambda: outcome.model)
     return outcome.model, report
 
@@ -72,11 +74,16 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
     chosen = with_spec(chosen, model, source)
     folder = str(source.resolve().parent)
     job = _Job(model, str(source), folder, chosen, run)
-    outcome = job.work()
+    moves = run.save_external_data or _moves(model, source, target)
     with files.Pending(target.resolve() if same else target) as pending:
+
+        def write(outcome: Outcome) -> str:
+            copied = outcome.model is model and not moves
+            pending.write(source.read_bytes() if copied else outcome.model, folder, run.save_external_data)
+            return str(pending.path)
+
+        outcome = job.work(write)
         changed = outcome.model is not model
-        moves = run.save_external_data or _moves(model, source, target)
-        pending.write(outcome.model if changed or moves else source.read_bytes(), folder, run.save_external_data)
         report = job.report(outcome, lambda: str(pending.path))
         if same and not changed and not moves:
             return report
@@ -103,20 +110,34 @@ class _Job:
         self.found = guard.Reference(reason="the guard was switched off")
         self.refusal = importer.refusal(model)
         self.before = (len(model.graph.node), _bytes(source))
+        self.first: SimpleQueue[dict[str, Any] | None] | None = None
+        self.begun: Begun | None = None
 
-    def work(self) -> Outcome:
-        """Run the original, then the passes: only exact ones where it cannot be run."""
+    def work(self, write: Callable[[Outcome], Any]) -> Outcome:
+        """Run the original and the passes: only exact ones where it cannot be run.
+
+        Args:
+            write: keeps an outcome and gives the fixed model as the runner takes it.
+        """
         if self.refusal:
-            return Outcome(self.model, [], Context(self.options))
+            outcome = Outcome(self.model, [], Context(self.options))
+            write(outcome)
+            return outcome
         with self.ahead() as look:
             rules: list[Pass] = list(all_passes())
             outcome = operate(self.model, self.folder, rules, self.options)
+            fixed = write(outcome)
             if outcome.model is self.model or not self.run.guard:
                 return outcome
             trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in self.used(outcome, rules))
+            if not trust:
+                self.begin(outcome, fixed)
             self.found = look(trust)
+            if not self.found.sets:
+                self.stop()
         if not self.found.sets and any(not rule.exact for rule in self.used(outcome, rules)):
             outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
+            write(outcome)
         return outcome
 
     @contextmanager
@@ -127,19 +148,44 @@ class _Job:
             yield self.look_at_original
             return
         halt = Halt()
+        first: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self.first = first
         with ThreadPoolExecutor(1) as pool:
-            early = pool.submit(self.look_at_original, False, halt)
+            early = pool.submit(self.look_at_original, False, halt, first)
+            early.add_done_callback(lambda _: first.put(None))
             try:
                 yield lambda trust: self.look_at_original(trust) if trust else early.result()
+            except BaseException:
+                self.stop()
+                raise
             finally:
                 halt.ask()
+
+    def begin(self, outcome: Outcome, fixed: Any) -> None:
+        """Run the fixed model beside the original, where that runs beside the passes."""
+        if self.first is None:
+            return
+        shared, folder = guard.weighs_little(self.model), self.folder or None
+        self.begun = Begun(
+            lambda: guard.open_fixed(fixed, "onnxruntime", shared, folder),
+            self.first,
+            lambda values: guard.fed(values, outcome.context.renamed_inputs, ()),
+        )
+
+    def stop(self) -> None:
+        """End the run of the fixed model that has begun, if any."""
+        if self.begun is not None:
+            self.begun.stop()
+            self.begun = None
 
     def used(self, outcome: Outcome, rules: Sequence[Pass]) -> list[Pass]:
         """The passes that did something."""
         codes = {finding.code for finding in outcome.applied}
         return [rule for rule in rules if rule.code in codes]
 
-    def look_at_original(self, trust: bool, halt: Halt | None = None) -> guard.Reference:
+    def look_at_original(
+        self, trust: bool, halt: Halt | None = None, first: SimpleQueue[Any] | None = None
+    ) -> guard.Reference:
         """Run the original; with `trust`, only on inputs that give the output shapes it declares."""
         model, source = self.model, self.source
         if self.binds():
@@ -148,7 +194,9 @@ class _Job:
         if given is not None and not isinstance(given, dict):
             given = load_npz(given)
         folder = self.folder or None
-        return guard.reference(model, source, given, base_dir=folder, trust_declared_shapes=trust, halt=halt)
+        return guard.reference(
+            model, source, given, base_dir=folder, trust_declared_shapes=trust, halt=halt, first=first
+        )
 
     def report(self, outcome: Outcome, fixed: Any) -> Report:
         """Compare and sum up; `fixed` gives the fixed model as the runner takes it."""
@@ -195,7 +243,10 @@ class _Job:
             return Check("parity", "skip", "unchecked: the guard was switched off")
         if not self.found.sets:
             return Check("parity", "skip", f"unchecked: {self.found.reason}; only exact passes were applied")
-        check = self.compare(outcome, fixed())
+        try:
+            check = self.compare(outcome, fixed())
+        finally:
+            self.stop()
         if not self.binds():
             check = settle(check, self.found, self.model, self.source, lambda f: self.compare(outcome, fixed(), f))
         if check.status == "fail":
@@ -207,15 +258,18 @@ class _Job:
         return bool(self.options.set_inputs or self.options.outputs or self.options.input_shapes)
 
     def compare(self, outcome: Outcome, fixed: Any, found: guard.Reference | None = None) -> Check:
-        exact = all(rule.exact for rule in self.used(outcome, all_passes()))
+        """Compare `fixed` with `found`, or with what the original gave."""
+        found = found or self.found
+        session: guard.Runs | None = self.begun if found.backend == "onnxruntime" else None
+        if session is None:
+            session = guard.open_fixed(fixed, found.backend, found.shared, self.folder or None)
         return guard.compare(
-            found or self.found,
-            fixed,
-            exact=exact,
+            found,
+            session,
+            exact=all(rule.exact for rule in self.used(outcome, all_passes())),
             inputs=outcome.context.renamed_inputs,
             outputs=outcome.context.renamed_outputs,
             dropped=tuple(self.options.set_inputs),
-            base_dir=self.folder or None,
         )
 
     def culprit(self) -> str:

@@ -1,9 +1,6 @@
 """The condition for writing: the fixed model gives what the original gives, on inputs drawn from its own types.
 
-Exact passes must leave integers, booleans, text and the places of NaN as they are, and floats within `EXACT`: kernels
-of onnxruntime round the last bit by where a buffer lies. After others, and in models with half precision, floats may
-differ by `CLOSE` times the RMS of the original output plus as much of the value itself. Outputs that depend on random
-operators are left out, and said.
+How near is near enough says `surgery.difference`. Outputs that depend on random operators are left out, and said.
 """
 
 from __future__ import annotations
@@ -11,30 +8,34 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Protocol
 
-import numpy as np
 import onnx
 
+from surgery.difference import CLOSE, EXACT_FLOAT32, difference
 from surgery.model import tensors
 from surgery.plans import growth, many_plans, plans
 from surgery.told import as_declared, told
 from verify.errors import SurgeonError
-from verify.report import Check
-from verify.runner import Halt, Session, open_session
+from verify.report import Check, counted
+from verify.runner import Halt, Run, Session, open_session
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
-EXACT = {"float64": 1e-14, "complex128": 1e-14}
-EXACT_FLOAT32 = 1e-6
 SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
 PER_MEGABYTE = 2.0
 PER_NODE = 0.002
 ENOUGH = 4.0  # seconds for all runs of the original; the first may take longer, and then one set of inputs must do
 SETS = 3
 SHARED = 512 << 20  # bytes of a file up to which both models take working memory from one arena
+
+
+class Runs(Protocol):
+    """What a model is compared through: a `verify.runner.Session`, or one that has begun already."""
+
+    def run(self, inputs: Mapping[str, Any], *, timeout: float | None = None, last: bool = False) -> Run: ...
 
 
 @dataclass
@@ -65,6 +66,7 @@ def reference(
     base_dir: str | os.PathLike[str] | None = None,
     trust_declared_shapes: bool = False,
     halt: Halt | None = None,
+    first: SimpleQueue[Any] | None = None,
 ) -> Reference:
     """Run the original.
 
@@ -75,10 +77,11 @@ def reference(
         fixed_inputs: values that `--set-input` gives, which the original still takes as inputs.
         trust_declared_shapes: draw sizes that give the output shapes the model declares, for those it will only get.
         halt: ends it from another thread; what is found then is worth nothing.
+        first: gets the inputs before the original runs on them.
     """
     started = time.perf_counter()
     source = without_holes(model, source)
-    shared = _weighs_little(model)
+    shared = weighs_little(model)
     session = open_session(source, threads=os.cpu_count() or 1, base_dir=base_dir, shared_memory=shared)
     if session.error:
         return Reference(reason=f"the original cannot be run here: {session.error}")
@@ -91,6 +94,8 @@ def reference(
         if given is None and trust_declared_shapes:
             sets = (told(model, inputs) for inputs in many_plans(model))
         sets = ({**inputs, **(fixed_inputs or {})} for inputs in sets)
+        if first is not None:
+            sets = _announced(sets, first)
         _collect(found, session, model, sets, started, trust_declared_shapes, halt or Halt())
         found.short = found.short and given is None
     except (SurgeonError, MemoryError) as error:
@@ -98,7 +103,15 @@ def reference(
     return found
 
 
-def _weighs_little(model: onnx.ModelProto) -> bool:
+def _announced(sets: Iterable[dict[str, Any]], first: SimpleQueue[Any]) -> Iterator[dict[str, Any]]:
+    """`sets`, each put into `first` before it is run."""
+    for inputs in sets:
+        first.put(inputs)
+        yield inputs
+
+
+def weighs_little(model: onnx.ModelProto) -> bool:
+    """Whether both models may take working memory from one arena, which keeps it."""
     return bool(sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer) <= SHARED)
 
 
@@ -189,21 +202,27 @@ def _reads(node: onnx.NodeProto) -> set[str]:
     return names
 
 
+def open_fixed(fixed: Any, backend: str, shared: bool, base_dir: str | os.PathLike[str] | None = None) -> Session:
+    """The fixed model, ready to run where the original ran (`backend`, `shared`: of the `Reference`)."""
+    backend = "onnxruntime" if backend == "onnxruntime" else "auto"
+    threads = os.cpu_count() or 1
+    return open_session(fixed, backend=backend, threads=threads, base_dir=base_dir, shared_memory=shared)
+
+
 def compare(
     found: Reference,
-    fixed: Any,
+    session: Runs,
     *,
     exact: bool,
     inputs: Mapping[str, str] | None = None,
     outputs: Mapping[str, str] | None = None,
     dropped: Sequence[str] = (),
-    base_dir: str | os.PathLike[str] | None = None,
 ) -> Check:
     """Run the fixed model on the same inputs.
 
     Args:
         found: what `reference` gave; it must hold at least one set.
-        fixed: the fixed model as the runner takes it.
+        session: the fixed model, ready to run.
         exact: whether every bit must agree.
         inputs, outputs: new names by old ones, where the passes renamed them.
         dropped: inputs the fixed model no longer has.
@@ -212,16 +231,10 @@ def compare(
         A check named "parity" that passes, or fails and names the tensor in `figures["tensor"]`.
     """
     exact = exact and not found.half
-    backend = "onnxruntime" if found.backend == "onnxruntime" else "auto"
-    threads = os.cpu_count() or 1
-    session = open_session(fixed, backend=backend, threads=threads, base_dir=base_dir, shared_memory=found.shared)
-    close = CLOSE["float16" if found.half else "float32"]
-    limit = EXACT_FLOAT32 if exact else close
     worst = 0.0
     for values, expected in found.sets:
-        feeds = {(inputs or {}).get(name, name): value for name, value in values.items() if name not in dropped}
         last = values is found.sets[-1][0]
-        run = session.run(feeds, timeout=2 * found.seconds + SECONDS, last=last)
+        run = session.run(fed(values, inputs, dropped), timeout=2 * found.seconds + SECONDS, last=last)
         if run.error:
             return Check("parity", "fail", f"the fixed model does not run: {run.error}", {"tensor": ""})
         for name, wanted in expected.items():
@@ -232,57 +245,22 @@ def compare(
             worst = max(worst, error)
             if trouble:
                 return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
+    message = _passed(found, worst, EXACT_FLOAT32 if exact else CLOSE["float16" if found.half else "float32"])
+    return Check("parity", "pass", message, {"sets": len(found.sets), "error": worst, "backend": found.backend})
+
+
+def fed(values: Mapping[str, Any], renamed: Mapping[str, str] | None, dropped: Sequence[str]) -> dict[str, Any]:
+    """Inputs of the original as the fixed model takes them."""
+    return {(renamed or {}).get(name, name): value for name, value in values.items() if name not in dropped}
+
+
+def _passed(found: Reference, worst: float, limit: float) -> str:
+    """What a comparison that passed says of itself."""
     equal = "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g})"
-    message = f"equal {equal} on {len(found.sets)} sets of inputs ({found.backend})"
+    sets = counted(len(found.sets), "set")
+    message = f"equal {equal} on {sets} of inputs ({found.backend})"
     if found.short:
         message += ", since more would take long"
     if found.left_out:
         message += f"; not compared, since random: {', '.join(found.left_out)}"
-    return Check("parity", "pass", message, {"sets": len(found.sets), "error": worst, "backend": found.backend})
-
-
-def difference(wanted: Any, got: Any, exact: bool, half: bool = False) -> tuple[str, float]:
-    """What differs ("" for nothing) and the largest float difference relative to the RMS of `wanted`."""
-    if isinstance(wanted, (list, tuple)) or wanted is None or got is None:
-        if not isinstance(wanted, (list, tuple)) or not isinstance(got, (list, tuple)):
-            return ("" if wanted is None and got is None else "is present in one of the two only"), 0.0
-        if len(wanted) != len(got):
-            return f"has {len(got)} elements, not {len(wanted)}", 0.0
-        parts = [difference(one, other, exact, half) for one, other in zip(wanted, got, strict=True)]
-        return next((text for text, _ in parts if text), ""), max((error for _, error in parts), default=0.0)
-    if isinstance(wanted, dict):
-        return ("" if wanted == got else "differs"), 0.0
-    wanted, got = np.asarray(wanted), np.asarray(got)
-    if wanted.shape != got.shape or wanted.dtype != got.dtype:
-        return f"is {got.dtype}{list(got.shape)}, not {wanted.dtype}{list(wanted.shape)}", 0.0
-    if wanted.dtype.kind != "O" and wanted.tobytes() == got.tobytes():
-        return "", 0.0
-    rtol = CLOSE.get(wanted.dtype.name)
-    if rtol is None:
-        return ("" if np.array_equal(wanted, got) else "differs"), 0.0
-    return _floats(
-        wanted,
-        got,
-        EXACT.get(wanted.dtype.name, EXACT_FLOAT32) if exact else max(rtol, CLOSE["float16"]) if half else rtol,
-    )
-
-
-def _floats(wanted: Any, got: Any, rtol: float) -> tuple[str, float]:
-    if wanted.dtype.kind == "c":
-        parts = [_floats(getattr(wanted, part), getattr(got, part), rtol) for part in ("real", "imag")]
-        return next((text for text, _ in parts if text), ""), max(error for _, error in parts)
-    left, right = wanted.astype(np.float64), got.astype(np.float64)
-    if not np.array_equal(np.isnan(left), np.isnan(right)):
-        return "has NaN in other places", np.inf
-    sure = np.isfinite(left)
-    if not np.array_equal(left[~sure], right[~sure], equal_nan=True):
-        return "has infinities in other places", np.inf
-    left, right = left[sure], right[sure]
-    if not left.size:
-        return "", 0.0
-    rms = float(np.sqrt(np.mean(left * left))) or 1.0
-    gap = np.abs(left - right)
-    error = float(gap.max() / rms)
-    if np.any(gap > rtol * (rms + np.abs(left))):
-        return f"differs by {error:.2g} of its RMS (allowed {rtol:g})", error
-    return "", error
+    return message

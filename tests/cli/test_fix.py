@@ -150,7 +150,7 @@ def test_in_place_keeps_a_backup(source: Path) -> None:
 
 def test_check_inputs(source: Path) -> None:
     np.savez("x.npz", x=np.ones((2, 4), "f"), s=np.float32(3))
-    assert "on 1 sets" in fix(source, "--check-inputs", "x.npz").output
+    assert "on 1 set of" in fix(source, "--check-inputs", "x.npz").output
 
 
 def test_pyproject_gives_defaults_and_the_command_line_wins(source: Path) -> None:

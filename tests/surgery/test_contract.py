@@ -11,7 +11,8 @@ import pytest
 from cleanup_cases import CASES, CLEAN, model
 
 import surgery
-from surgery.guard import difference, random_outputs
+from surgery.difference import difference
+from surgery.guard import random_outputs
 from surgery.passes import PIPELINE, all_passes
 from surgery.rule import Pass
 from verify.inputs import draw_inputs

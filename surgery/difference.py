@@ -1,0 +1,63 @@
+"""How far two values of an output lie apart, and whether that is too far.
+
+Exact passes must leave integers, booleans, text and the places of NaN as they are, and floats within `EXACT`: kernels
+of onnxruntime round the last bit by where a buffer lies. After others, and in models with half precision, floats may
+differ by `CLOSE` times the RMS of the original output plus as much of the value itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
+EXACT = {"float64": 1e-14, "complex128": 1e-14}
+EXACT_FLOAT32 = 1e-6
+
+
+def difference(wanted: Any, got: Any, exact: bool, half: bool = False) -> tuple[str, float]:
+    """What differs ("" for nothing) and the largest float difference relative to the RMS of `wanted`."""
+    if isinstance(wanted, (list, tuple)) or wanted is None or got is None:
+        if not isinstance(wanted, (list, tuple)) or not isinstance(got, (list, tuple)):
+            return ("" if wanted is None and got is None else "is present in one of the two only"), 0.0
+        if len(wanted) != len(got):
+            return f"has {len(got)} elements, not {len(wanted)}", 0.0
+        parts = [difference(one, other, exact, half) for one, other in zip(wanted, got, strict=True)]
+        return next((text for text, _ in parts if text), ""), max((error for _, error in parts), default=0.0)
+    if isinstance(wanted, dict):
+        return ("" if wanted == got else "differs"), 0.0
+    wanted, got = np.asarray(wanted), np.asarray(got)
+    if wanted.shape != got.shape or wanted.dtype != got.dtype:
+        return f"is {got.dtype}{list(got.shape)}, not {wanted.dtype}{list(wanted.shape)}", 0.0
+    if wanted.dtype.kind != "O" and wanted.tobytes() == got.tobytes():
+        return "", 0.0
+    rtol = CLOSE.get(wanted.dtype.name)
+    if rtol is None:
+        return ("" if np.array_equal(wanted, got) else "differs"), 0.0
+    return _floats(
+        wanted,
+        got,
+        EXACT.get(wanted.dtype.name, EXACT_FLOAT32) if exact else max(rtol, CLOSE["float16"]) if half else rtol,
+    )
+
+
+def _floats(wanted: Any, got: Any, rtol: float) -> tuple[str, float]:
+    if wanted.dtype.kind == "c":
+        parts = [_floats(getattr(wanted, part), getattr(got, part), rtol) for part in ("real", "imag")]
+        return next((text for text, _ in parts if text), ""), max(error for _, error in parts)
+    left, right = wanted.astype(np.float64), got.astype(np.float64)
+    if not np.array_equal(np.isnan(left), np.isnan(right)):
+        return "has NaN in other places", np.inf
+    sure = np.isfinite(left)
+    if not np.array_equal(left[~sure], right[~sure], equal_nan=True):
+        return "has infinities in other places", np.inf
+    left, right = left[sure], right[sure]
+    if not left.size:
+        return "", 0.0
+    rms = float(np.sqrt(np.mean(left * left))) or 1.0
+    gap = np.abs(left - right)
+    error = float(gap.max() / rms)
+    if np.any(gap > rtol * (rms + np.abs(left))):
+        return f"differs by {error:.2g} of its RMS (allowed {rtol:g})", error
+    return "", error

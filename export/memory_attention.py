@@ -7,9 +7,9 @@ Same values as sam2/modeling/memory_attention.py with `RoPEAttention` (one head)
 * rotary encoding in real numbers (rope.py); keys are seen as [objects, frames, tokens, channels], so that one
   table of `tokens` rows serves every frame;
 * softmax rows sum to one, so the value projection W_v and its bias can follow the weighted sum, and W_o W_v
-  is one matrix. With `hoist` the weighted sum runs on the 64 channels of the memory itself; without, the
-  folded matrix is applied to the values, so that query, key and value have equal widths and TensorRT can
-  fuse the attention;
+  is one matrix. With `hoist` the weighted sum runs on the 64 channels of the memory itself, for a part of the
+  queries at a time; without, the folded matrix is applied to the values, so that query, key and value have
+  equal widths and TensorRT can fuse the attention;
 * the current frame is the same for every object until the first cross-attention, and is computed once.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.layers import Affine, attend, fold
+from export.layers import Affine, attend, attend_in_parts, fold
 from export.rope import permute_rows, rotary_table, rotate
 from verify.errors import SurgeonError
 
@@ -60,7 +60,8 @@ class Attention(nn.Module):
     def across(self, x: Tensor, frames: Tensor, pointers: Tensor, memory: Tensor, table: Table) -> Tensor:
         """x [B, tokens, C] over positioned keys [B, frames, tokens, M] and [B, pointers, M]; values `memory`."""
         key = torch.cat([rotate(self.key(frames), *table).flatten(1, 2), self.key(pointers)], dim=1)
-        return self.weigh(rotate(self.query(x), *table), key, memory)
+        query = rotate(self.query(x), *table)
+        return self.value(attend_in_parts(query, key, memory)) if self.hoist else self.weigh(query, key, memory)
 
 
 class Layer(nn.Module):

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 from export.image_encoder import Windows  # noqa: E402
+from export.layers import attend, attend_in_parts  # noqa: E402
 from export.mask_decoder import NO_OBJ_SCORE, MaskDecoder  # noqa: E402
 from export.modules import wrap  # noqa: E402
 from export.parity import run_stock  # noqa: E402
@@ -61,6 +62,32 @@ def test_image_sizes(thin_model: Build, size: int) -> None:
 def test_memory_sizes(thin_model: Build, target: str, frames: int, pointers: int, objects: int) -> None:
     inputs = inputs_of("memory_attention", frames=frames, pointers=pointers, objects=objects)
     same(*both("memory_attention", thin_model(), inputs, target=target))
+
+
+def test_queries_go_over_the_memory_in_parts_for_onnxruntime(
+    thin_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map of 32x32 tokens: two parts of 512 in each of the two layers."""
+    rows = []
+
+    def spy(query: Any, key: Any, value: Any) -> Any:
+        rows.append(query.shape[-2])
+        return attend(query, key, value)
+
+    monkeypatch.setattr("export.layers.attend", spy)
+    model, inputs = thin_model(size=512), inputs_of("memory_attention", size=512, frames=2, pointers=3)
+    same(*both("memory_attention", model, inputs, target="onnxruntime"))
+    assert rows == [512] * 4
+    rows.clear()
+    both("memory_attention", model, inputs, target="tensorrt")
+    assert not rows
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 8])
+def test_attention_in_parts(rows: int) -> None:
+    """7 queries: in parts of one, with a rest, in one part."""
+    query, key, value = torch.randn(2, 7, 4), torch.randn(2, 5, 4), torch.randn(2, 5, 3)
+    torch.testing.assert_close(attend_in_parts(query, key, value, rows), attend(query, key, value))
 
 
 def test_pointer_positions_replace_the_given_ones(thin_model: Build) -> None:

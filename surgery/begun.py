@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
-from verify.runner import Halt, Run, Session
+from verify.limits import Halt, ended_after
+from verify.runner import Run, Session
 
 
 class Begun:
@@ -42,10 +43,10 @@ class Begun:
 
     def run(self, inputs: Mapping[str, Any], *, timeout: float | None = None, last: bool = False) -> Run:
         """As `Session.run`; the run that has begun counts for the inputs it was given."""
-        self._thread.join(timeout)
-        if self._thread.is_alive():
-            self.stop()
-            return Run(error=f"it takes over {timeout:.0f} s longer than the original")
+        with ended_after(timeout, self._halt.ask):
+            self._thread.join()
+        if self._halt.asked:
+            return Run(error=f"it takes over {timeout or 0:.0f} s longer than the original")
         if self._run is not None and _same(inputs, self._inputs):
             return self._run
         return self._session.run(inputs, timeout=timeout, last=last)

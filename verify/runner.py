@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import SurgeonError
-from verify.runner_onnxruntime import Halt, ready
+from verify.limits import Halt
+from verify.runner_onnxruntime import ready
 
 if TYPE_CHECKING:
     import onnx

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-
-class Halt:
-    """How one thread tells a run in another to end: `ask` stops it, and those that begin after it."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.limits: Any = None
-
-    def ask(self) -> None:
-        self.asked = True
-        if self.limits is not None:
-            self.limits.terminate = True
-
-    def watch(self, limits: Any) -> None:
-        """Let `limits`, the RunOptions of a run that is to begin, obey."""
-        self.limits = limits
-        limits.terminate = self.asked
+from verify.limits import Halt, ended_after
 
 
 @cache
@@ -69,7 +51,7 @@ def ready(
         halt.watch(limits)
         if last and shared:
             limits.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        with _ended_after(timeout, limits):
+        with ended_after(timeout, lambda: setattr(limits, "terminate", True)):
             if not exotic:
                 return dict(zip(names, session.run(names, dict(inputs), limits), strict=True))
             feeds = {name: _to_ort(value, types.get(name, "")) for name, value in inputs.items()}
@@ -93,21 +75,6 @@ def _session_options(optimize: bool, threads: int, shared: bool) -> Any:
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     return options
-
-
-@contextmanager
-def _ended_after(timeout: float | None, limits: Any) -> Iterator[None]:
-    """Have the run that obeys `limits` (onnxruntime's RunOptions) end itself past `timeout` seconds."""
-    if not timeout:
-        yield
-        return
-    watch = threading.Timer(timeout, lambda: setattr(limits, "terminate", True))
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()
 
 
 def _bits(ort_type: str) -> str:

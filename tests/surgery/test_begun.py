@@ -55,8 +55,9 @@ def test_a_fixed_model_without_end_is_ended() -> None:
 def test_stop_ends_what_waits_for_inputs() -> None:
     queue: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     model = Begun(lambda: open_session(parser.parse_model(HALF)), queue, dict)
+    started = time.perf_counter()
     model.stop()
-    assert model.run(X).outputs["y"].tolist() == [-1.0, 2.0]
+    assert time.perf_counter() - started < 20
 
 
 def weighty(tmp_path: Path) -> Path:

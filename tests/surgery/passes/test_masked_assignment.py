@@ -14,7 +14,7 @@ from surgery.passes.masked_assignment import PASS
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[B,3,4] x, bool[N,3] m, bool[N,3] other, int64[1] step) => (float[B,3,4] y)
-<int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+<int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] four = {4}, float[1] half = {0.5},
  float[4] w = {1, 2, 3, 4}, float[7] many = {1, 2, 3, 4, 5, 6, 7}, float zero = {0}>
 """
 PLACES = """u = Unsqueeze(m, last)  s = Shape(x)  e = Expand(u, s)  z = NonZero(e)  i = Transpose<perm = [1, 0]>(z)
@@ -35,6 +35,11 @@ GIVEN = {
     + PLACES
     + ROWS
     + "o = Add(g, w)  q = Reshape(o, last)  l = Shape(i)  k = Slice(l, first, one)  v = Slice(q, first, k)"
+    + WRITE,
+    "the same with a step of one": "{"
+    + PLACES
+    + ROWS
+    + "o = Add(g, w)  q = Reshape(o, last)  l = Shape(i)  k = Slice(l, first, one)  v = Slice(q, first, k, first, one)"
     + WRITE,
     "whole rows of a mask made of the data": """{ t = ReduceMax<axes = [2], keepdims = 0>(x)  k = Greater(t, zero)
      a = NonZero(k)  b = Transpose<perm = [1, 0]>(a)  g = GatherND(x, b)  v = Add(g, w)  y = ScatterND(x, b, v) }""",
@@ -87,6 +92,11 @@ def test_values_stay_bit_for_bit(body: str) -> None:
             "the values come from a tensor of another size",
         ),
         ("{" + PLACES + "p = Expand(many, n)  v = Slice(p, first, n, first, step)" + WRITE, "nobody knows the step"),
+        (
+            "{" + PLACES + ROWS + "o = Add(g, w)  q = Reshape(o, last)  l = Shape(i)  k = Slice(l, first, one)"
+            "  v = Slice(q, first, k, first, two)" + WRITE,
+            "every second value",
+        ),
         ("{" + PLACES + 'v = Expand(half, n)  y = ScatterND<reduction = "add">(x, i, v) }', "it adds"),
     ],
 )

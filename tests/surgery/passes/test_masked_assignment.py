@@ -14,8 +14,8 @@ from surgery.passes.masked_assignment import PASS
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[B,3,4] x, bool[N,3] m, bool[N,3] other, int64[1] step) => (float[B,3,4] y)
-<int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] four = {4}, float[1] half = {0.5},
- float[4] w = {1, 2, 3, 4}, float[7] many = {1, 2, 3, 4, 5, 6, 7}, float zero = {0}>
+<int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] four = {4},
+ float[1] half = {0.5}, float[4] w = {1, 2, 3, 4}, float[7] many = {1, 2, 3, 4, 5, 6, 7}, float zero = {0}>
 """
 PLACES = """u = Unsqueeze(m, last)  s = Shape(x)  e = Expand(u, s)  z = NonZero(e)  i = Transpose<perm = [1, 0]>(z)
 r = Reshape(m, last)  c = Cast<to = 7>(r)  n = ReduceSum<keepdims = 1>(c)  t = Concat<axis = 0>(n, four)

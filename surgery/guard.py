@@ -90,12 +90,7 @@ def reference(
         return Reference(reason="every output depends on random operators", left_out=left_out)
     found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model), shared=shared)
     try:
-        sets: Iterable[dict[str, Any]] = plans(model) if given is None else [dict(given)]
-        if given is None and trust_declared_shapes:
-            sets = (told(model, inputs) for inputs in many_plans(model))
-        sets = ({**inputs, **(fixed_inputs or {})} for inputs in sets)
-        if first is not None:
-            sets = _announced(sets, first)
+        sets = _sets(model, given, fixed_inputs or {}, trust_declared_shapes, first)
         _collect(found, session, model, sets, started, trust_declared_shapes, halt or Halt())
         found.short = found.short and given is None
     except (SurgeonError, MemoryError) as error:
@@ -103,11 +98,22 @@ def reference(
     return found
 
 
-def _announced(sets: Iterable[dict[str, Any]], first: SimpleQueue[Any]) -> Iterator[dict[str, Any]]:
-    """`sets`, each put into `first` before it is run."""
+def _sets(
+    model: onnx.ModelProto,
+    given: Mapping[str, Any] | None,
+    fixed_inputs: Mapping[str, Any],
+    trust: bool,
+    first: SimpleQueue[Any] | None,
+) -> Iterator[dict[str, Any]]:
+    """The sets of inputs to try, as `reference` describes them."""
+    sets: Iterable[dict[str, Any]] = plans(model) if given is None else [dict(given)]
+    if given is None and trust:
+        sets = (told(model, inputs) for inputs in many_plans(model))
     for inputs in sets:
-        first.put(inputs)
-        yield inputs
+        whole = {**inputs, **fixed_inputs}
+        if first is not None:
+            first.put(whole)
+        yield whole
 
 
 def weighs_little(model: onnx.ModelProto) -> bool:

@@ -222,7 +222,7 @@ def _casts(graph: onnx.GraphProto) -> int:
 def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:
     """The lowered model with attention in the form TensorRT fuses once it is in half precision (pass SG201)."""
     from surgery.context import Options
-    from surgery.fixing import operate
+    from surgery.operating import operate
     from surgery.passes.flat_attention import PASS
 
     return operate(lowered, "", [PASS], Options()).model

@@ -13,7 +13,7 @@ import pytest
 from onnx import parser
 
 import surgery
-from surgery import fixing
+from surgery import job
 from surgery.begun import Begun
 from surgery.passes import all_passes
 from tests.surgery.test_guard import liar
@@ -72,7 +72,7 @@ def weighty(tmp_path: Path) -> Path:
     model.graph.output.append(onnx.helper.make_tensor_value_info("most", onnx.TensorProto.FLOAT, [1]))
     source = tmp_path / "weighty.onnx"
     onnx.save(model, source)
-    assert source.stat().st_size > fixing.AHEAD[0]
+    assert source.stat().st_size > job.AHEAD[0]
     return source
 
 
@@ -86,7 +86,7 @@ def test_a_weighty_model_is_compared_and_smaller(tmp_path: Path) -> None:
 
 def test_a_wrong_pass_is_caught_in_a_weighty_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = (*all_passes(), liar("Abs"))
-    monkeypatch.setattr(fixing, "all_passes", lambda: rules)
+    monkeypatch.setattr(job, "all_passes", lambda: rules)
     source = weighty(tmp_path)
     with pytest.raises(FoundWanting, match=r"output 'y'.*SG999 \(liar\)"):
         surgery.fix(source, tmp_path / "fixed.onnx")

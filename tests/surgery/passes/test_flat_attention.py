@@ -11,7 +11,7 @@ from comparing import equal_values
 from onnx import parser
 
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.flat_attention import PASS
 from verify import tensorrt
 from verify.compile import compile_model

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 import surgery
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.known_onehot import PASS
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> g (float[2] v, int64[2,2] free) => (float[K,L,M] y) '

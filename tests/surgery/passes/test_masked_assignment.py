@@ -9,7 +9,7 @@ from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.masked_assignment import PASS
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]>

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 import surgery
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.piecewise_choice import PASS
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]> g (int64[1] n, int64[2] two, bool[3] b) => (int64[3] y)

@@ -9,7 +9,7 @@ from onnx import numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.rotation_product import PASS
 
 TABLE = np.random.default_rng(1).normal(size=(1, 5, 3, 2, 2)).astype(np.float32)

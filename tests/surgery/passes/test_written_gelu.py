@@ -8,7 +8,7 @@ from comparing import equal_values
 from onnx import parser
 
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.written_gelu import PASS
 
 INNER = "d = Div(x, root)  e = Erf(d)  p = Add(e, one)  "

@@ -9,7 +9,7 @@ from comparing import equal_values
 from onnx import parser
 
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.written_layernorm import PASS
 
 PARTS = (

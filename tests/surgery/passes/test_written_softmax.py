@@ -8,7 +8,7 @@ from comparing import equal_values
 from onnx import parser
 
 from surgery.context import Options
-from surgery.fixing import operate
+from surgery.operating import operate
 from surgery.passes.written_softmax import PASS
 
 PARTS = "m = ReduceMax<axes=[{axis}]>(x)  d = Sub(x, m)  e = Exp(d)  z = ReduceSum(e, a)  y = Div(e, z)"

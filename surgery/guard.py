@@ -10,18 +10,18 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 import onnx
 
 from surgery.difference import CLOSE, EXACT_FLOAT32, difference
 from surgery.model import tensors
+from surgery.parts import NEAR, Parts
 from surgery.plans import growth, many_plans, plans
 from surgery.told import as_declared, told
 from verify.errors import SurgeonError
 from verify.report import Check, counted
-from verify.runner import Halt, Run, Session, open_session
+from verify.runner import Halt, Session, open_session
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
@@ -30,12 +30,6 @@ PER_NODE = 0.002
 ENOUGH = 4.0  # seconds for all runs of the original; the first may take longer, and then one set of inputs must do
 SETS = 3
 SHARED = 512 << 20  # bytes of a file up to which both models take working memory from one arena
-
-
-class Runs(Protocol):
-    """What a model is compared through: a `verify.runner.Session`, or one that has begun already."""
-
-    def run(self, inputs: Mapping[str, Any], *, timeout: float | None = None, last: bool = False) -> Run: ...
 
 
 @dataclass
@@ -66,7 +60,7 @@ def reference(
     base_dir: str | os.PathLike[str] | None = None,
     trust_declared_shapes: bool = False,
     halt: Halt | None = None,
-    first: SimpleQueue[Any] | None = None,
+    parts: Parts | None = None,
 ) -> Reference:
     """Run the original.
 
@@ -77,12 +71,12 @@ def reference(
         fixed_inputs: values that `--set-input` gives, which the original still takes as inputs.
         trust_declared_shapes: draw sizes that give the output shapes the model declares, for those it will only get.
         halt: ends it from another thread; what is found then is worth nothing.
-        first: gets the inputs before the original runs on them.
+        parts: where the fixed model differs, to be compared on the way.
     """
     started = time.perf_counter()
     source = without_holes(model, source)
     shared = weighs_little(model)
-    session = open_session(source, threads=os.cpu_count() or 1, base_dir=base_dir, shared_memory=shared)
+    session = _opened(source, base_dir, shared, parts)
     if session.error:
         return Reference(reason=f"the original cannot be run here: {session.error}")
     left_out = random_outputs(model)
@@ -90,30 +84,31 @@ def reference(
         return Reference(reason="every output depends on random operators", left_out=left_out)
     found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model), shared=shared)
     try:
-        sets = _sets(model, given, fixed_inputs or {}, trust_declared_shapes, first)
-        _collect(found, session, model, sets, started, trust_declared_shapes, halt or Halt())
+        sets = _sets(model, given, fixed_inputs or {}, trust_declared_shapes)
+        _collect(found, session, model, sets, started, trust_declared_shapes, halt or Halt(), parts)
         found.short = found.short and given is None
     except (SurgeonError, MemoryError) as error:
         found.reason = str(error) or "inputs do not fit in memory"
     return found
 
 
+def _opened(source: Any, base_dir: str | os.PathLike[str] | None, shared: bool, parts: Parts | None) -> Session:
+    """The original ready to run, with parts of the fixed model in it if there are any."""
+    threads = os.cpu_count() or 1
+    if parts is None:
+        return open_session(source, threads=threads, base_dir=base_dir, shared_memory=shared)
+    source = parts.watched(source)
+    return open_session(source, backend="onnxruntime", threads=threads, shared_memory=shared, in_order=True)
+
+
 def _sets(
-    model: onnx.ModelProto,
-    given: Mapping[str, Any] | None,
-    fixed_inputs: Mapping[str, Any],
-    trust: bool,
-    first: SimpleQueue[Any] | None,
+    model: onnx.ModelProto, given: Mapping[str, Any] | None, fixed_inputs: Mapping[str, Any], trust: bool
 ) -> Iterator[dict[str, Any]]:
     """The sets of inputs to try, as `reference` describes them."""
     sets: Iterable[dict[str, Any]] = plans(model) if given is None else [dict(given)]
     if given is None and trust:
         sets = (told(model, inputs) for inputs in many_plans(model))
-    for inputs in sets:
-        whole = {**inputs, **fixed_inputs}
-        if first is not None:
-            first.put(whole)
-        yield whole
+    return ({**inputs, **fixed_inputs} for inputs in sets)
 
 
 def weighs_little(model: onnx.ModelProto) -> bool:
@@ -141,6 +136,7 @@ def _collect(
     started: float,
     trust: bool,
     halt: Halt,
+    parts: Parts | None,
 ) -> None:
     last, spent = "", 0.0
     for inputs in sets:
@@ -156,7 +152,8 @@ def _collect(
         elif trust and not as_declared(model, run.outputs):
             last = "an output has another shape than the model declares"
         else:
-            found.sets.append((inputs, run.outputs))
+            outputs = run.outputs if parts is None else parts.take(inputs, run.outputs)
+            found.sets.append((inputs, outputs))
             found.seconds = max(found.seconds, run.seconds)
         if len(found.sets) >= SETS or left <= 0 or halt.asked:
             break
@@ -217,12 +214,13 @@ def open_fixed(fixed: Any, backend: str, shared: bool, base_dir: str | os.PathLi
 
 def compare(
     found: Reference,
-    session: Runs,
+    session: Session,
     *,
     exact: bool,
     inputs: Mapping[str, str] | None = None,
     outputs: Mapping[str, str] | None = None,
     dropped: Sequence[str] = (),
+    halt: Halt | None = None,
 ) -> Check:
     """Run the fixed model on the same inputs.
 
@@ -232,6 +230,7 @@ def compare(
         exact: whether every bit must agree.
         inputs, outputs: new names by old ones, where the passes renamed them.
         dropped: inputs the fixed model no longer has.
+        halt: ends it from another thread.
 
     Returns:
         A check named "parity" that passes, or fails and names the tensor in `figures["tensor"]`.
@@ -240,7 +239,7 @@ def compare(
     worst = 0.0
     for values, expected in found.sets:
         last = values is found.sets[-1][0]
-        run = session.run(fed(values, inputs, dropped), timeout=2 * found.seconds + SECONDS, last=last)
+        run = session.run(fed(values, inputs, dropped), timeout=2 * found.seconds + SECONDS, halt=halt, last=last)
         if run.error:
             return Check("parity", "fail", f"the fixed model does not run: {run.error}", {"tensor": ""})
         for name, wanted in expected.items():
@@ -251,8 +250,14 @@ def compare(
             worst = max(worst, error)
             if trouble:
                 return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
-    message = _passed(found, worst, EXACT_FLOAT32 if exact else CLOSE["float16" if found.half else "float32"])
-    return Check("parity", "pass", message, {"sets": len(found.sets), "error": worst, "backend": found.backend})
+    return _passed(found, worst, EXACT_FLOAT32 if exact else CLOSE["float16" if found.half else "float32"])
+
+
+def agreed(found: Reference, parts: Parts) -> Check:
+    """The check that passed where the models part, as `parts` found it."""
+    nodes = counted(parts.parting.same, "node")
+    where = f" in the {counted(parts.tensors, 'tensor')} where it parts from the original ({nodes} shared)"
+    return _passed(found, parts.error, EXACT_FLOAT32 if parts.exact else NEAR, where)
 
 
 def fed(values: Mapping[str, Any], renamed: Mapping[str, str] | None, dropped: Sequence[str]) -> dict[str, Any]:
@@ -260,13 +265,13 @@ def fed(values: Mapping[str, Any], renamed: Mapping[str, str] | None, dropped: S
     return {(renamed or {}).get(name, name): value for name, value in values.items() if name not in dropped}
 
 
-def _passed(found: Reference, worst: float, limit: float) -> str:
-    """What a comparison that passed says of itself."""
+def _passed(found: Reference, worst: float, limit: float, where: str = "") -> Check:
+    """A comparison that passed, and what it says of itself."""
     equal = "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g})"
     sets = counted(len(found.sets), "set")
-    message = f"equal {equal} on {sets} of inputs ({found.backend})"
+    message = f"equal {equal}{where} on {sets} of inputs ({found.backend})"
     if found.short:
         message += ", since more would take long"
     if found.left_out:
         message += f"; not compared, since random: {', '.join(found.left_out)}"
-    return message
+    return Check("parity", "pass", message, {"sets": len(found.sets), "error": worst, "backend": found.backend})

@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from queue import SimpleQueue
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import onnx
 
 from surgery import guard, importer
-from surgery.begun import Begun
 from surgery.context import Context, Options
 from surgery.operating import Outcome, Run, bound_original, operate
+from surgery.parting import parting
+from surgery.parts import Parts
 from surgery.passes import all_passes
 from surgery.rule import Finding, Pass
 from surgery.second_opinion import settle
 from verify.errors import FoundWanting
 from verify.inputs import load_npz
+from verify.limits import beside
 from verify.report import Check, Report, counted
-from verify.runner import Halt, one_line
+from verify.runner import Halt, Session, one_line
 
-AHEAD = (1 << 20, 512 << 20)  # bytes of a file between which the original runs beside the passes
+WORTH_PARTS = (1 << 20, 512 << 20)  # bytes of a file between which only what differs runs twice
 
 
 class Job:
@@ -38,11 +37,11 @@ class Job:
         self.found = guard.Reference(reason="the guard was switched off")
         self.refusal = importer.refusal(model)
         self.before = (len(model.graph.node), _bytes(source))
-        self.first: SimpleQueue[dict[str, Any] | None] | None = None
-        self.begun: Begun | None = None
+        self.parts: Parts | None = None
+        self.session: Session | None = None  # the fixed model, ready to run
 
     def work(self, write: Callable[[Outcome], Any]) -> Outcome:
-        """Run the original and the passes: only exact ones where it cannot be run.
+        """Run the passes and the original: only exact passes where it cannot be run.
 
         Args:
             write: keeps an outcome and gives the fixed model as the runner takes it.
@@ -51,69 +50,51 @@ class Job:
             outcome = Outcome(self.model, [], Context(self.options))
             write(outcome)
             return outcome
-        with self.ahead() as look:
-            rules: list[Pass] = list(all_passes())
-            outcome = operate(self.model, self.folder, rules, self.options)
+        rules: list[Pass] = list(all_passes())
+        outcome = operate(self.model, self.folder, rules, self.options)
+        if outcome.model is self.model or not self.run.guard:
+            write(outcome)
+            return outcome
+        used = self.used(outcome, rules)
+        trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in used)
+        self.parts = None if trust else self.parts_of(outcome)
+        with beside(lambda halt: self.look(trust, halt)) as looking:
             fixed = write(outcome)
-            if outcome.model is self.model or not self.run.guard:
-                return outcome
-            trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in self.used(outcome, rules))
-            if not trust:
-                self.begin(outcome, fixed)
-            self.found = look(trust)
-            if not self.found.sets:
-                self.stop()
-        if not self.found.sets and any(not rule.exact for rule in self.used(outcome, rules)):
+            if self.parts is not None:
+                shared, folder = guard.weighs_little(self.model), self.folder or None
+                self.session = guard.open_fixed(fixed, "onnxruntime", shared, folder)
+            self.found = looking.result()
+        if not self.found.sets and any(not rule.exact for rule in used):
             outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
             write(outcome)
         return outcome
 
-    @contextmanager
-    def ahead(self) -> Iterator[Callable[[bool], guard.Reference]]:
-        """What runs the original. One of some size, but not large, is started now, beside the passes."""
-        mine = self.run.guard and not self.options.trust_declared_shapes and not self.binds()
-        if not mine or not AHEAD[0] <= self.before[1] <= AHEAD[1]:
-            yield self.look_at_original
-            return
-        halt = Halt()
-        first: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-        self.first = first
-        with ThreadPoolExecutor(1) as pool:
-            early = pool.submit(self.look_at_original, False, halt, first)
-            early.add_done_callback(lambda _: first.put(None))
-            try:
-                yield lambda trust: self.look_at_original(trust) if trust else early.result()
-            except BaseException:
-                self.stop()
-                raise
-            finally:
-                halt.ask()
+    def look(self, trust: bool, halt: Halt) -> guard.Reference:
+        """Run the original, with parts of the fixed model where those tell; else, or if it does not run so, alone."""
+        if self.parts is not None:
+            found = self.look_at_original(trust, halt, self.parts)
+            if found.sets or halt.asked:
+                return found
+            self.parts = None
+        return self.look_at_original(trust, halt)
 
-    def begin(self, outcome: Outcome, fixed: Any) -> None:
-        """Run the fixed model beside the original, where that runs beside the passes."""
-        if self.first is None:
-            return
-        shared, folder = guard.weighs_little(self.model), self.folder or None
-        self.begun = Begun(
-            lambda: guard.open_fixed(fixed, "onnxruntime", shared, folder),
-            self.first,
-            lambda values: guard.fed(values, outcome.context.renamed_inputs, ()),
-        )
-
-    def stop(self) -> None:
-        """End the run of the fixed model that has begun, if any."""
-        if self.begun is not None:
-            self.begun.stop()
-            self.begun = None
+    def parts_of(self, outcome: Outcome) -> Parts | None:
+        """Where the fixed model parts from the original, if both are of a size at which that is worth a look."""
+        model, context = self.model, outcome.context
+        if self.binds() or not WORTH_PARTS[0] <= self.before[1] <= WORTH_PARTS[1]:
+            return None
+        if guard.random_outputs(model) or guard.uses_half(model):
+            return None
+        found = parting(model, outcome.model, context.renamed_inputs, context.renamed_outputs)
+        exact = all(rule.exact for rule in self.used(outcome, all_passes()))
+        return None if found is None else Parts(found, model, outcome.model, outcome.types, exact)
 
     def used(self, outcome: Outcome, rules: Sequence[Pass]) -> list[Pass]:
         """The passes that did something."""
         codes = {finding.code for finding in outcome.applied}
         return [rule for rule in rules if rule.code in codes]
 
-    def look_at_original(
-        self, trust: bool, halt: Halt | None = None, first: SimpleQueue[Any] | None = None
-    ) -> guard.Reference:
+    def look_at_original(self, trust: bool, halt: Halt, parts: Parts | None = None) -> guard.Reference:
         """Run the original; with `trust`, only on inputs that give the output shapes it declares."""
         model, source = self.model, self.source
         if self.binds():
@@ -123,7 +104,7 @@ class Job:
             given = load_npz(given)
         folder = self.folder or None
         return guard.reference(
-            model, source, given, base_dir=folder, trust_declared_shapes=trust, halt=halt, first=first
+            model, source, given, base_dir=folder, trust_declared_shapes=trust, halt=halt, parts=parts
         )
 
     def report(self, outcome: Outcome, fixed: Any) -> Report:
@@ -171,10 +152,7 @@ class Job:
             return Check("parity", "skip", "unchecked: the guard was switched off")
         if not self.found.sets:
             return Check("parity", "skip", f"unchecked: {self.found.reason}; only exact passes were applied")
-        try:
-            check = self.compare(outcome, fixed())
-        finally:
-            self.stop()
+        check = self.compare(outcome, fixed())
         if not self.binds():
             check = settle(check, self.found, self.model, self.source, lambda f: self.compare(outcome, fixed(), f))
         if check.status == "fail":
@@ -187,10 +165,19 @@ class Job:
 
     def compare(self, outcome: Outcome, fixed: Any, found: guard.Reference | None = None) -> Check:
         """Compare `fixed` with `found`, or with what the original gave."""
+        session, self.session = self.session, None
+        parts, self.parts = self.parts, None
+        if parts is not None and session is not None and not parts.trouble and not session.error:
+            return guard.agreed(self.found, parts)
         found = found or self.found
-        session: guard.Runs | None = self.begun if found.backend == "onnxruntime" else None
-        if session is None:
+        if session is None or found.backend != "onnxruntime":
             session = guard.open_fixed(fixed, found.backend, found.shared, self.folder or None)
+        ready = session
+        with beside(lambda halt: self.compared(outcome, found, ready, halt)) as comparing:
+            return comparing.result()
+
+    def compared(self, outcome: Outcome, found: guard.Reference, session: Session, halt: Halt) -> Check:
+        """Run the whole fixed model on the inputs the original ran on."""
         return guard.compare(
             found,
             session,
@@ -198,6 +185,7 @@ class Job:
             inputs=outcome.context.renamed_inputs,
             outputs=outcome.context.renamed_outputs,
             dropped=tuple(self.options.set_inputs),
+            halt=halt,
         )
 
     def culprit(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,21 @@ class Run:
 
 @dataclass
 class Outcome:
-    """What the passes made of a model; `model` is the original object when nothing was found."""
+    """What the passes made of a model; `model` is the original object when nothing was found.
+
+    `types` holds the NumPy types of its tensors by name, as far as they are known.
+    """
 
     model: onnx.ModelProto
     applied: list[Finding]
     context: Context
+    types: dict[str, Any] = field(default_factory=dict)
 
 
 def split_options(options: dict[str, Any]) -> tuple[Options, Run]:
     """Sort keyword options into those of the passes and those of the run; unknown names are a SurgeonError."""
-    known = {field.name for field in fields(Options)}
-    own = {field.name for field in fields(Run)}
+    known = {entry.name for entry in fields(Options)}
+    own = {entry.name for entry in fields(Run)}
     unknown = sorted(options.keys() - known - own)
     if unknown:
         raise SurgeonError(f"unknown option '{unknown[0]}'; choose from {', '.join(sorted(known | own))}")
@@ -119,7 +123,8 @@ def _operate(model: onnx.ModelProto, folder: str, rules: list[Pass], options: Op
             return Outcome(original, applied, context)  # a restamp alone mends nothing
         if lifted:
             context.troubles.append(lifted)
-        return Outcome(fixed, applied, context)
+        types = {name: tensor.dtype for name, tensor in graph.tensors().items() if tensor.dtype is not None}
+        return Outcome(fixed, applied, context, types)
 
 
 def unreadable(error: Exception) -> SurgeonError:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 WAITS = 3  # times the limit is waited for, while this process hardly runs
 
 
@@ -27,6 +29,23 @@ class Halt:
         """Let `limits`, the RunOptions of a run that is to begin, obey."""
         self.limits = limits
         limits.terminate = self.asked
+
+
+@contextmanager
+def beside(call: Callable[[Halt], T]) -> Iterator[Future[T]]:
+    """`call` in another thread beside the body. What breaks the body off, as Ctrl-C does, ends it.
+
+    with beside(lambda halt: session.run(inputs, halt=halt)) as running:
+        ...
+        run = running.result()
+    """
+    halt = Halt()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(call, halt)
+        except BaseException:
+            halt.ask()
+            raise
 
 
 @contextmanager

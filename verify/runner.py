@@ -83,6 +83,7 @@ def open_session(
     providers: Sequence[str] = ("CPUExecutionProvider",),
     base_dir: str | os.PathLike[str] | None = None,
     shared_memory: bool = False,
+    in_order: bool = False,
 ) -> Session:
     """Make a model ready to run.
 
@@ -94,6 +95,7 @@ def open_session(
         base_dir: folder of external data when `model` is not a path.
         shared_memory: take working memory from one arena for all sessions that do, which keeps it: quicker for the
             second of two models, and less in all than an arena each.
+        in_order: run nodes in the order they are written, not in the one onnxruntime prefers.
 
     Raises:
         SurgeonError: `backend` is not one of `BACKENDS`.
@@ -102,7 +104,9 @@ def open_session(
         raise SurgeonError(f"unknown backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     errors = []
     if backend in ("auto", "onnxruntime"):
-        session = _attempt("onnxruntime", lambda: ready(model, optimize, threads, providers, base_dir, shared_memory))
+        session = _attempt(
+            "onnxruntime", lambda: ready(model, optimize, threads, providers, base_dir, shared_memory, in_order)
+        )
         if not session.error or backend == "onnxruntime":
             return session
         errors.append(f"onnxruntime: {session.error}")

@@ -31,12 +31,15 @@ def ready(
     providers: Sequence[str],
     base_dir: str | os.PathLike[str] | None,
     shared_memory: bool,
+    in_order: bool,
 ) -> Any:
     """The function that runs the model; arguments as those of `open_session`, errors as onnxruntime raises them."""
     import onnxruntime as ort
 
     shared = shared_memory and _arena()
     options = _session_options(optimize, threads, shared)
+    if in_order:
+        options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     if base_dir is not None and not isinstance(model, (str, Path)):
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base_dir))
     source = model if isinstance(model, bytes) else str(model) if isinstance(model, (str, Path)) else None

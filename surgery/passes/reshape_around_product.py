@@ -48,7 +48,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         if source.shape[-1] == made.shape[-1]:
             if can_bypass(graph, first):
-                fix = partial(_leave_out, graph, first, path)
+                fix = partial(_leave_out, graph, first, path, context)
                 yield finding("is undone by what comes after", first, fix, *path.nodes, *path.leaves)
         elif len(path.leaves) == 1 and _keeps_last(path.leaves[0]) and can_bypass(graph, path.leaves[0]):
             fix = partial(_move, graph, first, path, context)
@@ -92,10 +92,10 @@ def _keeps_last(leaf: gs.Node) -> bool:
     return bool(after) and len(after) > 1 and isinstance(after[-1], int) and before[-1] == after[-1]
 
 
-def _leave_out(graph: gs.Graph, first: gs.Node, path: Path) -> None:
+def _leave_out(graph: gs.Graph, first: gs.Node, path: Path, context: Context) -> None:
     lead = list(first.inputs[0].shape[:-1])
     bypass(graph, first)
-    _reshape(path, lead)
+    _reshape(graph, path, lead, context)
 
 
 def _move(graph: gs.Graph, first: gs.Node, path: Path, context: Context) -> None:
@@ -104,18 +104,25 @@ def _move(graph: gs.Graph, first: gs.Node, path: Path, context: Context) -> None
     wanted[-1] = first.outputs[0].shape[-1]
     lead = list(leaf.outputs[0].shape[:-1])
     replace_input(first, 1, Constant(context.fresh(f"{first.outputs[0].name}/SG019/shape"), wanted))
-    first.outputs[0].shape = [*lead, first.outputs[0].shape[-1]]
     bypass(graph, leaf)
-    _reshape(path, lead)
+    _shape(graph, first.outputs[0], lead, context)
+    _reshape(graph, path, lead, context)
 
 
-def _reshape(path: Path, lead: list[int | str | None]) -> None:
+def _reshape(graph: gs.Graph, path: Path, lead: list[int | str | None], context: Context) -> None:
     """Note the new leading dims of everything on the way."""
     for node in path.nodes:
         if node.op == "Split":
             node.attrs["axis"] = len(lead)
         for out in node.outputs:
-            out.shape = [*lead, out.shape[-1]]
+            _shape(graph, out, lead, context)
+
+
+def _shape(graph: gs.Graph, tensor: gs.Tensor, lead: list[int | str | None], context: Context) -> None:
+    """Give a tensor its new shape, and a name of its own: under the old one stands what the original has there."""
+    tensor.shape = [*lead, tensor.shape[-1]]
+    if not context.is_output(graph, tensor):
+        tensor.name = context.fresh(f"{tensor.name}/SG019")
 
 
 PASS = Pass(code="SG019", name="reshape-around-product", find=find, exact=True)

@@ -22,7 +22,7 @@ from export.tracking.modules import BATCHED_INPUT, Array
 from surgery.model import Pending
 from surgery.model import load as load_model
 from verify.errors import FoundWanting, SurgeonError
-from verify.recognise import write_metadata
+from verify.recognise import read_metadata, write_metadata
 
 # As shipped in config_tracker_module_Segmenter.yml of DeepStream 9.
 SCALE = 0.0174
@@ -80,6 +80,18 @@ def segmenter_config(
         name = encoder if module == "image_encoder" else f"{module}.onnx"
         lines += _section(section, f"{target_folder}/{name}", precision, fixed or objects, WORKSPACE_MB.get(module))
     return "\n".join(lines) + "\n"
+
+
+def advice(folder: Path, precision: str) -> str:
+    """What to change about the files of `folder` before DeepStream builds them with `precision`, or ""."""
+    path = folder / "memory_attention.onnx"
+    about = read_metadata(load_model(path))
+    if precision != "fp16" or (about.get("target"), about.get("precision")) != ("tensorrt-rtx", "fp32"):
+        return ""
+    return (
+        f"{path}: exported for TensorRT-RTX; DeepStream's TensorRT would fuse half of its attention only; "
+        "export with --target tensorrt"
+    )
 
 
 def _head(size: int, used: Preprocessing) -> list[str]:

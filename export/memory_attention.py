@@ -7,15 +7,14 @@ Same values as sam2/modeling/memory_attention.py with `RoPEAttention` (one head)
 * rotary encoding in real numbers (rope.py); keys are seen as [objects, frames, tokens, channels], so that one
   table of `tokens` rows serves every frame;
 * softmax rows sum to one, so the value projection W_v and its bias can follow the weighted sum, and W_o W_v
-  is one matrix. With `hoist` the weighted sum runs on the 64 channels of the memory itself, for a part of the
-  queries at a time; without, the folded matrix is applied to the values, so that query, key and value have
-  equal widths and TensorRT can fuse the attention;
+  is one matrix. Hoisted behind the sum, it leaves the weighted sum over the memory 64 channels instead of 256;
+  before it, query, key and value have equal widths and TensorRT can fuse the attention;
 * the current frame is the same for every object until the first cross-attention, and is computed once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from verify.errors import SurgeonError
 
 POINTER_TOKENS = 4
 Table = tuple[Tensor, Tensor]
+Form = Literal["fusable", "hoisted", "in parts"]
 
 
 class Attention(nn.Module):
@@ -36,7 +36,7 @@ class Attention(nn.Module):
 
     bias: Tensor
 
-    def __init__(self, attention: Any, hoist: bool) -> None:
+    def __init__(self, attention: Any, hoist: bool, in_parts: bool = False) -> None:
         super().__init__()
         if attention.num_heads != 1:
             raise SurgeonError(f"memory attention with {attention.num_heads} heads is not known; stock SAM2 has 1")
@@ -45,13 +45,14 @@ class Attention(nn.Module):
         folded = fold(attention.v_proj, attention.out_proj)
         self.value = folded if hoist else Affine(folded.weight, torch.zeros_like(folded.bias))
         self.hoist = hoist
+        self.attend = attend_in_parts if in_parts else attend
         self.register_buffer("bias", folded.bias.clone())
 
     def weigh(self, query: Tensor, key: Tensor, memory: Tensor) -> Tensor:
         """Rotated query and key [..., tokens, C] over memory [..., tokens, M] to [..., tokens, out]."""
         if self.hoist:
-            return self.value(attend(query, key, memory))
-        return attend(query, key, nn.functional.linear(memory, self.value.weight)) + self.bias
+            return self.value(self.attend(query, key, memory))
+        return self.attend(query, key, nn.functional.linear(memory, self.value.weight)) + self.bias
 
     def itself(self, x: Tensor, table: Table) -> Tensor:
         """Self-attention over x [B, tokens, C]."""
@@ -60,17 +61,16 @@ class Attention(nn.Module):
     def across(self, x: Tensor, frames: Tensor, pointers: Tensor, memory: Tensor, table: Table) -> Tensor:
         """x [B, tokens, C] over positioned keys [B, frames, tokens, M] and [B, pointers, M]; values `memory`."""
         key = torch.cat([rotate(self.key(frames), *table).flatten(1, 2), self.key(pointers)], dim=1)
-        query = rotate(self.query(x), *table)
-        return self.value(attend_in_parts(query, key, memory)) if self.hoist else self.weigh(query, key, memory)
+        return self.weigh(rotate(self.query(x), *table), key, memory)
 
 
 class Layer(nn.Module):
     """One stock `MemoryAttentionLayer`."""
 
-    def __init__(self, layer: Any, hoist: bool) -> None:
+    def __init__(self, layer: Any, form: Form) -> None:
         super().__init__()
-        self.self_attention = Attention(layer.self_attn, hoist)
-        self.cross_attention = Attention(layer.cross_attn_image, hoist)
+        self.self_attention = Attention(layer.self_attn, hoist=form == "in parts")
+        self.cross_attention = Attention(layer.cross_attn_image, form != "fusable", form == "in parts")
         self.norm1, self.norm2, self.norm3 = layer.norm1, layer.norm2, layer.norm3
         self.linear1, self.linear2 = layer.linear1, layer.linear2
 
@@ -81,18 +81,22 @@ class Layer(nn.Module):
 
 
 class MemoryAttention(nn.Module):
-    """Inputs and output as in the spec; `hoist` moves the value projection behind the weighted sum."""
+    """Inputs and output as in the spec.
+
+    `form` of the attention to the memory: "fusable" projects values first; "hoisted" after the weighted sum; "in parts"
+    too, for a part of the queries at a time.
+    """
 
     cos: Tensor
     sin: Tensor
     no_mem_embed: Tensor
     period: Tensor
 
-    def __init__(self, model: Any, hoist: bool) -> None:
+    def __init__(self, model: Any, form: Form) -> None:
         super().__init__()
         self.feature = model.image_size // model.backbone_stride
         attention = model.memory_attention
-        self.layers = nn.ModuleList(Layer(layer, hoist) for layer in attention.layers)
+        self.layers = nn.ModuleList(Layer(layer, form) for layer in attention.layers)
         self.norm = attention.norm
         cis = attention.layers[0].self_attn.compute_cis(end_x=self.feature, end_y=self.feature)
         cos, sin = rotary_table(cis)

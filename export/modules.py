@@ -10,7 +10,7 @@ from torch import nn
 
 from export.image_encoder import ImageEncoder
 from export.mask_decoder import MaskDecoder
-from export.memory_attention import MemoryAttention
+from export.memory_attention import Form, MemoryAttention
 from export.memory_encoder import MemoryEncoder
 from verify.errors import SurgeonError
 
@@ -22,10 +22,9 @@ def wrap(
 ) -> nn.Module:
     """The wrapper of module `name` over a stock `SAM2Base`, in eval mode and without gradients.
 
-    The wrapper shares parameters with `model`. `target` decides where the memory attention projects its values:
-    after the weighted sum for onnxruntime (least arithmetic), before it for TensorRT (fused attention); and whether
-    the trunk's table of positions is stored whole (onnxruntime) or by its parts (TensorRT: less memory). For TensorRT
-    the mask decoder's attention has the form that is fused where `precision` is to be below "fp32".
+    The wrapper shares parameters with `model`. `target` decides whether the trunk's table of positions is stored whole
+    (onnxruntime) or by its parts (TensorRT: less memory). For TensorRT the mask decoder's attention has the form that
+    is fused where `precision` is to be below "fp32"; so has the memory attention, and for full TensorRT always.
     """
     if target not in TARGETS:
         raise SurgeonError(f"target {target!r} is not known; choose {', '.join(TARGETS)}")
@@ -33,9 +32,20 @@ def wrap(
     makers = {
         "image_encoder": lambda: ImageEncoder(model, compact=tensorrt),
         "mask_decoder": lambda: MaskDecoder(model, semantics, fusable=tensorrt and precision != "fp32"),
-        "memory_attention": lambda: MemoryAttention(model, hoist=not tensorrt),
+        "memory_attention": lambda: MemoryAttention(model, _form(target, precision)),
         "memory_encoder": lambda: MemoryEncoder(model, semantics),
     }
     if name not in makers:
         raise SurgeonError(f"{name!r} is no SAM2 module; choose {', '.join(makers)}")
     return makers[name]().eval().requires_grad_(False)
+
+
+def _form(target: str, precision: str) -> Form:
+    """Where the memory attention projects its values.
+
+    TensorRT fuses it only below float32. TensorRT-RTX keeps to the types of a file, and a float32 one is best off with
+    the least arithmetic; full TensorRT may be told to lower a float32 file, as DeepStream's networkMode does.
+    """
+    if target == "onnxruntime":
+        return "in parts"
+    return "hoisted" if target == "tensorrt-rtx" and precision == "fp32" else "fusable"

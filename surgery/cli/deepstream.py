@@ -40,4 +40,7 @@ def command(models: Path, output: Path, precision: str, objects: int, target_fol
     output.mkdir(parents=True, exist_ok=True)
     (output / deepstream.CONFIG_FILE).write_text(text, encoding="utf-8")
     click.echo(f"{output / deepstream.CONFIG_FILE}: written; copy the ONNX files to the paths it names")
+    advice = deepstream.advice(models, precision)
+    if advice:
+        click.echo(f"surgeon: {advice}", err=True)
     return 0

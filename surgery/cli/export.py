@@ -47,7 +47,11 @@ MOST_STAYED = 8  # nodes named for each module in text
 )
 @click.option("--force", is_flag=True, help="Export again what is there already.")
 @click.option("--check", is_flag=True, help="Check interface, parity and TensorRT, and print a table.")
-@click.option("--deepstream", type=click.Path(path_type=Path), help="Copy the four files into this folder.")
+@click.option(
+    "--deepstream",
+    type=click.Path(path_type=Path),
+    help="Export for DeepStream (--target tensorrt), and copy the files here.",
+)
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="Of the result.")
 def command(
     model_type: str, output: Path | None, style: str, check: bool, deepstream: Path | None, **given: Any
@@ -63,6 +67,8 @@ def command(
     from export.half import Halves
     from export.pipeline import export_all
 
+    if deepstream is not None and _is_default("target"):
+        given["target"] = "tensorrt"  # DeepStream lowers float32 files itself, and only full TensorRT does that
     request = _request(model_type, given)
     weights = _weights(request, given)
     click.echo(f"weights: {weights.note}", err=True)
@@ -83,6 +89,12 @@ def command(
     elif style == "text":
         _say_next(model_type)
     return int(any(c.status == "fail" for v in verdicts for c in v.checks))
+
+
+def _is_default(option: str) -> bool:
+    """Whether nobody chose this option."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.DEFAULT
 
 
 def _request(model_type: str, given: dict[str, Any]) -> Request:
@@ -110,7 +122,7 @@ def _judged(done: Sequence[Exported], model: Any, request: Request) -> list[Verd
 def _say_next(model_type: str) -> None:
     if shutil.which("surgeon") is None:
         click.echo(f"next: put surgeon on the path: . {Path(sys.prefix) / 'bin' / 'activate'}")
-    click.echo(f"next: surgeon export {model_type} --deepstream DIR copies the files into a DeepStream tracker folder")
+    click.echo(f"next: surgeon export {model_type} --deepstream DIR exports for DeepStream into a tracker folder")
 
 
 def _objects(request: Request) -> int:

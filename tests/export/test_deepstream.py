@@ -14,6 +14,7 @@ from export.deepstream import Preprocessing
 from export.tracking import modules
 from surgery.cli.deepstream import command
 from verify.errors import FoundWanting, SurgeonError
+from verify.recognise import write_metadata
 
 
 def read(text: str) -> dict[str, dict[str, str]]:
@@ -144,3 +145,27 @@ def test_command(tmp_path: Path) -> None:
     sections = read((out / deepstream.CONFIG_FILE).read_text())
     assert sections["ImageEncoder"]["onnxFile"].endswith("/image_encoder_deepstream.onnx")
     assert (out / deepstream.ENCODER_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("about", "precision", "told"),
+    [
+        ({"target": "tensorrt-rtx", "precision": "fp32"}, "fp16", True),
+        ({"target": "tensorrt-rtx", "precision": "fp32"}, "fp32", False),
+        ({"target": "tensorrt-rtx", "precision": "mixed"}, "fp16", False),
+        ({"target": "tensorrt", "precision": "fp32"}, "fp16", False),
+        ({}, "fp16", False),
+    ],
+)
+def test_files_made_for_another_tensorrt_are_told(
+    about: dict[str, str], precision: str, told: bool, tmp_path: Path
+) -> None:
+    folder = toy_networks.write(tmp_path / "files")
+    path = folder / "memory_attention.onnx"
+    model = onnx.load(path)
+    write_metadata(model, about)
+    onnx.save(model, path)
+    run = CliRunner().invoke(command, [str(folder), "-o", str(tmp_path / "out"), "--precision", precision])
+    assert run.exit_code == 0
+    assert ("--target tensorrt" in run.output) == told
+    assert (tmp_path / "out" / deepstream.CONFIG_FILE).is_file()

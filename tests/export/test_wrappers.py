@@ -57,11 +57,28 @@ def test_image_sizes(thin_model: Build, size: int) -> None:
     same(*both("image_encoder", thin_model(size=size), inputs_of("image_encoder", size)))
 
 
-@pytest.mark.parametrize("target", ["tensorrt", "onnxruntime"])
+@pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx", "onnxruntime"])
 @pytest.mark.parametrize(("frames", "pointers", "objects"), [(1, 1, 1), (3, 16, 1), (7, 2, 3)])
 def test_memory_sizes(thin_model: Build, target: str, frames: int, pointers: int, objects: int) -> None:
     inputs = inputs_of("memory_attention", frames=frames, pointers=pointers, objects=objects)
     same(*both("memory_attention", thin_model(), inputs, target=target))
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "hoisted"),
+    [
+        ("tensorrt-rtx", "fp32", True),
+        ("tensorrt-rtx", "mixed", False),
+        ("tensorrt", "fp32", False),
+        ("onnxruntime", "fp32", True),
+    ],
+)
+def test_values_are_projected_first_where_that_can_be_fused(
+    thin_model: Build, target: str, precision: str, hoisted: bool
+) -> None:
+    """DeepStream lowers a float32 file to half precision while full TensorRT builds it."""
+    module: Any = wrap("memory_attention", thin_model(), "sam2", target, precision)
+    assert {layer.cross_attention.hoist for layer in module.layers} == {hoisted}
 
 
 def test_queries_go_over_the_memory_in_parts_for_onnxruntime(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from surgery.cli.config import with_defaults
+from surgery.cli.side_by_side import jobs_for, side_by_side
 from surgery.cli.spelling import parse_shape, parse_size, parse_value
 from surgery.targets import TARGETS
 from verify.errors import SurgeonError
@@ -39,6 +44,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--no-guard", is_flag=True, help="Write without comparing; the report says so.")
 @click.option("--strict", is_flag=True, help="Write nothing, exit 1, when the result cannot be compared.")
 @click.option("--save-external-data", is_flag=True, help="Put weights into a file beside the model.")
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Models at a time.  [default: up to 4, large ones alone]")
 @click.option("--report", "report_path", type=PATH, help="Also write the report here: .json, .html, or text.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="List every finding.")
@@ -54,16 +60,17 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     options = _options(given)
     reports, errors = [], []
     models = tuple(dict.fromkeys(models))
-    taken: dict[Path, Path] = {}
-    for model in models:
-        try:
-            target = _target(model, target_path, len(models), given["in_place"])
-            if len(models) > 1:
-                _check_several(model, target, taken)
-            reports.append(_fix(model, target, options, given))
-        except SurgeonError as error:
-            errors.append(error)
-            click.echo(f"surgeon: {_named(model, error)}", err=True)
+    targets = _targets(models, target_path, given["in_place"])
+    with _fixed(targets, options, given) as running:
+        for model, fixed in running:
+            try:
+                report = fixed()
+                reports.append(report)
+                if given["style"] == "text" and not given["quiet"]:
+                    click.echo(_summary(targets[model], report, given["verbose"]))
+            except SurgeonError as error:
+                errors.append(error)
+                click.echo(f"surgeon: {_named(model, error)}", err=True)
     if given["style"] == "json":
         click.echo(_json(reports))
     if given["report_path"] is not None:
@@ -104,6 +111,21 @@ def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
     return codes
 
 
+def _targets(models: tuple[Path, ...], wanted: Path | None, in_place: bool) -> dict[Path, Path | SurgeonError]:
+    """Where the result of each model goes, or why it cannot be told."""
+    found: dict[Path, Path | SurgeonError] = {}
+    taken: dict[Path, Path] = {}
+    for model in models:
+        try:
+            target = _target(model, wanted, len(models), in_place)
+            if len(models) > 1:
+                _check_several(model, target, taken)
+            found[model] = target
+        except SurgeonError as error:
+            found[model] = error
+    return found
+
+
 def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Path:
     if in_place:
         if wanted is not None:
@@ -130,31 +152,50 @@ def _named(model: Path, error: SurgeonError) -> str:
     return text if str(model) in text else f"{model}: {text}"
 
 
-def _fix(model: Path, target: Path, options: dict[str, Any], given: dict[str, Any]) -> Report:
+@contextmanager
+def _fixed(
+    targets: dict[Path, Path | SurgeonError], options: dict[str, Any], given: dict[str, Any]
+) -> Iterator[Iterator[tuple[Path, Callable[[], Report]]]]:
+    """For each model what gives its report, once it is fixed, or raises why it was not."""
+    told = {model: target for model, target in targets.items() if isinstance(target, Path)}
+    half = {name: given[name] for name in ("precision", "calibrate", "max_error", "unfused_attention")}
+    calls = [(model, target, options, half) for model, target in told.items()]
+    with side_by_side(_fix, calls, jobs_for(list(told), given["jobs"])) as running:
+        yield (
+            (model, partial(_raise, target) if isinstance(target, SurgeonError) else next(running))
+            for model, target in targets.items()
+        )
+
+
+def _raise(error: SurgeonError) -> Report:
+    raise error
+
+
+def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any]) -> Report:
+    """Fix one model; the report is plain data, which another process can hand back."""
     from surgery.fixing import fix
 
     report = fix(model, target, **options)
     report.model = str(model)
-    if given["precision"] is not None:
+    report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
+    if half["precision"] is not None:
         from surgery.precision_file import lower_file
 
         click.echo(f"{target}: choosing what goes down to half precision, by running it again and again ...", err=True)
         report.checks.append(
             lower_file(
                 target,
-                given["precision"],
-                given["calibrate"],
-                given["max_error"],
+                half["precision"],
+                half["calibrate"],
+                half["max_error"],
                 options["skip_nodes"],
-                given["unfused_attention"],
+                half["unfused_attention"],
             )
         )
-    if given["style"] == "text" and not given["quiet"]:
-        click.echo(_summary(target, report, given["verbose"]))
     return report
 
 
-def _summary(target: Path | None, report: Report, verbose: bool) -> str:
+def _summary(target: object, report: Report, verbose: bool) -> str:
     figures = report.checks[0].figures
     lines = [
         report.model if target is None else f"{report.model} -> {target}",

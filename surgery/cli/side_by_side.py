@@ -1,0 +1,91 @@
+"""Several models at a time, each in a process of its own: the passes are Python, of which a process runs one thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+WORTH_IT = 1 << 20  # bytes of a model for which a process may start
+LARGE = 512 << 20  # bytes of a model that is worked on alone
+MOST = 4  # processes, unless more are asked for: each holds a model and what it computes
+
+
+def jobs_for(models: Sequence[Path], wanted: int | None) -> int:
+    """How many processes to use; 1 is this one alone."""
+    if wanted is not None:
+        return min(wanted, len(models))
+    sizes = [model.stat().st_size for model in models if model.is_file()]
+    if sum(size >= WORTH_IT for size in sizes) < 2 or max(sizes) > LARGE:
+        return 1
+    return min(len(models), os.cpu_count() or 1, MOST)
+
+
+@contextmanager
+def side_by_side(
+    call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int
+) -> Iterator[Iterator[Callable[[], T]]]:
+    """For each tuple of arguments, in order, what gives the result of `call` or raises what it raised.
+
+    What breaks the body off, as Ctrl-C does, ends every call as it would end one in this process.
+    """
+    if jobs < 2:
+        yield (partial(call, *arguments) for arguments in each)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_heed, initargs=(False,)) as pool:
+        try:
+            with _unheard():
+                running = [pool.submit(_called, call, arguments) for arguments in each]
+            yield (future.result for future in running)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _interrupt_children()
+            raise
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Let Ctrl-C pass: a child that starts meanwhile does so too, until it knows what to do about it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _called(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """`call` in a child, which heeds Ctrl-C meanwhile."""
+    _heed(True)
+    try:
+        return call(*arguments)
+    finally:
+        _heed(False)
+
+
+def _heed(interrupts: bool) -> None:
+    """Raise KeyboardInterrupt at the next Ctrl-C, or let it pass."""
+    signal.signal(signal.SIGINT, _once if interrupts else signal.SIG_IGN)
+
+
+def _once(*_: object) -> None:
+    """Raise KeyboardInterrupt, and let no second one break off the tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _interrupt_children() -> None:
+    """Pass Ctrl-C on to children that did not hear it; on Windows all of a console hear it."""
+    from multiprocessing import active_children
+
+    if os.name == "posix":
+        for child in active_children():
+            if child.pid is not None and child.is_alive():
+                os.kill(child.pid, signal.SIGINT)

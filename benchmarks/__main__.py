@@ -3,9 +3,11 @@
     python -m benchmarks --reference DIR --ours-onnxruntime DIR --ours-tensorrt DIR --peer-python PATH [--name tiny]
 
 `--reference` holds the four files NVIDIA's exporter wrote, the other two what `surgeon export` wrote with the same
-weights for each target. `--ours-mixed` holds what it wrote with `--precision mixed`; without it those files are made
-from the ones for TensorRT by `surgeon fix`. `--peer-python` is the interpreter of an environment with onnxsim,
-onnxslim, polygraphy, onnxscript, onnxruntime and nvidia-modelopt; without it the peers' rows say so.
+weights for each target, TensorRT-RTX's in `--ours-tensorrt`. `--ours-mixed` holds what it wrote with `--precision
+mixed`; without it those files are made by `surgeon fix`. `--to-lower` holds the float32 files that surgeon and the
+converters bring to half precision, best those of `surgeon export --target tensorrt`, whose attention can be fused
+then. `--peer-python` is the interpreter of an environment with onnxsim, onnxslim, polygraphy, onnxscript, onnxruntime
+and nvidia-modelopt; without it the peers' rows say so.
 `--only` runs some of the sections.
 """
 
@@ -42,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     for folder in ("reference", "ours-onnxruntime", "ours-tensorrt"):
         parser.add_argument(f"--{folder}", type=Path, required=True)
+    parser.add_argument("--to-lower", type=Path, help="instead of --ours-tensorrt")
     parser.add_argument("--ours-mixed", type=Path, help="what `surgeon export --precision mixed` wrote")
     parser.add_argument("--peer-python", type=Path)
     parser.add_argument("--name", default="tiny")

@@ -118,7 +118,8 @@ def precision(options: Any) -> dict[str, Any]:
 
 
 def _convert(tool: str, module: str, feeds: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    source, target = given["ours_tensorrt"] / f"{module}.onnx", given["work"] / tool / f"{module}.onnx"
+    folder = given["to_lower"] or given["ours_tensorrt"]
+    source, target = folder / f"{module}.onnx", given["work"] / tool / f"{module}.onnx"
     if tool == "surgeon mixed":
         calibration = given["work"] / f"{module}.npz"
         np.savez(calibration, **{name: np.asarray(array, np.float32) for name, array in feeds.items()})

@@ -15,11 +15,12 @@ from surgery.build import Build, attribute_protos, type_proto
 from surgery.context import Context
 from surgery.importer import to_graph
 from surgery.ir import Constant
-from surgery.opset import operators
+from surgery.opset import every_node
 from surgery.rule import Finding, finding
 from surgery.schemas import schema
 
 REDEFINED = ("BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "Resize")
+OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
 LARGEST_KNOWN_VALUE = 4096  # elements of a constant input that shape inference is told
 
 
@@ -76,23 +77,33 @@ def _fetch(known: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx.
 
 def _fits(function: onnx.FunctionProto, context: Context) -> bool:
     """Whether every operator of the body means at the model's opset what it meant when the body was written."""
+    written = {entry.domain: entry.version for entry in function.opset_import}
     return all(
-        _same(op, domain, entry.version, context.opsets.get(domain or "", 0))
-        for entry in function.opset_import
-        for op, domain in operators(function.node)
-        if (domain or "") == entry.domain
+        _same(
+            node.op_type,
+            node.domain,
+            (written[node.domain], context.opsets.get(node.domain, 0)),
+            frozenset(attribute.name for attribute in node.attribute),
+        )
+        for node in every_node(function.node)
+        if node.domain in written
     )
 
 
 @cache
-def _same(op: str, domain: str, written: int, used: int) -> bool:
-    """Whether the operator means the same at both opsets: equal, or only more types and attributes with defaults."""
-    first, second = schema(op, domain, written), schema(op, domain, used)
+def _same(op: str, domain: str, opsets: tuple[int, int], attributes: frozenset[str]) -> bool:
+    """Whether a node with these attributes means the same at both opsets.
+
+    So it is where the operator is equal at both, or has gained types, inputs that may be left out and attributes with
+    defaults, and has lost none of the node's own attributes.
+    """
+    first, second = (schema(op, domain, opset) for opset in opsets)
     if op == "Constant":  # every later form of it is one more attribute
         return True
     if first is None or second is None or op in REDEFINED:
         return bool(first and second and first.since_version == second.since_version)
-    if [(i.name, i.option) for i in first.inputs] != [(i.name, i.option) for i in second.inputs]:
+    inputs, later = ([(i.name, i.option) for i in known.inputs] for known in (first, second))
+    if later[: len(inputs)] != inputs or any(option != OPTIONAL for _, option in later[len(inputs) :]):
         return False
     for name, attribute in second.attributes.items():
         old = first.attributes.get(name)
@@ -100,7 +111,8 @@ def _same(op: str, domain: str, written: int, used: int) -> bool:
             return False
         if old is not None and (old.type, old.default_value) != (attribute.type, attribute.default_value):
             return False
-    return set(first.attributes) <= set(second.attributes)
+    lost = set(first.attributes) - set(second.attributes)
+    return not any(name in attributes or first.attributes[name].default_value.name for name in lost)
 
 
 def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:

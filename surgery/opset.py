@@ -88,11 +88,16 @@ def restamped(model: onnx.ModelProto, version: int) -> onnx.ModelProto | None:
 
 def operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
     """Operator and domain of every node, those of inner graphs included."""
+    return ((node.op_type, node.domain) for node in every_node(nodes))
+
+
+def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those of the graphs inside them."""
     for node in nodes:
-        yield node.op_type, node.domain
+        yield node
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from operators(attribute.g.node)
+                yield from every_node(attribute.g.node)
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:

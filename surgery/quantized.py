@@ -24,7 +24,8 @@ def along(build: Build, parameter: gs.Tensor, rank: int, axis: int) -> gs.Tensor
 
 def shifted(build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, work: Any) -> gs.Tensor:
     """`value - zero_point` in floating point `work`."""
-    wide = build.cast(build.cast(value, np.int32), work)
+    stored = isinstance(value, gs.Constant) or value.dtype == work
+    wide = build.cast(value if stored else build.cast(value, np.int32), work)
     if zero_point is None or zero_point.is_empty():
         return wide
     return build("Sub", wide, build.cast(build.cast(along(build, zero_point, rank, axis), np.int32), work))

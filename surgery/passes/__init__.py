@@ -58,6 +58,7 @@ PIPELINE: tuple[str, ...] = (
     "layernorm_outputs",
     "asymmetric_quantization",
     "quantized_product",
+    "eight_bit_constant",
     "unsupported_pooling",
     "unsupported_resize",
     "runtime_resize",

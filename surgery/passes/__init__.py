@@ -26,6 +26,7 @@ PIPELINE: tuple[str, ...] = (
     "known_onehot",
     "stacked_node",
     "stacked_shuffle",
+    "nested_concat",
     "reshape_around_product",
     "duplicate_initializer",
     "common_subexpression",
@@ -83,6 +84,7 @@ PIPELINE: tuple[str, ...] = (
     "slice_assignment",
     "masked_assignment",
     "rotation_product",
+    "affine_after_convolution",
     "narrow_values",
     "flat_attention",
 )

@@ -1,12 +1,12 @@
 """Two nodes in a row of a kind that one node can do.
 
 What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (the last one
-decides), Slice after Slice of other dims, and Cast after Cast where the first loses nothing.
+decides), Unsqueeze after Reshape, Slice after Slice of other dims, and Cast after Cast where the first loses nothing.
 Why TensorRT minds: it joins most itself; the node count falls.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
-Leaves alone: a first Cast that loses values (float to int, to fewer bits); a second Reshape that copies dims (0) or
-keeps zeros; a first node whose result is a graph output still makes it; Slices with computed bounds, or one of which
-others read.
+Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape that copies dims (0) or keeps
+zeros; a first node whose result is a graph output still makes it; Slices with computed bounds, or one of which others
+read; a Reshape others read, before an Unsqueeze.
 Numerics: exact.
 """
 
@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.build import Build
 from surgery.context import Context
 from surgery.edit import replace_input
 from surgery.ir import Constant
@@ -42,6 +43,12 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if before is None or shape is None or (shape == 0).any() or node.attrs.get("allowzero"):
             continue
         yield finding(f"reshapes what '{before.name}' has reshaped", node, partial(_skip, node), before)
+    for node in context.nodes(graph, "Unsqueeze"):
+        before = _before(node, ("Reshape",))
+        widened = None if before is None else _widened(graph, node, before, context)
+        if before is not None and widened is not None:
+            fix = partial(_reshape, graph, node, before, widened, context)
+            yield finding(f"adds dims to what '{before.name}' has reshaped", node, fix, before)
     for node in context.nodes(graph, "Slice"):
         before = _before(node, ("Slice",))
         cuts = None if before is None else _cuts(graph, node, before, context)
@@ -69,6 +76,24 @@ def _skip(node: gs.Node) -> None:
 def _transpose(node: gs.Node, perm: list[int]) -> None:
     node.attrs["perm"] = perm
     _skip(node)
+
+
+def _widened(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> list[int] | None:
+    """The shape that the Reshape would have to give for both, or None where a constant cannot say it."""
+    if len(node.inputs[0].outputs) != 1 or context.is_output(graph, node.inputs[0]) or before.attrs.get("allowzero"):
+        return None
+    shape = context.constant(before.inputs[1]) if len(before.inputs) == 2 else None
+    axes = node.attrs.get("axes") if len(node.inputs) == 1 else context.constant(node.inputs[1])
+    if shape is None or axes is None or (shape == 0).any():
+        return None
+    rank = len(shape) + len(axes)
+    added, rest = {int(axis) % rank for axis in axes}, [int(dim) for dim in shape]
+    return [1 if place in added else rest.pop(0) for place in range(rank)] if len(added) == len(axes) else None
+
+
+def _reshape(graph: gs.Graph, node: gs.Node, before: gs.Node, shape: list[int], context: Context) -> None:
+    build = Build(graph, node, context, "SG011")
+    build.replace(build.reshape(before.inputs[0], shape))
 
 
 def _cuts(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> list[list[int]] | None:

@@ -91,6 +91,13 @@ CASES: list[tuple[str, str, str, list[str]]] = [
     ("SG011", "Reshapes", "g (float[6] x) => (float[3,2] y) <int64[2] s={2,3}, int64[2] t={3,2}> { a=Reshape(x,s) y=Reshape(a,t) }", ["Reshape"]),
     ("SG011", "Casts that lose nothing", "g (float16[2] x) => (double[2] y) { a=Cast<to=1>(x) y=Cast<to=11>(a) }", ["Cast"]),
     ("SG011", "Casts that lose bits", "g (float[2] x) => (float[2] y) { a=Cast<to=10>(x) y=Cast<to=1>(a) }", ["Cast", "Cast"]),
+    ("SG011", "an Unsqueeze of a Reshape", "g (float[6] x) => (float[1,2,1,3] y) <int64[2] s={2,-1}, int64[2] t={0,-2}> { a=Reshape(x,s) y=Unsqueeze(a,t) }", ["Reshape"]),
+    ("SG011", "an Unsqueeze of a Reshape that copies dims", "g (float[2,3] x) => (float[1,2,3] y) <int64[2] s={0,-1}, int64[1] t={0}> { a=Reshape(x,s) y=Unsqueeze(a,t) }", ["Reshape", "Unsqueeze"]),
+    ("SG011", "an Unsqueeze of a Reshape that is read", "g (float[6] x) => (float[1,2,3] y, float[2,3] z) <int64[2] s={2,-1}, int64[1] t={0}> { a=Reshape(x,s) y=Unsqueeze(a,t) z=Neg(a) }", ["Reshape", "Unsqueeze", "Neg"]),
+    ("SG021", "three in a row", "g (float[2,3] x, float[2,1] z) => (float[2,9] y) { a=Concat<axis=1>(x,z) b=Concat<axis=-1>(a,x) y=Concat<axis=1>(z,b,z) }", ["Concat"]),
+    ("SG021", "along another axis", "g (float[2,3] x) => (float[4,6] y) { a=Concat<axis=1>(x,x) y=Concat<axis=0>(a,a) }", ["Concat", "Concat"]),
+    ("SG021", "a first one that is read twice", "g (float[2,3] x) => (float[2,12] y) { a=Concat<axis=1>(x,x) y=Concat<axis=1>(a,a) }", ["Concat", "Concat"]),
+    ("SG021", "a first one that is an output", "g (float[2,3] x) => (float[2,9] y, float[2,6] a) { a=Concat<axis=1>(x,x) y=Concat<axis=1>(a,x) }", ["Concat", "Concat"]),
     (
         "SG012",
         "constant condition, names inside meet names outside",

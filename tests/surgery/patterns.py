@@ -20,6 +20,7 @@ MASKED = """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
 <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
  float[4] w = {1, 2, 3, 4}, float zero = {0}> {"""
 ROWS = "a = NonZero(m)  k = Transpose<perm = [1, 0]>(a)  g = GatherND(x, k)  "
+CONV = "g (float[1,2,3,3] x) => (float[1,3,3,3] y) <float[3,2,1,1] w = {1,2,3,4,5,6}, float[3] b = {1,-1,2}, "
 
 # (code, name, model)
 PATTERNS: list[tuple[str, str, str]] = [
@@ -49,6 +50,9 @@ PATTERNS: list[tuple[str, str, str]] = [
     ("SG207", "in opset 11", '<ir_version: 6, opset_import: ["" : 11]> ' + MASKED + (PLACES + ROWS + "p = Add(g, w)  v = Reshape(p, last)  y = ScatterND(x, i, v) }").replace("Unsqueeze(m, last)", "Unsqueeze<axes = [2]>(m)")),
     ("SG207", "values of another tensor", MASKED.replace("bool[2,3] other", "float[2,3,4] h") + PLACES + ROWS.replace("GatherND(x", "GatherND(h") + "v = Reshape(g, last)  y = ScatterND(x, i, v) }"),
     ("SG207", "whole rows", MASKED + "j = ReduceMax<keepdims = 0>(x, last)  o = Greater(j, zero)  a = NonZero(o)  b = Transpose<perm = [1, 0]>(a)  g = GatherND(x, b)  v = Sub(w, g)  y = ScatterND(x, b, v) }"),
+    ("SG210", "batch normalization", CONV + "float[3] s = {1,2,3}, float[3] h = {4,5,6}, float[3] m = {0.5,1,-2}, float[3] v = {1,4,0.25}> { c = Conv(x, w, b)  y = BatchNormalization<epsilon = 0.5>(c, s, h, m, v) }"),
+    ("SG210", "a scale and an offset", CONV + "float[3,1,1] s = {1,2,3}, float[1,3,1,1] h = {4,5,6}> { c = Conv(x, w)  d = Mul(c, s)  y = Add(h, d) }"),
+    ("SG210", "one number for all", CONV + "float h = {4}> { c = Conv<dilations = [1, 1]>(x, w, b)  y = Add(c, h) }"),
     ("SG012", "a branch of its own", "g (float[3] x) => (float[3] y) <bool c = {1}, bool d = {0}> { y = If(c)<then_branch = t() => (float[3] a) { a = Relu(x) }, else_branch = e() => (float[3] b) { b = Neg(x) }> }"),
     ("SG005", "a chain", "g (float[2] x) => (float[2] y) <float[2] a = {1,2}, float[2] b = {3,4}> { c = Mul(a, b)  d = Exp(c)  e = Add(d, a)  y = Add(x, e) }"),
 ]  # fmt: skip

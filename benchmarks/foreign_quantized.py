@@ -1,0 +1,53 @@
+"""The torch exports through onnxruntime's quantizer: weights and activations in eight bits, as it writes them.
+
+"dynamic" is `quantize_dynamic` with signed weights; "QDQ" is `quantize_static` in its default form, calibrated with
+the inputs that lie beside the export.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STATIC = ("convnext.old", "efficientnet.old", "swin.new", "vit.old")
+DYNAMIC = (*STATIC, "bert.new", "detr.old", "llama.old", "whisper.new")
+
+
+def quantize(folder: Path) -> dict[str, Path]:
+    """Quantize the exports found in `folder`, each once; the file of each by the name it has in the tables."""
+    made = {}
+    for form, stems in (("dynamic", DYNAMIC), ("QDQ", STATIC)):
+        for stem in stems:
+            source, target = folder / f"{stem}.onnx", folder / "quantized" / f"{stem}.{form}.onnx"
+            if not source.is_file():
+                continue
+            if not target.is_file():
+                target.parent.mkdir(exist_ok=True)
+                _write(source, target, form)
+            made[f"{stem.split('.')[0]}, quantized, {form}"] = target
+    return made
+
+
+def _write(source: Path, target: Path, form: str) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+
+    feeds = dict(np.load(source.parent / f"{source.name.split('.')[0]}.npz"))
+
+    class Once(CalibrationDataReader):  # type: ignore[misc]
+        """The one set of inputs."""
+
+        def __init__(self) -> None:
+            self.rest: list[dict[str, Any]] = [feeds]
+
+        def get_next(self) -> dict[str, Any] | None:
+            return self.rest.pop() if self.rest else None
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        if form == "dynamic":
+            quantize_dynamic(source, target, weight_type=QuantType.QInt8)
+        else:
+            quantize_static(source, target, Once())

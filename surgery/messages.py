@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from surgery.ir import number_of
 from surgery.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
+MADE_UP = re.compile(r"unk__\d+@\d+")  # a dim that one run of shape inference found no name for
 
 
 def copy_fields(source: Any, target: Any, left_out: set[str]) -> None:
@@ -56,7 +58,7 @@ def declare(proto: onnx.ValueInfoProto, tensor: gs.Variable) -> None:
     for axis, dim in enumerate(tensor.shape):
         new = kind.shape.dim.add()
         if isinstance(dim, str):
-            new.dim_param = dim
+            new.dim_param = "" if MADE_UP.fullmatch(dim) else dim
         elif dim is not None and dim >= 0:
             new.dim_value = int(dim)
         if axis < len(old) and old[axis][1]:

@@ -96,10 +96,14 @@ def _has_long_vectors(model: onnx.ModelProto) -> bool:
 
 
 def _settle(graph: gs.Graph) -> None:
-    """Turn types that a pass has set into declared ones, so that inference does not wipe them out."""
+    """Turn types that a pass has set into declared ones, so that inference does not wipe them out.
+
+    Of tensors inside a graph those that the file declares: what it says of them holds no longer.
+    """
     for inner, _ in parents(graph).values():
         infos: dict[str, onnx.ValueInfoProto] = vars(inner).get("output_infos", {})
-        for tensor in (*inner.inputs, *inner.outputs):
+        made = (out for node in inner.nodes for out in node.outputs if getattr(out, "origin", None) is not None)
+        for tensor in (*inner.inputs, *inner.outputs, *made):
             if not isinstance(tensor, gs.Variable) or snapshot(tensor) == getattr(tensor, "snapshot", (None, None)):
                 continue
             info = onnx.ValueInfoProto()

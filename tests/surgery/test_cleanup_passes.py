@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 from cleanup_cases import CASES, model
@@ -45,3 +46,19 @@ def test_skipped_nodes_stay() -> None:
     text = "g (float[2] x) => (float[2] y) { [keep] a = Identity(x) [drop] b = Identity(a) [r] y = Relu(b) }"
     fixed, _ = surgery.fix_model(model(text), skip_nodes=frozenset({"keep"}))
     assert [node.name for node in fixed.graph.node] == ["keep", "r"]
+
+
+def test_types_the_file_declares_follow_a_pass_that_changes_them() -> None:
+    text = """g (float[N,4,3,2] x) => (float[N,2,2,6] y) <int64[3] s = {-1,4,6}, int64[4] t = {-1,2,2,6},
+      float[6] b = {1,2,3,4,5,6}, float[N,4,6] r, float[N,4,6] p, float[N,4,6] a,
+      float[N,2,2,6] z>
+      { r = Reshape(x, s) p = Mul(r, b) q = MatMul(p, f) a = Add(q, b) z = Reshape(a, t)
+        y = Transpose<perm = [0,2,1,3]>(z) }"""
+    made = model(text)
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.eye(6, dtype=np.float32) * 2, "f"))
+    fixed, report = surgery.fix_model(made)
+    assert "SG019" in {finding.code for finding in report.findings}
+    assert [node.op_type for node in fixed.graph.node] == ["Reshape", "Mul", "MatMul", "Add", "Transpose"]
+    onnx.checker.check_model(fixed, full_check=True)
+    ranks = {info.name: len(info.type.tensor_type.shape.dim) for info in fixed.graph.value_info}
+    assert set(ranks.values()) == {4}

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     sources = {name: options.work / f"{name}.onnx" for name in foreign_wheels.WHEELS}
     sources |= {_torch_name(file): file for file in sorted((options.work / "torch").glob("*.onnx"))}
     sources |= foreign_quantized.quantize(options.work / "torch")
-    for part in (_ours, _tensorrt, _peers):
+    for part in (_ours, _tensorrt, _peers, _built):
         for name, source in sources.items():
             row = found["models"].setdefault(name, {})
             if part.__name__ in row and name not in options.only:
@@ -99,18 +99,24 @@ def _ours(source: Path, feeds: dict[str, Any], options: Any) -> dict[str, Any]:
 
 def _tensorrt(source: Path, feeds: dict[str, Any], options: Any) -> dict[str, Any]:
     """What the parser and builder of TensorRT say before and after: "builds", or the first reason."""
+    files = {"before": source, "after": options.work / "surgeon" / source.name}
+    return {when: _build(file, feeds) for when, file in files.items()}
+
+
+def _build(file: Path, feeds: dict[str, Any]) -> str:
     from verify.tensorrt import build
 
-    row = {}
-    for when, file in (("before", source), ("after", options.work / "surgeon" / source.name)):
-        if not file.is_file():
-            row[when] = "no file"
-            continue
-        points = {name: (value.shape,) * 3 for name, value in feeds.items() if value.ndim}
-        built = build(file, points, limit=60)
-        reasons = [f"{refusal.op} {refusal.message}" for refusal in built.refusals] + list(built.messages)
-        row[when] = "builds" if built.ok else (reasons or ["refused"])[0][:160]
-    return row
+    if not file.is_file():
+        return "no file"
+    built = build(file, {name: (value.shape,) * 3 for name, value in feeds.items() if value.ndim}, limit=60)
+    reasons = [f"{refusal.op} {refusal.message}" for refusal in built.refusals] + list(built.messages)
+    return "builds" if built.ok else (reasons or ["refused"])[0][:160]
+
+
+def _built(source: Path, feeds: dict[str, Any], options: Any) -> dict[str, Any]:
+    """What TensorRT says of the peers' files of quantized models."""
+    quantized = source.parent.name == "quantized"
+    return {tool: _build(options.work / tool / source.name, feeds) for tool in PEERS if quantized}
 
 
 def _peers(source: Path, feeds: dict[str, Any], options: Any) -> dict[str, Any]:
@@ -179,6 +185,7 @@ def page(found: dict[str, Any]) -> str:
     machine, models = found["machine"], found["models"]
     packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
     whole = {name: row for name, row in models.items() if "_ours" in row}
+    compared = {name: row for name, row in whole.items() if "quantized" not in name and "_peers" in row}
     return (
         "\n\n".join(
             [
@@ -193,10 +200,16 @@ def page(found: dict[str, Any]) -> str:
                 ),
                 "## Beside the peers: nodes (seconds)",
                 "Surgeon's seconds are with the guard, which runs the model before and after; the peers compare "
-                "nothing. All of surgeon's runs come before the peers', so on a busy machine only the nodes compare.",
+                "nothing. All of surgeon's runs come before the peers', so on a busy machine only the nodes compare. "
+                "Quantized models have a table of their own.",
                 table(
                     ["model", "raw", "surgeon", *PEERS],
-                    [_peer_row(name, row) for name, row in whole.items() if "_peers" in row] + [_totals(whole)],
+                    [_peer_row(name, row) for name, row in compared.items()] + [_totals(compared)],
+                ),
+                "## Quantized models: whether TensorRT builds them",
+                table(
+                    ["model", "as it is", "surgeon", *PEERS],
+                    [_built_row(name, row) for name, row in whole.items() if row.get("_built")],
                 ),
             ]
         )
@@ -221,6 +234,11 @@ def _escaped(text: str) -> str:
 
 def _peer_row(name: str, row: dict[str, Any]) -> list[str]:
     return [name, str(row["_ours"]["raw"]), *(_cell(each) for each in (row["_ours"], *_of_peers(row)))]
+
+
+def _built_row(name: str, row: dict[str, Any]) -> list[str]:
+    said = [row["_tensorrt"]["before"], row["_tensorrt"]["after"], *(row["_built"][tool] for tool in PEERS)]
+    return [name, *("builds" if each == "builds" else "refused" for each in said)]
 
 
 def _of_peers(row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """A scale or an offset for each channel behind a convolution: BatchNormalization, Mul and Add.
 
 What it does: multiplies the weights by the scale and puts the offset into the bias, computed in float64.
-Why TensorRT minds: it does the same when it builds; the node count falls, and a converter to fewer bits sees the
-weights that are used.
+Why TensorRT minds: it does the same when it builds, and so does onnxruntime when it loads, so that this runs only when
+asked for (`--select SG210`): for a tool that does not, or to see the weights that are used.
 Before → After: `y = BatchNormalization(Conv(x, w), s, b, m, v)` → `y = Conv(x, w * f, b - m * f)` with
 `f = s / Sqrt(v + epsilon)`
 Leaves alone: weights, scales and offsets that are computed, are not float32, or weights that other nodes read; a
@@ -98,4 +98,4 @@ def _merge(graph: gs.Graph, node: gs.Node, conv: gs.Node, affine: Affine, contex
     build.replace(build("Conv", conv.inputs[0], weights, build.constant(old + offset, np.float32), **dict(conv.attrs)))
 
 
-PASS = Pass(code=CODE, name="affine-after-convolution", find=find, exact=False, kind="speed")
+PASS = Pass(code=CODE, name="affine-after-convolution", find=find, exact=False, kind="chosen")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +48,14 @@ def _write(source: Path, target: Path, form: str) -> None:
         def get_next(self) -> dict[str, Any] | None:
             return self.rest.pop() if self.rest else None
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        if form == "dynamic":
-            quantize_dynamic(source, target, weight_type=QuantType.QInt8)
-        else:
-            quantize_static(source, target, Once())
+    source, target, here = source.resolve(), target.resolve(), Path.cwd()
+    # The quantizer prints every tensor it cannot infer, and leaves a file where it runs.
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        os.chdir(scratch)
+        try:
+            if form == "dynamic":
+                quantize_dynamic(source, target, weight_type=QuantType.QInt8)
+            else:
+                quantize_static(source, target, Once())
+        finally:
+            os.chdir(here)

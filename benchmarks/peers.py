@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ def run_peer(python: Path, tool: str, source: Path, target: Path, limit: float =
     """Seconds, and an error message when the tool failed; the file is at `target` otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
     code = "import sys; src, dst = sys.argv[1:]; " + SCRIPTS[tool]
-    return _timed([str(python), "-c", code, str(source), str(target)], limit)
+    with tempfile.TemporaryDirectory() as scratch:  # some leave files where they run
+        return _timed(
+            [str(python.absolute()), "-c", code, str(source.resolve()), str(target.resolve())], limit, scratch
+        )
 
 
 def run_surgeon(source: Path, target: Path, options: tuple[str, ...] = (), limit: float = LIMIT) -> dict[str, Any]:
@@ -55,11 +59,13 @@ def run_surgeon_at_once(sources: list[Path], folder: Path, limit: float = LIMIT)
     return _timed([sys.executable, "-m", "surgery", "fix", *map(str, sources), "-o", str(folder)], limit)
 
 
-def _timed(command: list[str], limit: float) -> dict[str, Any]:
+def _timed(command: list[str], limit: float, folder: str | None = None) -> dict[str, Any]:
     started = time.perf_counter()
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=limit, env=environment, cwd=folder, check=False
+        )
     except subprocess.TimeoutExpired:
         return {"seconds": limit, "error": f"took longer than {limit:.0f} s"}
     result: dict[str, Any] = {"seconds": time.perf_counter() - started}

@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from surgery import guard, importer
+from surgery import guard, importer, wellformed
 from surgery.context import Context, Options
 from surgery.operating import Outcome, Run, bound_original, operate
 from surgery.parting import parting
@@ -24,7 +24,7 @@ from verify.limits import beside
 from verify.report import Check, Report, counted
 from verify.runner import Halt, Session, one_line
 
-WORTH_PARTS = (1 << 20, 512 << 20)  # bytes of a file between which only what differs runs twice
+WORTH_PARTS = (1 << 20, 1 << 30)
 
 
 class Job:
@@ -38,7 +38,8 @@ class Job:
         self.refusal = importer.refusal(model)
         self.before = (len(model.graph.node), _bytes(source))
         self.parts: Parts | None = None
-        self.session: Session | None = None  # the fixed model, ready to run
+        self.loads = False  # whether the fixed model was made ready to run
+        self.session: Session | None = None  # it, if it is small enough to be kept
 
     def work(self, write: Callable[[Outcome], Any]) -> Outcome:
         """Run the passes and the original: only exact passes where it cannot be run.
@@ -62,7 +63,9 @@ class Job:
             fixed = write(outcome)
             if self.parts is not None:
                 shared, folder = guard.weighs_little(self.model), self.folder or None
-                self.session = guard.open_fixed(fixed, "onnxruntime", shared, folder)
+                session = guard.open_fixed(fixed, "onnxruntime", shared, folder)
+                self.loads, self.session = not session.error, session if shared else None
+                del session
             self.found = looking.result()
         if not self.found.sets and any(not rule.exact for rule in used):
             outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
@@ -135,11 +138,11 @@ class Job:
         if outcome.model is self.model:
             return []
         try:
-            onnx.checker.check_model(fixed())
+            wellformed.check(outcome.model, fixed())
         except Exception as error:
             fault = one_line(error, 200)
             try:
-                onnx.checker.check_model(self.source)
+                wellformed.check(self.model, self.source)
             except Exception:
                 return [Check("onnx.checker", "skip", f"neither the original nor the result passes: {fault}")]
             raise FoundWanting(f"nothing was written: the result is not valid ONNX: {fault}") from None
@@ -167,7 +170,7 @@ class Job:
         """Compare `fixed` with `found`, or with what the original gave."""
         session, self.session = self.session, None
         parts, self.parts = self.parts, None
-        if parts is not None and session is not None and not parts.trouble and not session.error:
+        if parts is not None and self.loads and not parts.trouble:
             return guard.agreed(self.found, parts)
         found = found or self.found
         if session is None or found.backend != "onnxruntime":

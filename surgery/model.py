@@ -14,6 +14,7 @@ from typing import IO
 import onnx
 from google.protobuf.message import DecodeError, EncodeError
 
+from surgery import wire
 from surgery.ir import external_entry, external_path
 from verify.errors import SurgeonError, no_file
 
@@ -114,13 +115,17 @@ class Pending:
                 self.path.write_bytes(model)
                 return
             self._move_data(model, Path(folder), externalize)
-            self.path.write_bytes(model.SerializeToString())
+            self._save(model)
         except (EncodeError, ValueError) as error:
             raise SurgeonError(f"{self.target}: cannot be written ({error}); try --save-external-data") from None
         except OSError as error:
             raise SurgeonError(
                 f"{self.target}: cannot be written ({error.strerror}); nothing was left behind"
             ) from None
+
+    def _save(self, model: onnx.ModelProto) -> None:
+        with self.path.open("wb") as stream:
+            wire.write(model, stream)
 
     def _move_data(self, model: onnx.ModelProto, folder: Path, externalize: bool) -> None:
         outside = list(external_tensors(model))
@@ -152,7 +157,7 @@ class Pending:
                     for entry in tensor.external_data:
                         if entry.key == "location" and entry.value == self.data.name:
                             entry.value = self.data_name
-                self.path.write_bytes(self.model.SerializeToString())
+                self._save(self.model)
                 os.replace(self.data, self.target.parent / self.data_name)
                 self.data = None
             _give_usual_mode(self.path)
@@ -164,9 +169,11 @@ class Pending:
 
 
 def _too_large(model: onnx.ModelProto) -> bool:
-    """Whether the message would be above `INLINE_LIMIT`. Its exact size costs as much as writing it, so guess first."""
-    weights = sum(16 * math.prod(t.dims) for t in tensors(model) if t.data_location != onnx.TensorProto.EXTERNAL)
-    return weights > INLINE_LIMIT // 2 and bool(model.ByteSize() > INLINE_LIMIT)
+    """Whether the message would be above `INLINE_LIMIT`."""
+    inside = (t for t in tensors(model) if t.data_location != onnx.TensorProto.EXTERNAL)
+    if sum(16 * math.prod(t.dims) for t in inside) < INLINE_LIMIT // 2:
+        return False
+    return wire.size_at_most(model) > INLINE_LIMIT and bool(model.ByteSize() > INLINE_LIMIT)
 
 
 def _give_usual_mode(path: Path) -> None:

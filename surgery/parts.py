@@ -7,8 +7,8 @@ it has there. So the nodes that are the same run once, and nothing large has to 
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,11 @@ class Parts:
         graph.node.extend(make_node("Shape", [name], [_shape_of(name)]) for name in sorted(shaped))
         asked |= {_shape_of(name) for name in shaped}
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(asked - self.inputs - set(self.outputs)))
-        model = source.SerializeToString() if isinstance(source, onnx.ModelProto) else Path(source).read_bytes()
-        return bytes(onnx.ModelProto(graph=graph).SerializeToString() + model)
+        added = onnx.ModelProto(graph=graph).SerializeToString()
+        if isinstance(source, onnx.ModelProto):
+            return bytes(added + source.SerializeToString())
+        with open(source, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as model:
+            return b"".join((added, model))  # one copy of what may be large
 
     def _changed(self) -> Iterator[onnx.NodeProto]:
         """The nodes the original does not have, with names of their own for what they make and their constants."""

@@ -6,8 +6,9 @@ it has there. So the nodes that are the same run once, and nothing large has to 
 
 from __future__ import annotations
 
+import io
 import math
-import mmap
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from onnx import numpy_helper
 from onnx.helper import make_node
 
 from surgery.difference import EXACT, EXACT_FLOAT32, difference
+from surgery.model import CHUNK
 from surgery.opset import default_opset
 from surgery.parting import Parting, Reshaped, constants, reads, same_values
 
@@ -80,8 +82,11 @@ class Parts:
         added = onnx.ModelProto(graph=graph).SerializeToString()
         if isinstance(source, onnx.ModelProto):
             return bytes(added + source.SerializeToString())
-        with open(source, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as model:
-            return b"".join((added, model))  # one copy of what may be large
+        whole = io.BytesIO()  # hands out what it holds without a copy of it, which may be large
+        whole.write(added)
+        with open(source, "rb") as stream:
+            shutil.copyfileobj(stream, whole, CHUNK)
+        return whole.getvalue()
 
     def _changed(self) -> Iterator[onnx.NodeProto]:
         """The nodes the original does not have, with names of their own for what they make and their constants."""

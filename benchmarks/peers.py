@@ -82,11 +82,11 @@ def _timed(command: list[str], limit: float, folder: str | None = None) -> dict[
     return result
 
 
-def runs(path: Path) -> bool:
-    """Whether onnxruntime loads a model of one float input and runs it on two rows."""
+def runs(path: Path, shape: list[int]) -> bool:
+    """Whether onnxruntime loads a model of one float input and runs it on one of this shape."""
     code = (
         "import sys, numpy, onnxruntime as r; s = r.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider']); "
-        "i = s.get_inputs()[0]; s.run(None, {i.name: numpy.full([2, *i.shape[1:]], 0.1, 'float32')})"
+        f"s.run(None, {{s.get_inputs()[0].name: numpy.full({shape}, 0.1, 'float32')}})"
     )
     return "error" not in _timed([sys.executable, "-c", code, str(path)], LIMIT)
 

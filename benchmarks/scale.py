@@ -152,9 +152,15 @@ def _measured(tool: str, source: Path, options: Any) -> dict[str, Any]:
     else:
         row = peers.run_peer(options.peer_python, tool, source, target)
     if "error" not in row:
-        row |= {"nodes": peers.nodes(target), "runs": peers.runs(target)}
+        row |= {"nodes": peers.nodes(target), "runs": peers.runs(target, _shape(source))}
     _remove(target.parent)
     return row
+
+
+def _shape(source: Path) -> list[int]:
+    """The input's shape with two rows."""
+    dims = onnx.load(source, load_external_data=False).graph.input[0].type.tensor_type.shape.dim
+    return [2, *(dim.dim_value for dim in dims[1:])]
 
 
 def _bytes(folder: Path) -> int:

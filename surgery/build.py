@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ class Build:
     def replace(self, *results: gs.Tensor | None) -> None:
         """Put the new nodes where the old one is; `results` take over its outputs, which keep names and readers."""
         outputs = list(self.node.outputs)
-        position = next(index for index, other in enumerate(self.graph.nodes) if other is self.node)
+        position = _place(self.graph, self.node)
         disconnect(self.graph, self.node)
         for result, output in zip(results, outputs, strict=False):
             if result is not None and output.name:
@@ -150,6 +151,14 @@ class Build:
             replace_uses(result, output)
             maker.outputs[index] = output
         adopt(output, result)
+
+
+def _place(graph: gs.Graph, node: gs.Node) -> int:
+    """Where the node stands in the list, looked for from where the last one stood: fixes go from front to back."""
+    nodes, start = graph.nodes, vars(graph).get("last_place", 0)
+    places = chain(range(start, len(nodes)), range(min(start, len(nodes))))
+    graph.last_place = next(place for place in places if nodes[place] is node)
+    return int(graph.last_place)
 
 
 def _is_output_of(tensor: gs.Tensor, node: gs.Node) -> bool:

@@ -24,7 +24,8 @@ from verify.limits import beside
 from verify.report import Check, Report, counted
 from verify.runner import Halt, Session, one_line
 
-WORTH_PARTS = (1 << 20, 1 << 30)
+WORTH_PARTS = (1 << 20, 1 << 30)  # bytes of a file, without its nodes, between which only what differs runs twice
+NODE_BYTES = 256  # what a node takes: where there are many and no weights, running twice is quicker than comparing
 
 
 class Job:
@@ -84,7 +85,8 @@ class Job:
     def parts_of(self, outcome: Outcome) -> Parts | None:
         """Where the fixed model parts from the original, if both are of a size at which that is worth a look."""
         model, context = self.model, outcome.context
-        if self.binds() or not WORTH_PARTS[0] <= self.before[1] <= WORTH_PARTS[1]:
+        weights = self.before[1] - NODE_BYTES * self.before[0]
+        if self.binds() or not WORTH_PARTS[0] <= weights <= WORTH_PARTS[1]:
             return None
         if guard.random_outputs(model) or guard.uses_half(model):
             return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import onnx
 
 from verify.inputs import draw_inputs, free_dims, real_inputs
+from verify.ranges import input_ranges
 from verify.recognise import recognise
 from verify.spec import Spec
 
@@ -21,23 +23,24 @@ def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
     keys = free_dims(model)
     spec = recognise(model)
+    draw = partial(draw_inputs, model, confined=input_ranges(model))
     if spec is not None and keys:
         for seed, sizes in enumerate(_spec_sizes(spec)):
-            yield draw_inputs(model, sizes=sizes, seed=seed)
+            yield draw(sizes=sizes, seed=seed)
         return
-    yield draw_inputs(model, default_size=2)
+    yield draw(default_size=2)
     if not keys:
-        yield draw_inputs(model, style="edge", seed=1)
-        yield draw_inputs(model, seed=2)
+        yield draw(style="edge", seed=1)
+        yield draw(seed=2)
         return
     for first, step in SIZES:
         sizes = {key: first + step * place for place, key in enumerate(keys)} if first != 8 else dict.fromkeys(keys, 8)
-        yield draw_inputs(model, sizes=sizes, seed=first, style="edge" if first == 3 else "random")
+        yield draw(sizes=sizes, seed=first, style="edge" if first == 3 else "random")
     batches = dict.fromkeys(_batches(model), 2)
     for size in (16, 32, 64, 224):
         if batches:
-            yield draw_inputs(model, sizes=batches, default_size=size, seed=size)
-        yield draw_inputs(model, default_size=size, seed=size)
+            yield draw(sizes=batches, default_size=size, seed=size)
+        yield draw(default_size=size, seed=size)
 
 
 def _batches(model: onnx.ModelProto) -> list[str]:
@@ -53,8 +56,9 @@ def _batches(model: onnx.ModelProto) -> list[str]:
 def many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     """Those of `plans`, and more for models that rarely give the shapes they declare."""
     yield from plans(model)
+    draw = partial(draw_inputs, model, confined=input_ranges(model))
     for seed in MORE_SEEDS:
-        yield draw_inputs(model, default_size=2, seed=seed)
+        yield draw(default_size=2, seed=seed)
 
 
 def _spec_sizes(spec: Spec) -> Iterator[dict[str, int]]:

@@ -52,6 +52,7 @@ def draw_inputs(
     style: str = "random",
     seed: int = 0,
     ranges: Mapping[str, Range] | None = None,
+    confined: Mapping[str, Range] | None = None,
 ) -> dict[str, Any]:
     """One array for each input of `model` (a list for a sequence, None for an absent optional).
 
@@ -62,13 +63,14 @@ def draw_inputs(
         style: "random" (normal floats, integers within their range), "zeros" (the low end of every range),
             "edge" (signed zeros, large and small floats, the ends of integer ranges).
         seed: same seed, same arrays.
+        confined: what `input_ranges` gives for the model, where that is known already.
         ranges: value range of an integer input by name, instead of the one read from its uses.
 
     Raises:
         SurgeonError: an input's type cannot be drawn (maps, opaque types) or it would be larger than 64M elements.
     """
     generator = np.random.default_rng(seed)
-    known = {**input_ranges(model), **(ranges or {})}
+    known = {**(input_ranges(model) if confined is None else confined), **(ranges or {})}
     drawn: dict[str, Any] = {}
     for value in real_inputs(model):
         shape = _shape(value, sizes or {}, default_size)

@@ -43,24 +43,22 @@ def run_peer(python: Path, tool: str, source: Path, target: Path, limit: float =
     target.parent.mkdir(parents=True, exist_ok=True)
     code = "import sys; src, dst = sys.argv[1:]; " + SCRIPTS[tool]
     with tempfile.TemporaryDirectory() as scratch:  # some leave files where they run
-        return _timed(
-            [str(python.absolute()), "-c", code, str(source.resolve()), str(target.resolve())], limit, scratch
-        )
+        return timed([str(python.absolute()), "-c", code, str(source.resolve()), str(target.resolve())], limit, scratch)
 
 
 def run_surgeon(source: Path, target: Path, options: tuple[str, ...] = (), limit: float = LIMIT) -> dict[str, Any]:
     """`surgeon fix` in a process of its own, like the peers."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    return _timed([sys.executable, "-m", "surgery", "fix", str(source), "-o", str(target), *options], limit)
+    return timed([sys.executable, "-m", "surgery", "fix", str(source), "-o", str(target), *options], limit)
 
 
 def run_surgeon_at_once(sources: list[Path], folder: Path, limit: float = LIMIT) -> dict[str, Any]:
     """`surgeon fix` of many files in one process."""
     folder.mkdir(parents=True, exist_ok=True)
-    return _timed([sys.executable, "-m", "surgery", "fix", *map(str, sources), "-o", str(folder)], limit)
+    return timed([sys.executable, "-m", "surgery", "fix", *map(str, sources), "-o", str(folder)], limit)
 
 
-def _timed(command: list[str], limit: float, folder: str | None = None) -> dict[str, Any]:
+def timed(command: list[str], limit: float, folder: str | None = None) -> dict[str, Any]:
     """Seconds and the most memory taken (bytes), and an error message if there is one."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     with tempfile.TemporaryFile("w+") as said:
@@ -88,7 +86,7 @@ def runs(path: Path, shape: list[int]) -> bool:
         "import sys, numpy, onnxruntime as r; s = r.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider']); "
         f"s.run(None, {{s.get_inputs()[0].name: numpy.full({shape}, 0.1, 'float32')}})"
     )
-    return "error" not in _timed([sys.executable, "-c", code, str(path)], LIMIT)
+    return "error" not in timed([sys.executable, "-c", code, str(path)], LIMIT)
 
 
 def nodes(path: Path) -> int:

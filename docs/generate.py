@@ -41,8 +41,9 @@ def rules() -> str:
 
 
 def benchmarks() -> str:
-    """The pages that benchmark runs on SAM2 wrote, two levels of headings further down; the other one has a link."""
-    pages = sorted(page for page in (ROOT / "benchmarks" / "results").glob("*.md") if page.stem != "foreign")
+    """The pages that benchmark runs on SAM2 wrote, two levels of headings further down; the others have a link."""
+    pages = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+    pages = [page for page in pages if page.stem not in ("foreign", "scale")]
     return "\n\n".join(re.sub(r"^#", "###", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
 
 

@@ -28,9 +28,9 @@ RESULTS = Path(__file__).parent / "results"
 PEERS = ("onnxsim", "onnxslim", "polygraphy")
 # Their scripts save a model in one piece; their commands can put weights beside it.
 COMMANDS = {
-    "onnxsim": ["{source}", "{target}"],
-    "onnxslim": ["{source}", "{target}", "--save-as-external-data"],
-    "polygraphy": "surgeon sanitize --fold-constants {source} -o {target} --save-external-data {target}.data".split(),
+    "onnxsim": "{source} {target}",
+    "onnxslim": "{source} {target} --save-as-external-data",
+    "polygraphy": "surgeon sanitize --fold-constants {source} -o {target} --save-external-data {target}.data",
 }
 SIZES = (1_000, 10_000, 50_000)
 INLINE, OUTSIDE = 31, 40  # matrices of SIDE x SIDE float32: 2.08 and 2.68 GB
@@ -101,7 +101,7 @@ def _measured(tool: str, source: Path, shape: list[int], options: Any) -> dict[s
     elif options.peer_python is None:
         return {"error": "no --peer-python given"}
     elif any(source.parent.glob("*.data")):
-        command = [word.format(source=source.resolve(), target=target.resolve()) for word in COMMANDS[tool]]
+        command = [word.format(source=source.resolve(), target=target.resolve()) for word in COMMANDS[tool].split()]
         target.parent.mkdir(parents=True, exist_ok=True)
         row = peers.timed([str(options.peer_python.absolute().parent / tool), *command], peers.LIMIT)
     else:

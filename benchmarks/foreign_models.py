@@ -152,7 +152,8 @@ def _compare(source: Path, target: Path, feeds: dict[str, Any]) -> dict[str, Any
     try:
         got = _run(target, feeds)
     except Exception as error:
-        return {"wrong": f"does not run: {str(error)[:120]}"}
+        said = str(error).replace(f"{target.parent}/", "")
+        return {"wrong": f"does not run: {said[:120]}"}
     worst = 0.0
     for name, right in wanted.items():
         value = got.get(name)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +57,37 @@ def run_surgeon_at_once(sources: list[Path], folder: Path, limit: float = LIMIT)
     return timed([sys.executable, "-m", "surgery", "fix", *map(str, sources), "-o", str(folder)], limit)
 
 
+# A process begins with the peak memory of the one that made it, so a small one stands in between.
+STAND_IN = (
+    "import os, sys, time; begun = time.perf_counter(); "
+    "_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0); "
+    "open(sys.argv[1], 'w').write(f'{time.perf_counter() - begun} {usage.ru_maxrss}'); "
+    "sys.exit(os.waitstatus_to_exitcode(status))"
+)
+
+
 def timed(command: list[str], limit: float, folder: str | None = None) -> dict[str, Any]:
     """Seconds and the most memory taken (bytes), and an error message if there is one."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    with tempfile.TemporaryFile("w+") as said:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=environment, cwd=folder)
-        timer = threading.Timer(limit, process.kill)
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - started
-        timer.cancel()
+    with tempfile.NamedTemporaryFile("r") as note, tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", STAND_IN, note.name, *command],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return {"seconds": limit, "error": f"took longer than {limit:.0f} s"}
+        seconds, _, memory = note.read().partition(" ")
         said.seek(0)
         lines = [line for line in said if line.strip()]
-    if seconds >= limit:
-        return {"seconds": limit, "error": f"took longer than {limit:.0f} s"}
-    result: dict[str, Any] = {"seconds": seconds, "memory": usage.ru_maxrss * 1024}
+    result: dict[str, Any] = {"seconds": float(seconds or 0), "memory": int(memory or 0) * 1024}
     if process.returncode:
         result["error"] = lines[-1].strip()[:200] if lines else f"exit code {process.returncode}"
     return result

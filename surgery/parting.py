@@ -99,7 +99,7 @@ class _Comparison:
         needed = {name for node in changed for name in reads(node)}
         found.made = {name: self.named(name) for name in sorted(made & handed_on)}
         found.needs = {name: self.named(name) for name in sorted(needed - made - self.new.keys())}
-        found.constants |= {self.named(name): self.new[name] for name in outputs if name in self.new}
+        found.constants |= {self.named(name): self.new[name] for name in outputs if not self.is_settled(name)}
         found.same = len(same)
         found.changed = [
             node for node in self.fixed.graph.node if node.output[0] in self.new and node.output[0] in needed
@@ -109,6 +109,11 @@ class _Comparison:
         addable = all(self.can_be_added(node) for node in changed)
         whole = {value.name for value in self.original.graph.output} == {self.named(name) for name in outputs}
         return found if whole and addable and asked <= self.known else None
+
+    def is_settled(self, output: str) -> bool:
+        """Whether an output needs no comparison of its own: a node makes it, or both files hold the same constant."""
+        old = self.old.get(self.named(output))
+        return output not in self.new or (old is not None and same_values(self.new[output], old))
 
     def can_be_added(self, node: onnx.NodeProto) -> bool:
         """Whether a node of the fixed model means the same in the original, where its inputs may have other names."""

@@ -56,8 +56,8 @@ def judged(fixed: str, original: str = ORIGINAL, given: Any = None, exact: bool 
     return parts
 
 
-def found_in(fixed: str) -> Parting:
-    parts = parted(fixed)
+def found_in(fixed: str, original: str = ORIGINAL) -> Parting:
+    parts = parted(fixed, original)
     assert parts is not None
     return parts.parting
 
@@ -105,6 +105,16 @@ def test_a_constant_is_compared_with_what_it_stands_for() -> None:
     assert list(parted(right, original).parting.constants) == ["c"]  # type: ignore[union-attr]
     assert judged(right, original).trouble == ""
     assert "'c' differs" in judged(right.replace("-3.0", "-3.5"), original).trouble
+
+
+def test_an_output_that_is_a_weight_in_both_is_no_part() -> None:
+    head = HEAD.replace(" y)", " y, float[2] k)")
+    original = f"{head} <float[2] k = {{1, 2}}> {{ a = Identity(x) y = Neg(a) }}"
+    right = f"{head} {{ k = Constant<value = float[2] {{1.0, 2.0}}>() y = Neg(x) }}"
+    assert found_in(right, original).constants == {}
+    assert parted(right.replace("2.0", "2.5"), original) is None
+    made = f"{head} <float[2] h = {{0.5, 1}}> {{ k = Add(h, h) y = Neg(x) }}"
+    assert list(found_in(right, made).constants) == ["k"]
 
 
 def test_a_long_node_may_read_an_equal_tensor() -> None:

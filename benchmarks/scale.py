@@ -78,7 +78,7 @@ def _models(work: Path) -> dict[str, partial[Any]]:
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call it in another process: one that has once been large makes those it starts seem as large."""
+    """Call it in another process, whose memory is free afterwards for the tools."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 

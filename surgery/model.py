@@ -22,6 +22,7 @@ INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
 SMALLEST_EXTERNAL = 1024  # bytes; smaller tensors stay in the model file
 ALIGNMENT = 4096
 CHUNK = 1 << 24
+SUFFIX = ".tmp"
 
 
 def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
@@ -90,7 +91,7 @@ class Pending:
     def __enter__(self) -> Pending:
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.target.parent, prefix=f".{self.target.name}.", suffix=".tmp")
+            handle, name = tempfile.mkstemp(dir=self.target.parent, prefix=_prefix(self.target.name), suffix=SUFFIX)
         except OSError as error:
             raise SurgeonError(f"{self.target}: cannot be written ({error.strerror}); choose another place") from None
         os.close(handle)
@@ -138,7 +139,7 @@ class Pending:
         while os.path.realpath(self.target.parent / name) in used:
             name = f"{name}.new"
         with tempfile.NamedTemporaryFile(
-            dir=self.target.parent, prefix=f".{name}.", suffix=".tmp", delete=False
+            dir=self.target.parent, prefix=_prefix(name), suffix=SUFFIX, delete=False
         ) as stream:
             self.data = Path(stream.name)
             for tensor in outside:
@@ -166,6 +167,17 @@ class Pending:
             raise SurgeonError(
                 f"{self.target}: cannot be written ({error.strerror}); nothing was left behind"
             ) from None
+
+
+def remove_pending(target: Path, pid: int) -> None:
+    """Remove what a process that is gone had written beside `target`."""
+    for path in target.parent.glob(f".*.{pid}.*{SUFFIX}"):
+        if path.name.startswith(f".{target.name}."):
+            path.unlink(missing_ok=True)
+
+
+def _prefix(name: str) -> str:
+    return f".{name}.{os.getpid()}."
 
 
 def _too_large(model: onnx.ModelProto) -> bool:

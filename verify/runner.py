@@ -21,9 +21,10 @@ from verify.runner_onnxruntime import ready
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["BACKENDS", "Halt", "Run", "Session", "one_line", "open_session"]
+__all__ = ["BACKENDS", "Halt", "Run", "Session", "one_line", "open_session", "without_onnxruntime"]
 
 BACKENDS = ("auto", "onnxruntime", "reference")
+_missing: list[str] = []
 Model = Any  # a path, serialized bytes, or onnx.ModelProto
 
 
@@ -69,6 +70,11 @@ class Session:
         return Run(outputs, backend=self.backend, seconds=time.perf_counter() - started)
 
 
+def without_onnxruntime(why: str) -> None:
+    """Have `open_session` in this process do without onnxruntime from now on, and say `why` where it is asked for."""
+    _missing.append(why)
+
+
 def one_line(error: BaseException, width: int = 300) -> str:
     """Kind and message of an exception on one line, cut to `width` characters."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:width]
@@ -104,8 +110,12 @@ def open_session(
         raise SurgeonError(f"unknown backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     errors = []
     if backend in ("auto", "onnxruntime"):
-        session = _attempt(
-            "onnxruntime", lambda: ready(model, optimize, threads, providers, base_dir, shared_memory, in_order)
+        session = (
+            _attempt(
+                "onnxruntime", lambda: ready(model, optimize, threads, providers, base_dir, shared_memory, in_order)
+            )
+            if not _missing
+            else Session("onnxruntime", error=_missing[0])
         )
         if not session.error or backend == "onnxruntime":
             return session

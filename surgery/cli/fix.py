@@ -11,12 +11,14 @@ from typing import Any
 
 import click
 
+from surgery.cli.apart import FAULTS, Died, apart
 from surgery.cli.config import with_defaults
 from surgery.cli.side_by_side import jobs_for, side_by_side
 from surgery.cli.spelling import parse_shape, parse_size, parse_value
 from surgery.targets import TARGETS
 from verify.errors import SurgeonError
-from verify.report import Report
+from verify.report import Check, Report
+from verify.runner import without_onnxruntime
 
 PATH = click.Path(path_type=Path)
 
@@ -160,7 +162,7 @@ def _fixed(
     told = {model: target for model, target in targets.items() if isinstance(target, Path)}
     half = {name: given[name] for name in ("precision", "calibrate", "max_error", "unfused_attention")}
     calls = [(model, target, options, half) for model, target in told.items()]
-    with side_by_side(_fix, calls, jobs_for(list(told), given["jobs"])) as running:
+    with side_by_side(_fix_apart, calls, jobs_for(list(told), given["jobs"])) as running:
         yield (
             (model, partial(_raise, target) if isinstance(target, SurgeonError) else next(running))
             for model, target in targets.items()
@@ -171,11 +173,31 @@ def _raise(error: SurgeonError) -> Report:
     raise error
 
 
-def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any]) -> Report:
-    """Fix one model; the report is plain data, which another process can hand back."""
+def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any]) -> Report:
+    """Fix one model in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
+    from surgery import fixing  # noqa: F401  what every child would load
+    from surgery.model import remove_pending
+
+    without = ""
+    while True:
+        try:
+            return apart(_fix, model, target, options, half, without)
+        except Died as died:
+            remove_pending(target, died.pid)
+            if without or died.cause not in FAULTS:
+                raise SurgeonError(f"{died}; nothing was written") from None
+            without = f"died of this model ({died.name})"
+
+
+def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any], without: str) -> Report:
+    """Fix one model, `without` onnxruntime if that says why; the report is plain data."""
     from surgery.fixing import fix
 
+    if without:
+        without_onnxruntime(without)
     report = fix(model, target, **options)
+    if without:
+        report.checks.append(Check("onnxruntime", "skip", f"{without}; onnx.reference in its place"))
     report.model = str(model)
     report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
     if half["precision"] is not None:

@@ -38,30 +38,31 @@ def record(
     Each model is run six times, with 1 and 2 threads, with and without onnxruntime's optimisations and with inputs
     off by one rounding step. How far the outputs part is stored as their tolerance.
     """
+    from surgery.cli.apart import Died, apart
     from verify.compile_profiles import parse_shape
-    from verify.golden_record import record as record_one
+    from verify.errors import SurgeonError
     from verify.inputs import load_npz
-    from verify.reading import read_model
 
     given = load_npz(inputs) if inputs is not None else None
-    sizes = dict(map(parse_shape, shapes))
+    drawn = {"seed": seed, "inputs": given, "sizes": dict(map(parse_shape, shapes))}
     for path in models:
-        model = read_model(path)
-        truth, words = _stock(model, checkpoint) if from_torch else (None, {})
-        with _progress(path) as progress:
-            golden = record_one(
-                path,
-                model,
-                output,
-                seed=seed,
-                inputs=given,
-                sizes=sizes,
-                truth=truth,
-                made_by=words,
-                progress=progress,
-            )
-        click.echo(f"{path} -> {output / golden.data}: {_size(golden)}")
+        try:
+            click.echo(apart(_record, path, output, drawn, from_torch, checkpoint))
+        except Died as died:
+            raise SurgeonError(f"{path}: {died}; nothing was recorded. Try --inputs, or other sizes") from None
     return 0
+
+
+def _record(path: Path, output: Path, drawn: dict[str, Any], from_torch: bool, checkpoint: Path | None) -> str:
+    """Record one model; what to say of it."""
+    from verify.golden_record import record as record_one
+    from verify.reading import read_model
+
+    model = read_model(path)
+    truth, words = _stock(model, checkpoint) if from_torch else (None, {})
+    with _progress(path) as progress:
+        golden = record_one(path, model, output, truth=truth, made_by=words, progress=progress, **drawn)
+    return f"{path} -> {output / golden.data}: {_size(golden)}"
 
 
 def _stock(model: Any, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:

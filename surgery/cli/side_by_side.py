@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from surgery.cli.apart import once
+
 T = TypeVar("T")
 WORTH_IT = 1 << 20  # bytes of a model for which a process may start
 LARGE = 512 << 20  # bytes of a model that is worked on alone
@@ -72,13 +74,7 @@ def _called(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
 
 def _heed(interrupts: bool) -> None:
     """Raise KeyboardInterrupt at the next Ctrl-C, or let it pass."""
-    signal.signal(signal.SIGINT, _once if interrupts else signal.SIG_IGN)
-
-
-def _once(*_: object) -> None:
-    """Raise KeyboardInterrupt, and let no second one break off the tidying up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, once if interrupts else signal.SIG_IGN)
 
 
 def _interrupt_children() -> None:

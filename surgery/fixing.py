@@ -41,6 +41,8 @@ def fix_model(model: onnx.ModelProto, **options: Any) -> tuple[onnx.ModelProto, 
 def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str], **options: Any) -> Report:
     """Fix the model at `source_path` and write it to `target_path`.
 
+    Runs models in this process, which a fault of onnxruntime would end; `surgeon fix` has one for each model.
+
     Args:
         source_path: never touched, unless it is also the target and `in_place` is set.
         target_path: whole and checked, or what it was before.

@@ -170,10 +170,11 @@ class Pending:
 
 
 def remove_pending(target: Path, pid: int) -> None:
-    """Remove what a process that is gone had written beside `target`."""
-    for path in target.parent.glob(f".*.{pid}.*{SUFFIX}"):
-        if path.name.startswith(f".{target.name}."):
-            path.unlink(missing_ok=True)
+    """Remove what a process that is gone had written beside `target`, or beside the file it is a link to."""
+    for place in {target, target.resolve()}:
+        for path in place.parent.glob(f".*.{pid}.*{SUFFIX}"):
+            if path.name.startswith(f".{place.name}."):
+                path.unlink(missing_ok=True)
 
 
 def _prefix(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import onnx
 
 from surgery.diagnose.extract import without
+from surgery.diagnose.placing import placed
 from surgery.diagnose.subject import Subject, reads
 from surgery.diagnose.workspace import Workspace
 from verify import tensorrt
@@ -44,6 +45,7 @@ def all_refusals(subject: Subject, work: Workspace, first: list[Refusal], second
     found, alive = Parsed(), list(range(len(subject.nodes)))
     refusals = first
     for _ in range(MAX_ROUNDS):
+        refusals = placed(subject, work, refusals, found.dead, end)
         fresh = _take(subject, refusals, alive, found)
         if not refusals:
             found.complete = True

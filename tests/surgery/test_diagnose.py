@@ -54,6 +54,21 @@ attention (float[1,2,4,64] q, float[1,2,4,64] k, float[1,2,4,64] v) => (float[1,
 }
 """
 
+RANKLESS = """
+<ir_version: 8, opset_import: ["" : 17]>
+grown (float[4,4] x) => (float[a,b] y, float[c,d] z, float w) {
+  n = Constant<value = int64 {3}>()  go = Constant<value = bool {1}>()  first = Constant<value = float {0}>()
+  [loop] kept = Loop(n, go, first) <body = b (int64 i, bool c, float s) => (bool d, float[4,4] e) {
+    d = Identity(c)  e = Sin(x)
+  }>
+  zero = Constant<value = int64[1] {0}>()  two = Constant<value = int64[1] {2}>()
+  one = Constant<value = int64[1] {1}>()
+  [left] y = Slice(kept, zero, two, one)
+  [det] w = Det(x)
+  [right] z = Slice(kept, two, two, one)
+}
+"""
+
 
 @pytest.fixture
 def look(tmp_path: Path) -> Callable[..., Report]:
@@ -81,6 +96,20 @@ def test_every_independent_refusal_is_listed_and_the_rest_is_built(look: Callabl
     }
     assert report.exit_code == 1
     assert [check.status for check in report.checks if check.name == "tensorrt-builder"] == ["pass"]
+
+
+@needs_tensorrt
+def test_nodes_that_the_parser_does_not_name_are_found(look: Callable[..., Report]) -> None:
+    """It says only that an axis is out of range."""
+    report = look(RANKLESS)
+    assert {(f.node, f.code) for f in errors(report)} == {
+        ("left", "SG828"),
+        ("right", "SG828"),
+        ("det", "SG129"),
+        ("loop", "SG009"),
+    }
+    left = next(finding for finding in errors(report) if finding.node == "left")
+    assert left.details["inputs"][0] == {"name": "kept", "dtype": "float32", "shape": None}
 
 
 @needs_tensorrt

@@ -267,7 +267,9 @@ def fed(values: Mapping[str, Any], renamed: Mapping[str, str] | None, dropped: S
 
 def _passed(found: Reference, worst: float, limit: float, where: str = "") -> Check:
     """A comparison that passed, and what it says of itself."""
-    equal = "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g})"
+    equal = (
+        "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g} of it and of each value)"
+    )
     sets = counted(len(found.sets), "set")
     message = f"equal {equal}{where} on {sets} of inputs ({found.backend})"
     if found.short:

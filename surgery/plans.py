@@ -15,6 +15,9 @@ from verify.recognise import recognise
 from verify.spec import Spec
 
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
+PICTURES = (16, 32, 64, 224)
+SOUNDS = (1024, 4096)  # a window over which a spectrum is taken has hundreds of samples
+MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
 MORE_SEEDS = range(100, 160)
 NOTICED = 1.02
 
@@ -37,10 +40,20 @@ def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
         sizes = {key: first + step * place for place, key in enumerate(keys)} if first != 8 else dict.fromkeys(keys, 8)
         yield draw(sizes=sizes, seed=first, style="edge" if first == 3 else "random")
     batches = dict.fromkeys(_batches(model), 2)
-    for size in (16, 32, 64, 224):
+    for size in PICTURES:
         if batches:
             yield draw(sizes=batches, default_size=size, seed=size)
         yield draw(default_size=size, seed=size)
+    for size in SOUNDS:
+        if sum(_elements_of(value, batches, size) for value in real_inputs(model)) <= MOST:
+            yield draw(sizes=batches, default_size=size, seed=size)
+
+
+def _elements_of(value: onnx.ValueInfoProto, batches: Mapping[str, int], size: int) -> int:
+    """How many an input of this default size has."""
+    dims = value.type.tensor_type.shape.dim
+    free = [batches.get(f"{value.name}:{axis}", size) for axis, dim in enumerate(dims) if not dim.HasField("dim_value")]
+    return math.prod([*free, *(dim.dim_value for dim in dims if dim.HasField("dim_value"))])
 
 
 def _batches(model: onnx.ModelProto) -> list[str]:

@@ -129,6 +129,13 @@ class Build:
         self.nodes += inner.nodes
         return results
 
+    def insert(self) -> None:
+        """Put the new nodes in front of the old one, which stays."""
+        position = _place(self.graph, self.node)
+        self.graph.nodes[position:position] = self.nodes
+        for node in self.nodes:
+            self.context.made(node, self.code, self.node)
+
     def replace(self, *results: gs.Tensor | None) -> None:
         """Put the new nodes where the old one is; `results` take over its outputs, which keep names and readers."""
         outputs = list(self.node.outputs)

@@ -39,6 +39,7 @@ PIPELINE: tuple[str, ...] = (
     "declared_positions",
     "declared_range",
     "declared_trip_count",
+    "counted_loop",
     "affine_grid",
     "optional_value",
     "known_sequence",

@@ -80,6 +80,7 @@ REWRITES: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
     ("SG144", "bits of floats", 26, "g (float[5] x) => (int32[5] y) { y = BitCast<to = 6>(x) }", ("BitCast",), {"x": [-0.0, 1.5, float("-inf"), 1e-42, -3e38]}),
     ("SG145", "three dims", 24, "g (float[1,4,3] c, float[1,2,3] u, int64[1] at) => (float[1,4,3] y) { y = TensorScatter(c, u, at) }", ("TensorScatter",), {"at": [1]}),
     ("SG146", "no overlap", 22, "g (float[1,1,2,2] x, int64[1,1,2,2] i) => (float[1,1,4,4] y) { y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i) }", ("MaxUnpool",), {"i": [[[[5, 7], [13, 15]]]]}),
+    ("SG147", "while below a number", 17, "g (int32 n, float[2] x) => (float[k,2] y) <int32 s = {0}, int32 one = {1}, bool on = {1}> { e, y = Loop(\"\", on, s) <body = b (int64 i, bool p, int32 v) => (bool q, int32 w, float[2] u) { w = Add(v, one) q = Less(w, n) u = Neg(x) }> }", (), {"n": 3}),
     ("SG134", "read at run time", 17, "g (float[2] a, float[2] b, int64 p) => (float[2] y) { s = SequenceConstruct(a, b) y = SequenceAt(s, p) }", ("SequenceConstruct", "SequenceAt"), {"p": -1}),
 ]  # fmt: skip
 

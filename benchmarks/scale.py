@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,10 @@ import onnx
 
 from benchmarks import peers, sections
 from benchmarks.scale_models import heavy, written_out
+from benchmarks.side_by_side import PEERS
 from benchmarks.tables import table
 
 RESULTS = Path(__file__).parent / "results"
-PEERS = ("onnxsim", "onnxslim", "polygraphy")
 # Their scripts save a model in one piece; their commands can put weights beside it.
 COMMANDS = {
     "onnxsim": "{source} {target}",
@@ -46,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, make in _models(options.work).items():
         if options.only and name not in options.only:
             continue
-        source, nodes, shape = apart(make)
+        source, nodes, shape = make()
         row: dict[str, Any] = {"nodes": nodes, "bytes": _bytes(source.parent), "shape": shape}
         found["models"][name] = row
         for tool in (*sections.OURS, *PEERS):
@@ -77,12 +75,6 @@ def _models(work: Path) -> dict[str, partial[Any]]:
     return made | {"2.7 GB beside it": partial(_save, outside, partial(heavy, OUTSIDE, outside / "model.data"))}
 
 
-def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call it in another process, whose memory is free afterwards for the tools."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
-
-
 def _save(folder: Path, make: Callable[[], onnx.ModelProto]) -> tuple[Path, int, list[int]]:
     """The file, its nodes, and its input's shape with two rows."""
     _remove(folder)
@@ -107,7 +99,7 @@ def _measured(tool: str, source: Path, shape: list[int], options: Any) -> dict[s
     else:
         row = peers.run_peer(options.peer_python, tool, source, target)
     if "error" not in row:
-        row |= {"nodes": apart(peers.nodes, target), "runs": peers.runs(target, shape)}
+        row |= {"nodes": peers.nodes(target), "runs": peers.runs(target, shape)}
     _remove(target.parent)
     return row
 

@@ -164,5 +164,5 @@ def load_npz(path: str | os.PathLike[str], limit: int = MAX_NPZ_BYTES) -> dict[s
             raise SurgeonError(f"{path}: unpacks to {total} bytes, above the limit of {limit}")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, MemoryError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, MemoryError, RuntimeError) as error:
         raise SurgeonError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None

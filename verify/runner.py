@@ -110,13 +110,7 @@ def open_session(
         raise SurgeonError(f"unknown backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     errors = []
     if backend in ("auto", "onnxruntime"):
-        session = (
-            _attempt(
-                "onnxruntime", lambda: ready(model, optimize, threads, providers, base_dir, shared_memory, in_order)
-            )
-            if not _missing
-            else Session("onnxruntime", error=_missing[0])
-        )
+        session = _onnxruntime(model, optimize, threads, providers, base_dir, shared_memory, in_order)
         if not session.error or backend == "onnxruntime":
             return session
         errors.append(f"onnxruntime: {session.error}")
@@ -124,6 +118,12 @@ def open_session(
     if session.error:
         session.error = "; ".join([*errors, f"onnx.reference: {session.error}"])
     return session
+
+
+def _onnxruntime(*arguments: Any) -> Session:
+    if _missing:
+        return Session("onnxruntime", error=_missing[0])
+    return _attempt("onnxruntime", lambda: ready(*arguments))
 
 
 def _attempt(name: str, make: Any) -> Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable
@@ -52,8 +53,8 @@ def apart(call: Callable[..., T], *arguments: Any) -> T:
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_answer, args=(sender, call, arguments))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    child.start()
     try:
+        child.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sender.close()
         good, value = receiver.recv()
@@ -61,9 +62,11 @@ def apart(call: Callable[..., T], *arguments: Any) -> T:
         child.join()
         raise Died(child.pid or 0, -(child.exitcode or 0)) from None
     except BaseException:
-        with suppress(ProcessLookupError):
-            os.kill(child.pid or 0, signal.SIGINT)
-        child.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if child.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGINT)
+            child.join()
         raise
     child.join()
     if good:
@@ -80,9 +83,18 @@ def _answer(sender: Any, call: Callable[..., Any], arguments: tuple[Any, ...]) -
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         answer = (True, call(*arguments))
     except BaseException as error:
-        answer = (False, error)
+        answer = (False, _portable(error))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender.send(answer)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error, or its words where it cannot be handed to another process: not all can be made from their `args`."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def once(*_: object) -> None:

@@ -13,6 +13,8 @@ import onnx
 import pytest
 from onnx import parser
 
+from surgery.cli.apart import apart
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 TEXT = '<ir_version: 8, opset_import: ["" : 17]> g (float[2, 4] x) => (float[2, 4] y) { a = Identity(x) y = Neg(a) }'
@@ -60,6 +62,31 @@ def test_a_process_killed_from_outside_is_one_line_and_leaves_nothing(tmp_path: 
     why = "its process was ended (SIGKILL), most likely for want of memory; nothing was written"
     assert errors == f"surgeon: m.onnx: {why}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
+class Odd(Exception):
+    """Cannot be made from its `args`."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+def fail() -> None:
+    raise Odd("this", "that")
+
+
+def test_any_error_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    with pytest.raises(RuntimeError, match="Odd: this that"):
+        apart(fail)
+
+
+def test_where_no_process_can_start_no_other_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(BlockingIOError("no more processes")))
+    with pytest.raises(BlockingIOError):
+        apart(fail)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_nothing_is_recorded_of_a_model_that_onnxruntime_dies_of(tmp_path: Path) -> None:

@@ -94,3 +94,14 @@ def test_npz_refuses_pickles_and_bombs(tmp_path: Path) -> None:
     for path, limit in ((bad, 1 << 20), (good, 10), (tmp_path / "none.npz", 10), (Path(__file__), 10)):
         with pytest.raises(SurgeonError):
             load_npz(path, limit)
+
+
+def test_an_archive_that_needs_a_password_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "locked.npz"
+    np.savez(path, x=np.ones(3, np.float32))
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.find(mark) + place] |= 1  # the bit that says so, in the entry and in the directory
+    path.write_bytes(content)
+    with pytest.raises(SurgeonError, match="not a readable .npz file"):
+        load_npz(path)

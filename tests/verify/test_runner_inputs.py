@@ -103,5 +103,5 @@ def test_an_archive_that_needs_a_password_is_one_line(tmp_path: Path) -> None:
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.find(mark) + place] |= 1  # the bit that says so, in the entry and in the directory
     path.write_bytes(content)
-    with pytest.raises(SurgeonError, match="not a readable .npz file"):
+    with pytest.raises(SurgeonError, match="not a readable"):
         load_npz(path)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.frames import MODULES
-from verify.compile import compile_model
-from verify.compile_profiles import profiles_for
+from verify.tensorrt.compile import compile_model
+from verify.tensorrt.profiles import profiles_for
 
 SIZES = {"frames": 7, "pointers": 16, "objects": 1, "points": 2}
 

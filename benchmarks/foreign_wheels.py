@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.draws import draw
+from verify.inputs.seeded import draw
 
 Array = Any
 Feed = Callable[[], Array]

@@ -51,11 +51,11 @@ def export(model_type: str, work: Path) -> dict[str, Path]:
     }
     if all(file.is_file() for file in files.values()):
         return files
-    from export.model import build
-    from export.modules import wrap
-    from export.to_onnx import example_inputs, to_onnx
-    from export.weights import apply, find_weights
-    from verify.spec import load_spec
+    from export.modules.wrap import wrap
+    from export.onnx_file.to_onnx import example_inputs, to_onnx
+    from export.weights.choose import apply, find_weights
+    from export.weights.sam2_model import build
+    from verify.interface.spec import load_spec
 
     model = build(model_type)
     apply(model, find_weights(model_type, "2.1", work, source="reference"), model_type, "2.1")

@@ -68,7 +68,7 @@ def _tensorrt(source: Path, feeds: Feeds, options: Any) -> dict[str, Any]:
 
 
 def _build(file: Path, feeds: Feeds) -> str:
-    from verify.tensorrt import build
+    from verify.tensorrt.engine import build
 
     if not file.is_file():
         return "no file"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from surgery.cli import COMMANDS
 from surgery.passes import all_passes
-from verify.spec import load_spec, render_tables
+from verify.interface.spec import load_spec, render_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "own_model"

@@ -13,10 +13,10 @@ import imports
 from mkdocs.structure.files import File, Files
 
 from surgery.cli import COMMANDS, surgeon
-from surgery.diagnose.codes import rule_texts
-from surgery.rules_text import as_markdown, index_markdown
-from verify.spec import __doc__ as spec_format
-from verify.spec import load_spec, render_tables
+from surgery.diagnose.rules import rule_texts
+from surgery.diagnose.rules_text import as_markdown, index_markdown
+from verify.interface.spec import __doc__ as spec_format
+from verify.interface.spec import load_spec, render_tables
 
 HUNDREDS = {
     "0": "Folding and clean-up",
@@ -60,7 +60,7 @@ def rules() -> dict[str, str]:
 
 def interface() -> str:
     """The documented inputs and outputs of SAM2."""
-    head = "# The SAM2 interface\n\nRendered from `verify/sam2.toml`; -1 stands for a dim that changes.\n\n"
+    head = "# The SAM2 interface\n\nRendered from `verify/interface/sam2.toml`; -1 stands for a dim that changes.\n\n"
     return head + render_tables(load_spec("sam2")) + "\n"
 
 

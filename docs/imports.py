@@ -30,7 +30,7 @@ def modules() -> dict[str, Path]:
 
 
 def folder(module: str, known: dict[str, Path]) -> str:
-    """The folder a module is drawn in: `surgery.cli.fix` -> `surgery.cli`, `surgery.model` -> `surgery`."""
+    """The folder a module is drawn in: `surgery.cli.fix` -> `surgery.cli`, `surgery.files.model_file` -> `surgery`."""
     if module.endswith("__main__"):
         return f"{module.partition('.')[0]}.cli"
     return ".".join(known[module].relative_to(ROOT).parts[:-1])

@@ -19,10 +19,10 @@ from onnx import helper, numpy_helper
 
 from export.tracking.images import MEAN, STD
 from export.tracking.modules import BATCHED_INPUT, Array
-from surgery.model import Pending
-from surgery.model import load as load_model
+from surgery.files.model_file import Pending
+from surgery.files.model_file import load as load_model
 from verify.errors import FoundWanting, SurgeonError
-from verify.recognise import read_metadata, write_metadata
+from verify.interface.recognise import read_metadata, write_metadata
 
 # As shipped in config_tracker_module_Segmenter.yml of DeepStream 9.
 SCALE = 0.0174

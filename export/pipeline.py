@@ -13,14 +13,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export import half
-from export.compact import factor_tables
-from export.mask_decoder import SEMANTICS
-from export.model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
-from export.modules import TARGETS, wrap
-from export.to_onnx import OPSET, check_opset, name_constant_outputs, quiet, to_onnx
-from export.weights import Weights, apply
-from verify.spec import Spec, SpecFile, load_spec
+from export import precision as half
+from export.modules.mask_decoder import SEMANTICS
+from export.modules.wrap import TARGETS, wrap
+from export.onnx_file.position_tables import factor_tables
+from export.onnx_file.to_onnx import OPSET, check_opset, name_constant_outputs, quiet, to_onnx
+from export.weights.choose import Weights, apply
+from export.weights.sam2_model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
+from verify.interface.spec import Spec, SpecFile, load_spec
 
 if TYPE_CHECKING:
     from verify.report import Check, Report
@@ -131,7 +131,7 @@ def _lowering(
 
 
 def metadata(request: Request, spec: Spec, origin: str, halves: half.Halves | None = None) -> dict[str, str]:
-    """What each file says of itself; keys as in `verify.recognise.read_metadata`."""
+    """What each file says of itself; keys as in `verify.interface.recognise.read_metadata`."""
     from importlib.metadata import version
 
     from surgery import __version__
@@ -162,7 +162,7 @@ def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
     import onnx
     from google.protobuf.message import DecodeError
 
-    from verify.recognise import read_metadata
+    from verify.interface.recognise import read_metadata
 
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -213,7 +213,7 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
     """Write the metadata and give constant outputs a node of their own; returns the number of nodes."""
     import onnx
 
-    from verify.recognise import write_metadata
+    from verify.interface.recognise import write_metadata
 
     model = onnx.load(str(path))
     count = len(model.graph.node)

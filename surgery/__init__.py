@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from surgery.fixing import fix, fix_model
+    from surgery.api import fix, fix_model
 
 __all__ = ["fix", "fix_model"]
 __version__ = "0.1.0"
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """`surgery.fix` and `surgery.fix_model`, loaded when first asked for so that the command line starts fast."""
     if name in __all__:
-        from surgery import fixing
+        from surgery import api
 
-        return getattr(fixing, name)
+        return getattr(api, name)
     raise AttributeError(f"module 'surgery' has no attribute '{name}'")

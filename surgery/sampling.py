@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
+from surgery.passes.ops.build import Build
 
 
 def position(build: Build, size: int, out: int, scale: gs.Tensor, place: tuple[int, int]) -> gs.Tensor:

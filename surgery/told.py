@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from surgery.importer import to_graph
+from surgery.graph.read import to_graph
 from surgery.passes.declared_shape_operand import OPERANDS
-from surgery.passes.overlapping_patches import fitting
+from surgery.passes.tensorrt.overlapping_patches import fitting
 
 Shape = tuple[int, ...]
 

@@ -59,7 +59,7 @@ def tools(packages: Sequence[str]) -> list[str]:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             found.append(f"{package} absent")
-    own = sorted(Path(__file__).parent.glob("*.*"))
+    own = sorted(p for p in Path(__file__).parent.rglob("*.*") if p.suffix not in (".pyc", ".npz"))
     return [*found, *(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in own)]
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from verify.compare.statistics import Limits, judge
 from verify.errors import SurgeonError
-from verify.parity import Limits, judge
 from verify.report import Check, Finding, Report
 
 

@@ -13,7 +13,7 @@ from verify.report import Check, Report
 if TYPE_CHECKING:
     import onnx
 
-    from verify.spec import Spec
+    from verify.interface.spec import Spec
 
 # Given a path, its metadata and its spec, a check against something that verify knows nothing of (stock torch).
 Outside = Callable[[Path, Mapping[str, str], "Spec | None"], Check]
@@ -24,7 +24,7 @@ class Options:
     """What to check.
 
     spec      name or path of a spec file, or None for no interface check
-    goldens   folders to look for goldens in; empty for the usual ones (`verify.golden.folders`)
+    goldens   folders to look for goldens in; empty for the usual ones (`verify.goldens.index.folders`)
     tensorrt  True: must be installed; False: leave out; None: where installed
     strict    nothing asked for may be skipped because it is not installed or was never recorded
     scale     tolerances of goldens are multiplied by it
@@ -46,8 +46,8 @@ def verify(path: Path, options: Options, outside: Outside | None = None) -> Repo
         SurgeonError: it cannot be read, or a golden cannot.
         MissingBackend: TensorRT was asked for and is not installed.
     """
-    from verify.reading import read_model
-    from verify.recognise import read_metadata, recognise
+    from verify.interface.recognise import read_metadata, recognise
+    from verify.model.read import read_model
 
     model = read_model(path)
     metadata = read_metadata(model)
@@ -81,7 +81,7 @@ def _well_formed(path: Path) -> Check:
 
 def _interface(model: onnx.ModelProto, spec: Spec, name_or_path: str) -> Iterator[Check]:
     """One check when all is as documented, else one for each thing that is not."""
-    from verify.shapes import check_shapes
+    from verify.interface.check import check_shapes
 
     other = _other_module(model, spec, name_or_path)
     if other:
@@ -97,7 +97,7 @@ def _interface(model: onnx.ModelProto, spec: Spec, name_or_path: str) -> Iterato
 
 def _other_module(model: onnx.ModelProto, spec: Spec, name_or_path: str) -> str:
     """What is wrong when the model is not the module that its metadata or file name say; else empty."""
-    from verify.spec import load_spec
+    from verify.interface.spec import load_spec
 
     stored = {tensor.name for tensor in model.graph.initializer}
     names = {value.name for value in model.graph.output} | {value.name for value in model.graph.input} - stored
@@ -114,11 +114,11 @@ def _other_module(model: onnx.ModelProto, spec: Spec, name_or_path: str) -> str:
 
 
 def _golden(path: Path, model: onnx.ModelProto, metadata: Mapping[str, str], options: Options) -> list[Check]:
-    from verify import golden
-    from verify.golden_check import check_golden
+    from verify.goldens import index
+    from verify.goldens.check import check_golden
 
-    where = golden.folders(options.goldens)
-    found = golden.find(path, metadata, where)
+    where = index.folders(options.goldens)
+    found = index.find(path, metadata, where)
     if found is not None:
         return check_golden(path, model, found, options.scale)
     message = f"none recorded for {_described(metadata) or 'this model'}; see surgeon golden record --help"
@@ -131,7 +131,7 @@ def _described(metadata: Mapping[str, str]) -> str:
 
 
 def _tensorrt(path: Path, spec: Spec | None, options: Options) -> list[Check]:
-    from verify import tensorrt
+    from verify.tensorrt import engine as tensorrt
 
     if options.tensorrt is False:
         return []

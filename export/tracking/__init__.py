@@ -1,1 +1,1 @@
-"""What `export.tracker` is made of: module calls, memory bank, prompts, frames in and results out."""
+"""What `export.tracking.tracker` is made of: module calls, memory bank, prompts, frames in and results out."""

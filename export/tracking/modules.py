@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from verify.errors import SurgeonError
-from verify.recognise import METADATA_PREFIX
+from verify.interface.recognise import METADATA_PREFIX
 
 Array = npt.NDArray[Any]
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -22,11 +22,11 @@ BATCHED_INPUT = {"mask_decoder": "image_embed", "memory_attention": "memory_1", 
 
 @dataclass(frozen=True)
 class Modules:
-    """The four networks of one model. Inputs and outputs are named and shaped as verify/sam2.toml says.
+    """The four networks of one model. Inputs and outputs are named and shaped as verify/interface/sam2.toml says.
 
     image_size   S of the square input, pixels
     batch        for each module that works on objects: how many a call takes, or None for any number
-    metadata     what the exporter wrote (keys as in verify.recognise.read_metadata); empty for foreign files
+    metadata     what the exporter wrote (keys as in verify.interface.recognise.read_metadata); empty for foreign files
     """
 
     image_encoder: Run

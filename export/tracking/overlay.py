@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from export.tracker import Result
 from export.tracking.modules import Array
+from export.tracking.tracker import Result
 
 # Colours that stay apart for people with any common colour blindness (Okabe and Ito, 2008), without black.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))

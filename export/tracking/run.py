@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 from types import FrameType
 
-from export.tracker import Tracker
 from export.tracking.frames import Source
 from export.tracking.prompts import Prompt, Schedule
 from export.tracking.sinks import Sink
+from export.tracking.tracker import Tracker
 from verify.errors import SurgeonError
 
 LOG_SECONDS = 10.0  # between two lines in a log

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from export.tracker import Result
 from export.tracking.modules import Array
 from export.tracking.overlay import draw
+from export.tracking.tracker import Result
 from verify.errors import MissingBackend, SurgeonError
 
 # add(frame number, uint8 RGB [height, width, 3], {object id: Result})

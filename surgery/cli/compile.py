@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.spelling import parse_dim
+from surgery.cli.arguments import parse_dim
 
 
 @click.command(name="compile")
@@ -39,9 +39,9 @@ def command(
 
     Profiles of dynamic inputs come from the spec the model follows, or from --input-shape and its kin.
     """
-    from verify.compile import compile_model
-    from verify.compile_profiles import profiles_for, trtexec
     from verify.errors import no_file
+    from verify.tensorrt.compile import compile_model
+    from verify.tensorrt.profiles import profiles_for, trtexec
 
     for path in (model, other):
         if path is not None and not path.is_file():
@@ -61,14 +61,14 @@ def command(
 
 
 def _write_page(builds: list[Any], page: Path) -> None:
-    from verify.compile_table import as_report
     from verify.render import write_html
+    from verify.tensorrt.table import as_report
 
     write_html([as_report(builds)], page, title="TensorRT build")
 
 
 def _show(builds: list[Any], style: str) -> None:
-    from verify.compile_table import as_data, tables
+    from verify.tensorrt.table import as_data, tables
 
     if style == "json":
         import json

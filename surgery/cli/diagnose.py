@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.cli.spelling import parse_dim
+from surgery.cli.arguments import parse_dim
 from surgery.targets import TARGETS
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
-    from surgery.repro import Repro
+    from surgery.diagnose.repro import Repro
     from verify.report import Check, Report
 
 
@@ -45,8 +45,8 @@ def command(
     **given: Any,
 ) -> int:
     """Say what TensorRT refuses in each MODEL, where it came from, why, and what to do. Exit 1 when it refuses."""
-    from surgery.diagnose.codes import rule_texts
-    from surgery.model import load
+    from surgery.diagnose.rules import rule_texts
+    from surgery.files.model_file import load
     from verify.render import show, write_html
     from verify.report import Report
 
@@ -66,10 +66,10 @@ def command(
 
 def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
-    from surgery.context import Options
     from surgery.diagnose import Settings, examine
-    from surgery.repro import write_repros
-    from verify.compile_profiles import profiles_for
+    from surgery.diagnose.repro import write_repros
+    from surgery.pipeline.context import Options
+    from verify.tensorrt.profiles import profiles_for
 
     profiles = profiles_for(model, given["shapes"], given["smallest"], given["largest"])
     settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]))
@@ -95,9 +95,9 @@ def _repro_check(made: Repro) -> Check:
 def _against(model: Path, other: str, given: dict[str, Any]) -> Check:
     """The first tensor where the values of `model` part from those of `other`, a file or a way to run this one."""
     from surgery.diagnose.provenance import source_of
-    from verify.divergence import as_check, diverge, way
-    from verify.inputs import draw_inputs, load_npz
-    from verify.parity import Limits
+    from verify.compare.divergence import as_check, diverge, way
+    from verify.compare.statistics import Limits
+    from verify.inputs.draw import draw_inputs, load_npz
 
     one, two = way(model), way(Path(other)) if Path(other).is_file() else way(model, other)
     chosen = dict(map(parse_dim, given["sizes"]))

@@ -15,9 +15,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from export.judge import Verdict
+    from export.check import Verdict
     from export.pipeline import Exported, Request
-    from export.weights import Weights
+    from export.weights.choose import Weights
     from verify.report import Report
 
 MOST_STAYED = 8  # nodes named for each module in text
@@ -61,11 +61,11 @@ def command(
     The checkpoint is downloaded to checkpoints/ and its SHA-256 checked. With reference weights the folder's name
     ends in -reference, and the files say so in their metadata: they are for tests and track nothing.
     """
-    from export.model import require
+    from export.weights.sam2_model import require
 
     require()
-    from export.half import Halves
     from export.pipeline import export_all
+    from export.precision import Halves
 
     if deepstream is not None and _is_default("target"):
         given["target"] = "tensorrt"  # DeepStream lowers float32 files itself, and only full TensorRT does that
@@ -109,7 +109,7 @@ def _request(model_type: str, given: dict[str, Any]) -> Request:
 
 
 def _judged(done: Sequence[Exported], model: Any, request: Request) -> list[Verdict]:
-    from export.judge import judge
+    from export.check import judge
 
     click.echo("running stock SAM2 and the files on a photo ...", err=True)
 
@@ -130,8 +130,8 @@ def _objects(request: Request) -> int:
 
 
 def _weights(request: Request, given: dict[str, Any]) -> Weights:
-    from export.model import check_choice
-    from export.weights import SOURCES, Weights, find_weights
+    from export.weights.choose import SOURCES, Weights, find_weights
+    from export.weights.sam2_model import check_choice
 
     check_choice("weights", given["weights"], SOURCES)
     if given["checkpoint"] is not None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from surgery.cli.apart import FAULTS, Died, apart
+from surgery.cli.arguments import parse_shape, parse_size, parse_value
 from surgery.cli.config import with_defaults
-from surgery.cli.side_by_side import jobs_for, side_by_side
-from surgery.cli.spelling import parse_shape, parse_size, parse_value
+from surgery.cli.isolated import FAULTS, Died, apart
+from surgery.cli.parallel import jobs_for, side_by_side
 from surgery.targets import TARGETS
 from verify.errors import SurgeonError
 from verify.report import Check, Report
-from verify.runner import without_onnxruntime
+from verify.run.session import without_onnxruntime
 
 PATH = click.Path(path_type=Path)
 
@@ -175,8 +175,8 @@ def _raise(error: SurgeonError) -> Report:
 
 def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any]) -> Report:
     """Fix one model in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
-    from surgery import fixing  # noqa: F401  what every child would load
-    from surgery.model import remove_pending
+    from surgery import api  # noqa: F401  what every child would load
+    from surgery.files.model_file import remove_pending
 
     without = ""
     while True:
@@ -191,7 +191,7 @@ def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[st
 
 def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any], without: str) -> Report:
     """Fix one model, `without` onnxruntime if that says why; the report is plain data."""
-    from surgery.fixing import fix
+    from surgery.api import fix
 
     if without:
         without_onnxruntime(without)
@@ -201,7 +201,7 @@ def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any
     report.model = str(model)
     report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
     if half["precision"] is not None:
-        from surgery.precision_file import lower_file
+        from surgery.precision.file import lower_file
 
         click.echo(f"{target}: choosing what goes down to half precision, by running it again and again ...", err=True)
         report.checks.append(
@@ -239,10 +239,10 @@ def _json(reports: list[Report]) -> str:
 
 
 def _write_report(path: Path, reports: list[Report]) -> None:
-    from verify.writing import write_whole
+    from verify.atomic_write import write_whole
 
     if path.suffix == ".html":
-        from surgery.diagnose.codes import rule_texts
+        from surgery.diagnose.rules import rule_texts
         from verify.render import write_html
 
         write_html(reports, path, title="Surgery", rules=rule_texts())

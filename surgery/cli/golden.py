@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from verify.golden import Golden
+    from verify.goldens.index import Golden
 
 
 @click.group(name="golden")
@@ -38,10 +38,10 @@ def record(
     Each model is run six times, with 1 and 2 threads, with and without onnxruntime's optimisations and with inputs
     off by one rounding step. How far the outputs part is stored as their tolerance.
     """
-    from surgery.cli.apart import Died, apart
-    from verify.compile_profiles import parse_shape
+    from surgery.cli.isolated import Died, apart
     from verify.errors import SurgeonError
-    from verify.inputs import load_npz
+    from verify.inputs.draw import load_npz
+    from verify.tensorrt.profiles import parse_shape
 
     given = load_npz(inputs) if inputs is not None else None
     drawn = {"seed": seed, "inputs": given, "sizes": dict(map(parse_shape, shapes))}
@@ -55,8 +55,8 @@ def record(
 
 def _record(path: Path, output: Path, drawn: dict[str, Any], from_torch: bool, checkpoint: Path | None) -> str:
     """Record one model; what to say of it."""
-    from verify.golden_record import record as record_one
-    from verify.reading import read_model
+    from verify.goldens.record import record as record_one
+    from verify.model.read import read_model
 
     model = read_model(path)
     truth, words = _stock(model, checkpoint) if from_torch else (None, {})
@@ -68,8 +68,8 @@ def _record(path: Path, output: Path, drawn: dict[str, Any], from_torch: bool, c
 def _stock(model: Any, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
     from importlib.metadata import version
 
-    from export.truth import stock
-    from verify.recognise import read_metadata
+    from export.check_stock import stock
+    from verify.interface.recognise import read_metadata
 
     truth = stock(read_metadata(model), checkpoint)
     return truth, {"outputs": "stock SAM2", "torch": version("torch"), "sam2": version("sam2")}
@@ -112,8 +112,8 @@ def show(folders: tuple[Path, ...], tensors: bool) -> int:
     When none is given: those in ./golden and those that come with surgeon.
     """
     from verify.errors import SurgeonError
-    from verify.golden import folders as search
-    from verify.golden import read_index
+    from verify.goldens.index import folders as search
+    from verify.goldens.index import read_index
 
     found = search(folders)
     if not found:

@@ -48,10 +48,10 @@ def command(video: Path, models: Path, **options: Any) -> int:
 
     schedule, removals = parse(options["boxes"], options["points"]), parse_removals(options["removals"])
     _check_outputs(video, options)
-    from export.tracker import Tracker
     from export.tracking.frames import open_frames
     from export.tracking.modules import load
     from export.tracking.run import orderly_stop, progress_bar, track_video
+    from export.tracking.tracker import Tracker
 
     modules = load(models, options["threads"])
     if modules.metadata.get("checkpoint", "").startswith("reference"):

@@ -51,7 +51,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
 
     Exit code 0: nothing wanting. 1: found wanting. 2: cannot be read. 4: --strict, and a backend is not installed.
     """
-    from verify.parity import Limits
+    from verify.compare.statistics import Limits
     from verify.rejudge import load_reports, with_limits
 
     given = with_defaults(context, given)
@@ -78,9 +78,9 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
 
 
 def _closed_loop(given: dict[str, Any]) -> Report:
-    from export.closed_loop import closed_loop
-    from export.model import require
+    from export.stock.closed_loop import closed_loop
     from export.tracking.run import progress_bar
+    from export.weights.sam2_model import require
 
     require()
     folder, frames = given["closed_loop"], given["frames"]
@@ -135,14 +135,14 @@ def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[Surge
 def _profiles(shapes: Sequence[str]) -> dict[str, Any]:
     if not shapes:
         return {}
-    from verify.compile_profiles import parse_shape
+    from verify.tensorrt.profiles import parse_shape
 
     return {name: (shape, shape, shape) for name, shape in map(parse_shape, shapes)}
 
 
 def _stock(checkpoint: Path | None) -> Any:
-    from export.model import require
-    from export.truth import parity
+    from export.check_stock import parity
+    from export.weights.sam2_model import require
     from verify.report import Check
 
     require()
@@ -162,7 +162,7 @@ def _verify_one(path: Path, options: Options, outside: Any, no_cache: bool) -> R
     known = cache.load(key, path) if key else None
     if known is not None:
         return known
-    from verify.reading import external_files, read_model
+    from verify.model.read import external_files, read_model
     from verify.verifying import verify
 
     with _status(path):
@@ -175,7 +175,7 @@ def _verify_one(path: Path, options: Options, outside: Any, no_cache: bool) -> R
 def _key(path: Path, options: Options) -> str | None:
     """Key of the report in the cache; None for a file that cannot be read, which the checks will say."""
     from verify import cache
-    from verify.golden import folders
+    from verify.goldens.index import folders
 
     places = folders(options.goldens)
     spec = Path(options.spec) if options.spec and options.spec.endswith(".toml") else None

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import onnx
 
-from surgery import model as files
-from surgery.context import Options
-from surgery.diagnose.asking import Case, ask
 from surgery.diagnose.findings import join
-from surgery.diagnose.names import require_text
+from surgery.diagnose.model_view import Subject, name_of
+from surgery.diagnose.refusals import Case, ask
+from surgery.diagnose.scratch import Workspace
 from surgery.diagnose.static import pass_findings, table_findings
-from surgery.diagnose.subject import Subject, name_of
-from surgery.diagnose.workspace import Workspace
+from surgery.diagnose.utf8 import require_text
+from surgery.files import model_file as files
+from surgery.pipeline.context import Options
 from surgery.targets import load_target
-from verify import tensorrt
 from verify.report import Check, Finding, Report, Status, counted
+from verify.tensorrt import engine
 
 __all__ = ["Case", "Settings", "diagnose", "examine"]
 
@@ -61,9 +61,9 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     subject = Subject(model)
     report = Report(str(file))
     static = _static(subject, str(file.parent), settings, report)
-    if not tensorrt.available():
+    if not engine.available():
         for name in ("tensorrt-parser", "tensorrt-builder"):
-            report.checks.append(Check(name, "skip", f"TensorRT is not installed; {tensorrt.INSTALL}"))
+            report.checks.append(Check(name, "skip", f"TensorRT is not installed; {engine.INSTALL}"))
         tables = list(table_findings(subject, settings.options.target))
         report.findings = join(tables, static, "error")
         return report, []

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from surgery.diagnose.codes import rule_texts
+from surgery.diagnose.model_view import Subject, bodies, domain_of, name_of, op_of, port
 from surgery.diagnose.reasons import Reason, explain, of_code, of_feature
-from surgery.diagnose.subject import Subject, bodies, domain_of, name_of, op_of, port
+from surgery.diagnose.rules import rule_texts
 from surgery.targets.catalog import load_catalog
 from verify.report import Finding, Severity
-from verify.tensorrt import BuildResult, Refusal
+from verify.tensorrt.engine import BuildResult, Refusal
 
 PREFIX = re.compile(r"^(Invalid Node - [^\n]*\n|In node -?\d+ with name:.*?: |Assertion failed: )")
 

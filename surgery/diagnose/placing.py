@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 
-from surgery.diagnose.extract import without
-from surgery.diagnose.subject import Subject
-from surgery.diagnose.workspace import Workspace
-from verify import tensorrt
-from verify.tensorrt import Refusal
+from surgery.diagnose.model_view import Subject
+from surgery.diagnose.scratch import Workspace
+from surgery.diagnose.submodel import without
+from verify.tensorrt import engine
+from verify.tensorrt.engine import Refusal
 
 
 def placed(
@@ -47,5 +47,5 @@ def _said(subject: Subject, work: Workspace, dead: set[int], homeless: Refusal, 
     if not alive:
         return False
     limit = max(end - time.monotonic(), 5.0)
-    said = tensorrt.parse(work.write(model), limit=limit)
+    said = engine.parse(work.write(model), limit=limit)
     return any(refusal.node < 0 and refusal.message == homeless.message for refusal in said)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from surgery.diagnose.codes import code_of, report_codes
+from surgery.diagnose.rules import code_of, report_codes
 from surgery.targets import load_target
 from surgery.targets.catalog import Feature, load_catalog
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.context import Context, Options
-from surgery.diagnose.codes import rule_texts
+from surgery.diagnose.model_view import Subject, bodies, domain_of, name_of, op_of
 from surgery.diagnose.reasons import explain, refused_operator
-from surgery.diagnose.subject import Subject, bodies, domain_of, name_of, op_of
-from surgery.importer import to_graph
+from surgery.diagnose.rules import rule_texts
+from surgery.graph.read import to_graph
 from surgery.passes import all_passes
-from surgery.pipeline import wanted
-from surgery.rule import Pass
+from surgery.pipeline.context import Context, Options
+from surgery.pipeline.rule import Pass
+from surgery.pipeline.run import wanted
 from verify.report import Finding
 
 

@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
-from surgery.context import Context
-from surgery.rule import Finding, Pass, finding
+from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:

@@ -18,9 +18,9 @@ from math import prod
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
-from surgery.context import Context
-from surgery.rule import Finding, Pass, finding
+from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
 
 LARGEST = 1 << 22
 TAKEN = ("bool", "int32", "int64", "float32", "float16")

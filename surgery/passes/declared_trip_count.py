@@ -16,11 +16,11 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
-from surgery.context import Context
-from surgery.edit import replace_input
-from surgery.passes.constant_loop import goes_on
-from surgery.rule import Finding, Pass, finding
+from surgery.graph.edit import replace_input
+from surgery.passes.cleanup.constant_loop import goes_on
+from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:

@@ -18,10 +18,10 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.build import Build
-from surgery.context import Context
-from surgery.passes.unsupported_resize import disputed, refusal
-from surgery.rule import Finding, Pass, finding
+from surgery.passes.ops.build import Build
+from surgery.passes.tensorrt.unsupported_resize import disputed, refusal
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.sampling import nearest, position, weights
 
 

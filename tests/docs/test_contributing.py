@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from blocks import ROOT, copy_repository, environment
+from tests.docs.blocks import ROOT, copy_repository, environment
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,7 +53,7 @@ def test_a_pass_is_one_file_one_test_and_one_line(tmp_path: Path) -> None:
     pipeline.write_text(re.sub(r"(?s)(PIPELINE: .*?)(\n\))", rf"\1\n{line[1].rstrip()}\2", text, count=1), "utf-8")
     variables = environment(tmp_path, copy)
     run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(test), "-k", "double"], copy, variables)
-    contract = str(copy / "tests" / "surgery" / "test_contract.py")
+    contract = str(copy / "tests" / "surgery" / "passes" / "test_contract.py")
     picked = run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", contract, "-k", "double"], copy, variables)
     assert re.search(r"[1-9][0-9]* passed", picked)
     assert "SG090" in run(["surgeon", "rules"], copy, variables)

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from blocks import ROOT, first_missing, read_blocks, run_blocks
+from tests.docs.blocks import ROOT, first_missing, read_blocks, run_blocks
 
 PAGES = ("README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md"))))
 WITH_BLOCKS = [page for page in PAGES if read_blocks((ROOT / page).read_text(encoding="utf-8"))]

@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_rule_has_a_page(site: Path) -> None:
-    from surgery.diagnose.codes import rule_texts
+    from surgery.diagnose.rules import rule_texts
 
     assert {path.stem for path in (site / "rules").glob("*.html")} == {*rule_texts(), "index"}
 

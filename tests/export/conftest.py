@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import toy_networks
+
+from tests.export import toy_networks
 
 SIZE = 128
 THIN = (
@@ -26,12 +27,12 @@ def thin(version: str = "2.1", size: int = SIZE) -> Any:
     pytest.importorskip("sam2")
     from sam2.build_sam import build_sam2_video_predictor
 
-    from export import reference_weights
-    from export.model import VERSIONS
+    from export.weights import reference
+    from export.weights.sam2_model import VERSIONS
 
     overrides = [*THIN, f"++model.image_size={size}"]
     model = build_sam2_video_predictor(VERSIONS[version].format("t"), device="cpu", hydra_overrides_extra=overrides)
-    reference_weights.fill(model)
+    reference.fill(model)
     return model
 
 

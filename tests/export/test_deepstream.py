@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import toy_networks
 from click.testing import CliRunner
 from onnx import parser
 
@@ -13,8 +12,9 @@ from export import deepstream
 from export.deepstream import Preprocessing
 from export.tracking import modules
 from surgery.cli.deepstream import command
+from tests.export import toy_networks
 from verify.errors import FoundWanting, SurgeonError
-from verify.recognise import write_metadata
+from verify.interface.recognise import write_metadata
 
 
 def read(text: str) -> dict[str, dict[str, str]]:

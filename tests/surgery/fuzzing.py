@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 
 import onnx
-from cleanup_cases import CASES, CLEAN, model
 from onnx import helper
+
+from tests.surgery.passes.cleanup.cleanup_cases import CASES, CLEAN, model
 
 SEEDS = [model(text).SerializeToString() for _, _, text, _ in CASES] + [model(CLEAN).SerializeToString()]
 OPERATORS = [

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import onnx
 import pytest
-from fuzzing import mutant
 
 import surgery
+from tests.surgery.fuzzing import mutant
 from verify.errors import SurgeonError
 
 SECONDS = 30

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, parser
 
-from verify.spec import load_spec
+from verify.interface.spec import load_spec
 
 HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
 TEXT = "m (float[2,8] x) => (float[2,16] y) { h = MatMul(x, w) y = Tanh(h) }"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_models import write
 
 from surgery import cli
+from tests.verify.cli_models import write
 
 Surgeon = Callable[..., tuple[int, str, str]]
 

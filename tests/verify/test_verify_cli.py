@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cli_models import TEXT, decoder, weight, write
 
-from verify import tensorrt
-from verify.recognise import write_metadata
+from tests.verify.cli_models import TEXT, decoder, weight, write
+from verify.interface.recognise import write_metadata
+from verify.tensorrt import engine
 
 Surgeon = Callable[..., tuple[int, str, str]]
 
@@ -138,7 +138,7 @@ def test_sarif_and_page_are_written(surgeon: Surgeon, good: Path) -> None:
     assert "<html" in Path("page.html").read_text()
 
 
-@pytest.mark.skipif(not tensorrt.available(), reason="TensorRT is not installed")
+@pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
 def test_tensorrt_refusal_is_exit_1(surgeon: Surgeon) -> None:
     path = write(Path("n.onnx"), "m (float[2,3] x) => (float[2,3] y) { y, m, v = LayerNormalization(x, x) }")
     code, out, _ = surgeon("verify", path)
@@ -148,7 +148,7 @@ def test_tensorrt_refusal_is_exit_1(surgeon: Surgeon) -> None:
 
 
 def test_without_tensorrt_skipped_or_exit_4(surgeon: Surgeon, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt, "BACKENDS", {})
+    monkeypatch.setattr(engine, "BACKENDS", {})
     code, out, _ = surgeon("verify", good)
     assert code == 0
     assert "skip   tensorrt" in out

@@ -8,15 +8,15 @@ from typing import Any
 
 import onnx
 import pytest
-from cli_models import decoder
 from onnx import parser
 
-from verify import tensorrt
+from tests.verify.cli_models import decoder
 from verify.errors import FoundWanting, MissingBackend, SurgeonError
-from verify.recognise import write_metadata
+from verify.interface.recognise import write_metadata
+from verify.interface.spec import Spec, load_spec
 from verify.report import Check, Report
-from verify.spec import Spec, load_spec
-from verify.tensorrt import BuildResult, Refusal
+from verify.tensorrt import engine
+from verify.tensorrt.engine import BuildResult, Refusal
 from verify.verifying import Options, verify
 
 RELU = '<ir_version: 8, opset_import: ["" : 17]> m (float[N,3] x) => (float[N,3] y) { y = Relu(x) }'
@@ -44,8 +44,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, **answer: Any) -> list[Any]:
         asked.append(profiles)
         return BuildResult(**{"ok": True, "seconds": 1.256, "engine_bytes": 5_240_000, **answer})
 
-    monkeypatch.setattr(tensorrt, "build", build)
-    monkeypatch.setattr(tensorrt, "version", lambda: "tensorrt 9")
+    monkeypatch.setattr(engine, "build", build)
+    monkeypatch.setattr(engine, "version", lambda: "tensorrt 9")
     return asked
 
 
@@ -106,7 +106,7 @@ def test_refusal(model: Path, monkeypatch: pytest.MonkeyPatch, refusals: list[Re
 
 
 def test_tensorrt_left_out_absent_or_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt, "BACKENDS", {})
+    monkeypatch.setattr(engine, "BACKENDS", {})
     assert list(judged(model, tensorrt=False)) == ["onnx"]
     skipped = judged(model)["tensorrt"]
     assert (skipped.status, skipped.figures) == ("skip", {"missing": True})

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from verify.atomic_write import write_whole
 from verify.errors import SurgeonError
 from verify.render.rule_text import RuleText
 from verify.report import Report
-from verify.writing import write_whole
 
 __all__ = ["FORMATS", "RuleText", "show", "write_html"]
 

@@ -12,7 +12,7 @@ Build = Mapping[str, Any]
 
 
 def builds_html(builds: Sequence[Build] | None) -> str:
-    """`builds` are dictionaries as `verify.compile_table.as_data` makes them, the first one the model itself."""
+    """`builds` are dictionaries as `verify.tensorrt.table.as_data` makes them, the first one the model itself."""
     if not builds:
         return ""
     parts = [_side_by_side(builds)]

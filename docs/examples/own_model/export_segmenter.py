@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from verify.spec import Spec, load_spec
+from verify.interface.spec import Spec, load_spec
 
 HERE = Path(__file__).resolve().parent
 

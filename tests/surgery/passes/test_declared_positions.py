@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparing import left_alone, operators, same
+
+from tests.surgery.passes.comparing import left_alone, operators, same
 
 TEXT = "g ({0}[2,3,4] x) => (int64[3,{1}] y) {{ y = NonZero(x) }}"
 

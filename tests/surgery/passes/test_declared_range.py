@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparing import left_alone, operators, parse, run, same
 
 import surgery
+from tests.surgery.passes.comparing import left_alone, operators, parse, run, same
 
 TEXT = "g ({0} a, {0} b, {0} d) => ({0}[{1}] y) {{ y = Range(a, b, d) }}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from comparing import left_alone, operators, same
+
+from tests.surgery.passes.comparing import left_alone, operators, same
 
 TEXT = (
     "g (int64 n, bool c, float[1] x) => (float[1] last, float[{count},1] all) {{ last, all = Loop(n, c, x) <body ="

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comparing import left_alone, operators, parse, run, same
+
+from tests.surgery.passes.comparing import left_alone, operators, parse, run, same
 
 TEXT = (
     "g (float[2,9,4] b, float[2,3,9] s, int64 most, float iou, float low) => (int64[{count},3] y)"

@@ -1,0 +1,125 @@
+"""What the finished files are worth: interface, live parity, and what TensorRT says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.pipeline import Exported
+from export.stock.cases import LARGEST, MEDIAN, Error, compare_files
+from verify.report import Check
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The checks of one exported file, one for each column of the table."""
+
+    exported: Exported
+    interface: Check
+    parity: Check
+    tensorrt: Check
+
+    @property
+    def checks(self) -> tuple[Check, Check, Check]:
+        return self.interface, self.parity, self.tensorrt
+
+
+def judge(
+    done: Sequence[Exported],
+    model: Any,
+    semantics: str,
+    objects: int = 1,
+    started: Callable[[str], None] = lambda module: None,
+) -> list[Verdict]:
+    """Check every file; `model` is the stock model that they were exported from, `started` is told each module."""
+    paths = {item.module: item.path for item in done}
+    specs = {item.module: item.spec for item in done}
+    errors: dict[str, list[Error]] = {module: [] for module in paths}
+    can_run = {module: path for module, path in paths.items() if not holds_bfloat16(path)}
+    for error in compare_files(model, can_run, specs, semantics=semantics, objects=objects):
+        errors[error.module].append(error)
+    verdicts = []
+    for item in done:
+        started(item.module)
+        parity = parity_check(errors[item.module], budget(item.path))
+        verdicts.append(Verdict(item, _interface(item), parity, tensorrt_check(item)))
+    return verdicts
+
+
+def budget(path: Path) -> float | None:
+    """How far each output of a half-precision file may move, by its metadata; None for a float32 file."""
+    import onnx
+
+    from surgery.precision.lower import DEFAULT_MAX_ERROR
+    from verify.interface.recognise import read_metadata
+
+    about = read_metadata(onnx.load(path, load_external_data=False))
+    if about.get("precision", "fp32") == "fp32":
+        return None
+    return float(about.get("max_error", DEFAULT_MAX_ERROR))
+
+
+def holds_bfloat16(path: Path) -> bool:
+    """Whether the file computes in bfloat16, for which onnxruntime has no kernels on a CPU."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    casts = (attribute.i for node in graph.node if node.op_type == "Cast" for attribute in node.attribute)
+    return onnx.TensorProto.BFLOAT16 in {*casts, *(tensor.data_type for tensor in graph.initializer)}
+
+
+def _interface(item: Exported) -> Check:
+    from verify.interface.check import check_shapes
+
+    bad = [check for check in check_shapes(item.path, item.spec) if check.status == "fail"]
+    if bad:
+        return Check("interface", "fail", "; ".join(check.message for check in bad))
+    count = len(item.spec.ports)
+    return Check("interface", "pass", f"{count} of {count} as documented", {"ports": count})
+
+
+def parity_check(errors: Sequence[Error], budget: float | None = None) -> Check:
+    """Largest error over all outputs and cases, and the largest of the medians.
+
+    With a `budget` (half precision) the root mean square of each output's error is what must not pass it.
+    """
+    if not errors and budget is not None:
+        return Check("parity", "skip", "onnxruntime has no bfloat16 kernels to compare with")
+    if not errors:
+        return Check("parity", "skip", "not compared")
+    if budget is not None:
+        return _within(errors, budget)
+    largest = max(errors, key=lambda error: error.largest)
+    median, edge = max(error.median for error in errors), sum(error.edge for error in errors)
+    figures: Mapping[str, Any] = {"largest": largest.largest, "median": median, "edge_pixels": edge}
+    message = f"max {largest.largest:.1e}, median {median:.1e}"
+    if edge:
+        message += f", {edge} pixels on the mask's edge left out"
+    bad = [error for error in errors if not error.good]
+    if bad:
+        worst = max(bad, key=lambda error: error.largest)
+        message += f": {worst.output} in {worst.case} is beyond {LARGEST:g} (median {MEDIAN:g}) of its RMS"
+    return Check("parity", "fail" if bad else "pass", message, figures)
+
+
+def _within(errors: Sequence[Error], budget: float) -> Check:
+    worst = max(errors, key=lambda error: error.rms)
+    message = f"error {worst.rms:.1e} of RMS at {worst.output} in {worst.case}, allowed {budget:g}"
+    return Check("parity", "pass" if worst.rms <= budget else "fail", message, {"rms": worst.rms, "budget": budget})
+
+
+def tensorrt_check(item: Exported) -> Check:
+    """Parse and build at the spec's profile (its smallest, usual and largest shapes)."""
+    from verify.tensorrt import engine as tensorrt
+
+    if not tensorrt.available():
+        return Check("tensorrt", "skip", "not installed")
+    profiles = {n: (p.min, p.opt, p.max) for n, p in item.spec.profiles().items() if p.min != p.max}
+    built = tensorrt.build(item.path, profiles or None)
+    figures = {"seconds": built.seconds, "engine_bytes": built.engine_bytes}
+    if built.ok:
+        return Check("tensorrt", "pass", f"built, {built.engine_bytes / 1e6:.0f} MB, {built.seconds:.0f} s", figures)
+    reasons = [f"{r.op} {r.node_name}: {r.message}" for r in built.refusals] + list(built.messages)
+    return Check("tensorrt", "fail", (reasons or ["refused"])[0][:200], figures)

@@ -1,0 +1,1 @@
+"""Where weights come from: checkpoints, downloads and reference weights."""

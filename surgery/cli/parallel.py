@@ -1,0 +1,113 @@
+"""Several models at a time, each in a process of its own: the passes are Python, of which a process runs one thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from surgery.cli.isolated import once
+
+T = TypeVar("T")
+WORTH_IT = 1 << 20  # bytes of a model for which a process may start
+LARGE = 512 << 20  # bytes of a model that is worked on alone
+MOST = 4  # processes, unless more are asked for: each holds a model and what it computes
+
+
+def jobs_for(models: Sequence[Path], wanted: int | None) -> int:
+    """How many processes to use; 1 is this one alone."""
+    if wanted is not None:
+        return min(wanted, len(models))
+    sizes = [model.stat().st_size for model in models if model.is_file()]
+    if sum(size >= WORTH_IT for size in sizes) < 2 or max(sizes) > LARGE:
+        return 1
+    return min(len(models), os.cpu_count() or 1, MOST)
+
+
+@contextmanager
+def side_by_side(
+    call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int
+) -> Iterator[Iterator[Callable[[], T]]]:
+    """For each tuple of arguments, in order, what gives the result of `call` or raises what it raised.
+
+    What breaks the body off, as Ctrl-C and SIGTERM do, ends every call as it would end one in this process.
+    """
+    with _ended_by(signal.SIGTERM):
+        if jobs < 2:
+            yield (partial(call, *arguments) for arguments in each)
+        else:
+            with _pool(call, each, jobs) as running:
+                yield running
+
+
+@contextmanager
+def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[Iterator[Callable[[], T]]]:
+    """`side_by_side` in several processes."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_heed, initargs=(False,)) as pool:
+        try:
+            with _unheard():
+                running = [pool.submit(_called, call, arguments) for arguments in each]
+            yield (future.result for future in running)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _interrupt_children()
+            raise
+
+
+@contextmanager
+def _ended_by(number: int) -> Iterator[None]:
+    """Let a signal raise SystemExit, so that what was begun is tidied up, and end with the code a shell gives it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Let Ctrl-C pass: a child that starts meanwhile does so too, until it knows what to do about it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _called(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """`call` in a child, which heeds Ctrl-C meanwhile."""
+    _heed(True)
+    try:
+        return call(*arguments)
+    finally:
+        _heed(False)
+
+
+def _heed(interrupts: bool) -> None:
+    """Raise KeyboardInterrupt at the next Ctrl-C, or let it pass."""
+    signal.signal(signal.SIGINT, once if interrupts else signal.SIG_IGN)
+
+
+def _interrupt_children() -> None:
+    """Pass Ctrl-C on to children that did not hear it; on Windows all of a console hear it."""
+    from multiprocessing import active_children
+
+    if os.name == "posix":
+        for child in active_children():
+            if child.pid is not None and child.is_alive():
+                os.kill(child.pid, signal.SIGINT)

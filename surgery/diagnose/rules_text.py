@@ -1,0 +1,78 @@
+"""The rules as text: `surgeon rules`, and the pages under docs/rules that are generated from the same source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from surgery.diagnose.rules import rule_texts
+from verify.errors import SurgeonError
+from verify.render import RuleText
+
+KINDS = {
+    "cleanup": "always applied by surgeon fix",
+    "replace": "applied by surgeon fix where the target refuses the original",
+    "speed": "applied by surgeon fix for targets that gain",
+    "interface": "applied by surgeon fix when a spec or an option asks for it",
+    "trusted": "applied by surgeon fix with --trust-declared-shapes",
+    "chosen": "applied by surgeon fix when selected by its code",
+    "report": "reported only",
+}
+
+
+def rule(code: str) -> RuleText:
+    """One rule by its code, in any case.
+
+    Raises:
+        SurgeonError: there is no such code.
+    """
+    found = rule_texts().get(code.upper())
+    if found is None:
+        import difflib
+
+        begun = [known for known in rule_texts() if known.startswith(code.upper())]
+        close = difflib.get_close_matches(code.upper(), rule_texts(), n=3, cutoff=0.8)
+        hint = f"; did you mean {', '.join(close)}?" if close else "; `surgeon rules` lists them all"
+        if len(begun) > 1:
+            hint = f"; {begun[0]} to {begun[-1]} begin with it"
+        raise SurgeonError(f"no rule has the code '{code}'{hint}")
+    return found
+
+
+def as_json(rules: list[RuleText]) -> str:
+    """Rules as a JSON array, ending in a newline."""
+    return (
+        json.dumps([{**vars(one), "sections": dict(one.sections)} for one in rules], indent=2, ensure_ascii=False)
+        + "\n"
+    )
+
+
+def as_markdown(one: RuleText) -> str:
+    """The documentation page of a rule."""
+    parts = [f"# {one.code} {one.name}", one.title, f"*{KINDS.get(one.kind, one.kind)}*"]
+    parts += [f"## {heading}\n\n{body}" for heading, body in one.sections.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def index_markdown(rules: list[RuleText]) -> str:
+    """The page that lists every rule."""
+    rows = [f"| [{one.code}]({one.code}.md) | {one.name} | {_cell(one.title)} | {KINDS[one.kind]} |" for one in rules]
+    head = ["# Rules", "", "| code | name | what is wrong | when it runs |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Write one page a rule and the index into `folder`; returns the files, and drops pages of codes that are gone."""
+    rules = list(rule_texts().values())
+    pages = {f"{one.code}.md": as_markdown(one) for one in rules} | {"index.md": index_markdown(rules)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.md"):
+        if old.name not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,76 @@
+"""Refusals inside the bodies of If, Loop and Scan: each body is judged as a model of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+
+from surgery.diagnose.model_view import Subject, Types, bodies, name_of, reads, types_of
+from surgery.diagnose.submodel import known
+
+BRANCH = re.compile(r"\((\w+)\)$")
+
+
+def body_models(subject: Subject, index: int) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Every body of the main-graph node `index` as a model, with its path ("If_7/else_branch"), outer ones first.
+
+    What a body takes from the graphs around it becomes an input, or an initializer where it is one. Bodies with an
+    input of unknown type are left out.
+    """
+    node = subject.inferred.graph.node[index] if index < len(subject.inferred.graph.node) else subject.nodes[index]
+    yield from _bodies(node, name_of(node), subject.model, subject.types, dict(subject.initializers))
+
+
+def _bodies(
+    node: onnx.NodeProto, path: str, model: onnx.ModelProto, types: Types, constants: dict[str, onnx.TensorProto]
+) -> Iterator[tuple[str, onnx.ModelProto]]:
+    for attribute, graph in bodies(node):
+        here = f"{path}/{attribute}"
+        inner = {**types, **types_of(graph)}
+        held = {**constants, **{tensor.name: tensor for tensor in graph.initializer}}
+        alone = _standalone(graph, model, inner, held)
+        if alone is not None:
+            yield here, alone
+        for deeper in graph.node:
+            yield from _bodies(deeper, f"{here}/{name_of(deeper)}", model, inner, held)
+
+
+def _standalone(
+    graph: onnx.GraphProto, model: onnx.ModelProto, types: Types, constants: dict[str, onnx.TensorProto]
+) -> onnx.ModelProto | None:
+    result = onnx.ModelProto(ir_version=model.ir_version)
+    result.opset_import.extend(model.opset_import)
+    result.functions.extend(model.functions)
+    result.graph.CopyFrom(graph)
+    made = {name for node in graph.node for name in node.output}
+    made |= {value.name for value in (*graph.input, *graph.initializer)}
+    captured = [name for node in graph.node for name in reads(node)] + [value.name for value in graph.output]
+    for name in dict.fromkeys(captured):
+        if name in made:
+            continue
+        if name in constants:
+            result.graph.initializer.append(constants[name])
+        elif known(name, types):
+            result.graph.input.append(onnx.ValueInfoProto(name=name, type=types[name]))
+        else:
+            return None
+    for value in result.graph.input:
+        if not value.type.tensor_type.HasField("shape") and known(value.name, types):
+            value.type.CopyFrom(types[value.name])
+    return result
+
+
+def path_of(node: onnx.NodeProto, stack: tuple[str, ...]) -> str:
+    """The way from a main-graph node to the refused one as TensorRT's stack tells it: "If_7/else_branch"."""
+    steps = [found[1] for found in map(BRANCH.search, stack) if found and not found[1][0].isupper()]
+    return "/".join([name_of(node), *steps])
+
+
+def write(model: onnx.ModelProto, folder: Path) -> Path:
+    """Put a body's model beside the weights it may refer to."""
+    path = folder / "body.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path

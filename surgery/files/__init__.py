@@ -1,0 +1,1 @@
+"""Models on disk: reading hostile files, external data, writing in pieces."""

@@ -1,0 +1,88 @@
+"""Write a large model in pieces: serializing it whole takes more than its size again in memory, and longer.
+
+The bytes are those of `SerializeToString` (https://protobuf.dev/programming-guides/encoding): fields in the order of
+their numbers, a nested message as its key, its length and itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import IO
+
+import onnx
+
+from surgery.graph.protos import copy_fields
+
+LARGE = 1 << 28  # bytes of a graph from which on its length takes five bytes, so that room can be left for it
+LENGTH_BYTES = 5
+GRAPH_KEY, INITIALIZER_KEY = b"\x3a", b"\x2a"  # field number << 3 | 2, a length and as many bytes
+WIDTHS = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.DOUBLE: 8}  # bytes of an element in either of its two places
+FIELDS = {
+    message: {field.name: field.number for field in message.DESCRIPTOR.fields}
+    for message in (onnx.ModelProto, onnx.GraphProto)
+}
+
+
+def write(model: onnx.ModelProto, stream: IO[bytes]) -> None:
+    """Write a model to a file that can seek, initializer by initializer if it is large."""
+    weights = sum(math.prod(t.dims) for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    if 4 * weights < LARGE or not _in_pieces(model, stream):
+        stream.seek(0)
+        stream.truncate()
+        stream.write(model.SerializeToString())
+
+
+def _in_pieces(model: onnx.ModelProto, stream: IO[bytes]) -> bool:
+    """Write it so; False where the graph turns out too small for the length of five bytes that stands before it."""
+    stream.write(_around(model, "graph", before=True))
+    stream.write(GRAPH_KEY + b"\0" * LENGTH_BYTES)
+    start = stream.tell()
+    stream.write(_around(model.graph, "initializer", before=True))
+    for tensor in model.graph.initializer:
+        piece = tensor.SerializeToString()
+        stream.write(INITIALIZER_KEY + varint(len(piece)))
+        stream.write(piece)
+    stream.write(_around(model.graph, "initializer", before=False))
+    end = stream.tell()
+    stream.seek(start - LENGTH_BYTES)
+    stream.write(varint(end - start))
+    stream.seek(end)
+    stream.write(_around(model, "graph", before=False))
+    return end - start >= LARGE
+
+
+def _around(message: onnx.ModelProto | onnx.GraphProto, field: str, before: bool) -> bytes:
+    """What stands before or after a field of a message."""
+    numbers = FIELDS[type(message)]
+    left_out = {name for name, number in numbers.items() if (number >= numbers[field]) is before}
+    copy = type(message)()
+    copy_fields(message, copy, left_out | {field})
+    return bytes(copy.SerializeToString())
+
+
+def size_at_most(model: onnx.ModelProto) -> int:
+    """Bytes the message takes at most; to know how many takes writing it."""
+    sides = [
+        (message, field, side)
+        for message, field in ((model, "graph"), (model.graph, "initializer"))
+        for side in (True, False)
+    ]
+    around = sum(len(_around(message, field, before=side)) for message, field, side in sides)
+    return around + 16 + sum(16 + _tensor_at_most(tensor) for tensor in model.graph.initializer)
+
+
+def _tensor_at_most(tensor: onnx.TensorProto) -> int:
+    width = WIDTHS.get(tensor.data_type)
+    if width is None or tensor.doc_string or tensor.external_data or tensor.metadata_props:
+        return int(tensor.ByteSize())
+    return int(width * math.prod(tensor.dims)) + 12 * len(tensor.dims) + 4 * len(tensor.name) + 64
+
+
+def varint(number: int) -> bytes:
+    """A number from 0 on, seven bits a byte, lowest first."""
+    pieces = bytearray()
+    while number >= 0x80:
+        pieces.append(number & 0x7F | 0x80)
+        number >>= 7
+    pieces.append(number)
+    return bytes(pieces)

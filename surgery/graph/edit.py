@@ -1,0 +1,259 @@
+"""The few ways a pass changes a graph, written once: by identity, and in time that does not grow with the graph.
+
+onnx-graphsurgeon compares tensors by name and keeps both ends of every edge in lists; these functions keep the two in
+step. A node taken out by `disconnect` stays in `graph.nodes`, without inputs or outputs, until the pipeline sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import onnx_graphsurgeon as gs
+
+from surgery.graph.nodes import Constant, Node, Variable
+from verify.errors import SurgeonError
+
+
+def is_graph_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
+    """Whether this very tensor is an output of this graph."""
+    return any(tensor is output for output in graph.outputs)
+
+
+def replace_uses(old: gs.Tensor, new: gs.Tensor) -> None:
+    """Every node that reads `old`, in any graph, reads `new` instead. Graph outputs are not touched."""
+    if old is new:
+        return
+    for consumer in old.outputs:
+        for index, tensor in enumerate(consumer.inputs):
+            if tensor is old:
+                list.__setitem__(consumer.inputs, index, new)
+                list.append(new.outputs, consumer)
+    list.clear(old.outputs)
+
+
+def disconnect(graph: gs.Graph, node: gs.Node) -> None:
+    """Cut the ties of `node`, and of the nodes in graphs inside it, to their tensors; the next sweep takes it out.
+
+    To keep a graph inside it, take that out of `node.attrs` before.
+    """
+    for value in node.attrs.values():
+        if isinstance(value, gs.Graph):
+            for inner in value.nodes:
+                disconnect(value, inner)
+    for tensor in node.inputs:
+        _unlink(tensor.outputs, node)
+    for tensor in node.outputs:
+        _unlink(tensor.inputs, node)
+    list.clear(node.inputs)
+    list.clear(node.outputs)
+    node.dead = True
+
+
+def replace_output(node: gs.Node, index: int, new: gs.Tensor) -> None:
+    """`node` makes `new` in the place of its output number `index`."""
+    _unlink(node.outputs[index].inputs, node)
+    list.__setitem__(node.outputs, index, new)
+    list.append(new.inputs, node)
+
+
+def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
+    """`node` reads `new` in the place of its input number `index`."""
+    _unlink(node.inputs[index].outputs, node)
+    list.__setitem__(node.inputs, index, new)
+    list.append(new.outputs, node)
+
+
+def cut_inputs(node: gs.Node, count: int) -> None:
+    """Keep the first `count` inputs of `node`."""
+    for tensor in node.inputs[count:]:
+        _unlink(tensor.outputs, node)
+    list.__delitem__(node.inputs, slice(count, None))
+
+
+def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
+    """Whether a node of this very graph makes `tensor`; costs a walk over the graph only for graphs inside nodes."""
+    return bool(tensor.inputs) and any(tensor.inputs[0] is node for node in graph.nodes)
+
+
+def can_bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> bool:
+    """Whether readers of the first output of `node` can read its input number `position` instead.
+
+    An output of the graph keeps its name, so there the maker of the input must be able to take that name over.
+    """
+    source, target = node.inputs[position], node.outputs[0]
+    if source.is_empty():
+        return False
+    if not is_graph_output(graph, target):
+        return True
+    return isinstance(source, gs.Variable) and not is_graph_output(graph, source) and made_here(graph, source)
+
+
+def bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> None:
+    """Take `node` out and let its input number `position` be what its first output was, where that is possible."""
+    if getattr(node, "dead", False) or not can_bypass(graph, node, position):
+        return
+    source, target = node.inputs[position], node.outputs[0]
+    disconnect(graph, node)
+    if not is_graph_output(graph, target):
+        replace_uses(target, source)
+        return
+    maker = source.inputs[0]
+    index = next(place for place, tensor in enumerate(maker.outputs) if tensor is source)
+    replace_output(maker, index, target)
+    replace_uses(source, target)
+
+
+def settle(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) -> None:
+    """Let output number `index` of `node` be a constant; an output of the graph is then made by a Constant node."""
+    target = node.outputs[index]
+    if not is_graph_output(graph, target):
+        replace_uses(target, constant)
+        return
+    replace_output(node, index, Variable(""))
+    maker = Node("Constant", f"Constant/{target.name}", {"value": constant}, [], [target])
+    maker.provenance = {"surgeon.replaces": node.name or node.op}
+    graph.nodes.append(maker)
+    if not any(out.name for out in node.outputs):
+        disconnect(graph, node)
+
+
+def copy_nodes(nodes: Iterable[gs.Node], tensors: dict[int, gs.Tensor]) -> list[gs.Node]:
+    """Copies of nodes and of the graphs inside them.
+
+    Args:
+        tensors: copies by id of the original; tensors that the nodes make are added, others stay shared.
+    """
+    copies = []
+    for node in nodes:
+        for tensor in node.outputs:
+            tensors[id(tensor)] = _copy_tensor(tensor)
+        attrs = {name: _copy_graph(v, tensors) if isinstance(v, gs.Graph) else v for name, v in node.attrs.items()}
+        inputs = [tensors.get(id(tensor), tensor) for tensor in node.inputs]
+        copy = Node(node.op, node.name, attrs, inputs, [tensors[id(t)] for t in node.outputs], node.domain)
+        copy.provenance = {"surgeon.replaces": node.name or node.op}
+        copies.append(copy)
+    return copies
+
+
+def _copy_tensor(tensor: gs.Tensor) -> Variable:
+    copy = Variable(tensor.name, tensor.dtype, tensor.shape, getattr(tensor, "type", "tensor_type"))
+    copy.origin, copy.snapshot = getattr(tensor, "origin", None), getattr(tensor, "snapshot", (None, None))
+    return copy
+
+
+def _copy_graph(graph: gs.Graph, tensors: dict[int, gs.Tensor]) -> gs.Graph:
+    copy = gs.Graph(name=graph.name, doc_string=graph.doc_string)
+    inner = dict(tensors)
+    for tensor in graph.inputs:
+        inner[id(tensor)] = _copy_tensor(tensor)
+    copy.inputs = [inner[id(tensor)] for tensor in graph.inputs]
+    copy.nodes = copy_nodes(graph.nodes, inner)
+    copy.outputs = [inner.get(id(tensor), tensor) for tensor in graph.outputs]
+    copy.output_infos = dict(vars(graph).get("output_infos", {}))
+    return copy
+
+
+def _unlink(edges: list[gs.Node], node: gs.Node) -> None:
+    """Take one entry of `node` out of a list of nodes."""
+    if isinstance(node, Node):
+        try:
+            list.remove(edges, node)  # compares by identity, in C
+        except ValueError:
+            return
+        return
+    for index, other in enumerate(edges):
+        if other is node:
+            list.__delitem__(edges, index)
+            return
+
+
+def captured(graph: gs.Graph) -> Iterator[gs.Tensor]:
+    """Tensors that a graph inside a node, or one further inside, reads or gives back (its own included)."""
+    todo = [graph]
+    while todo:
+        inner = todo.pop()
+        yield from inner.outputs
+        for node in inner.nodes:
+            yield from node.inputs
+            todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+
+
+def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
+    """Every node of the graphs inside `node`, at any depth."""
+    todo = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    while todo:
+        for inner in todo.pop().nodes:
+            yield inner
+            todo += [value for value in inner.attrs.values() if isinstance(value, gs.Graph)]
+
+
+def reads(node: gs.Node) -> Iterator[gs.Tensor]:
+    """Tensors a node depends on: its inputs and what the graphs inside it read."""
+    yield from node.inputs
+    for value in node.attrs.values():
+        if isinstance(value, gs.Graph):
+            yield from captured(value)
+
+
+def sweep(graph: gs.Graph) -> None:
+    """Take out disconnected nodes, make new ones compare by identity, and put all after the nodes they read from.
+
+    Raises:
+        SurgeonError: the nodes read from each other in a circle.
+    """
+    graph.nodes = [node for node in graph.nodes if not getattr(node, "dead", False)]
+    for node in graph.nodes:
+        if type(node) is gs.Node:
+            node.__class__ = Node
+        _identify(node.inputs)
+        _identify(node.outputs)
+    _identify(graph.inputs)
+    _identify(graph.outputs)
+    if misplaced(graph):
+        graph.nodes = sorted_nodes(graph)
+
+
+def _identify(tensors: Iterable[gs.Tensor]) -> None:
+    for tensor in tensors:
+        if type(tensor) is gs.Variable:
+            tensor.__class__ = Variable
+        elif type(tensor) is gs.Constant:
+            tensor.__class__ = Constant
+
+
+def misplaced(graph: gs.Graph) -> gs.Node | None:
+    """The first node that reads a tensor which a later node of this graph makes."""
+    place = {id(node): index for index, node in enumerate(graph.nodes)}
+    for index, node in enumerate(graph.nodes):
+        holds = any(isinstance(value, gs.Graph) for value in node.attrs.values())
+        for tensor in reads(node) if holds else node.inputs:
+            if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
+                return node
+    return None
+
+
+def sorted_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """The nodes in an order close to the present one in which each follows those it reads from."""
+    here = {id(node) for node in graph.nodes}
+    done: set[int] = set()
+    active: set[int] = set()
+    order: list[gs.Node] = []
+    for first in graph.nodes:
+        stack: list[tuple[gs.Node, Iterable[gs.Tensor]]] = [] if id(first) in done else [(first, iter([*reads(first)]))]
+        active.update(id(node) for node, _ in stack)
+        while stack:
+            node, waiting = stack[-1]
+            for tensor in waiting:
+                maker = tensor.inputs[0] if tensor.inputs else None
+                if maker is None or id(maker) not in here or id(maker) in done:
+                    continue
+                if id(maker) in active:
+                    raise SurgeonError(f"nodes '{node.name}' and '{maker.name}' read from each other in a circle")
+                active.add(id(maker))
+                stack.append((maker, iter([*reads(maker)])))
+                break
+            else:
+                stack.pop()
+                done.add(id(node))
+                order.append(node)
+    return order

@@ -1,0 +1,193 @@
+"""What is known of every tensor's dtype and shape: ONNX's own inference over a copy of the graph without weights.
+
+Two dims of the graph's inputs are never taken to be equal because they share a name: exporters write '?' or
+'batch_size' for dims that have nothing to do with each other. Every free input dim gets a name of its own here, so two
+dims that carry the same name after inference are equal for every input.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from surgery.files.model_file import tensors
+from surgery.graph.names import Names, parents
+from surgery.graph.nodes import dtype_of, number_of
+from surgery.graph.protos import declare, subgraphs
+from surgery.graph.read import dims_of, snapshot
+from surgery.graph.schemas import schema
+from surgery.graph.write import attribute_protos, to_skeleton
+
+RUNS = count(1)
+LONG = 1 << 20
+
+
+def infer(graph: gs.Graph, opsets: dict[str, int], trust_outputs: bool = False) -> None:
+    """Set dtype and shape of every tensor of the main graph and the graphs inside it, as far as they are known.
+
+    Declared types of inner tensors count where inference finds nothing; declared shapes of graph outputs only with
+    `trust_outputs`. Never fails: what cannot be inferred stays as it is. A dim is a number, a name, or None.
+    """
+    _settle(graph)
+    if not trust_outputs:
+        for tensor in graph.outputs:
+            if isinstance(tensor, gs.Variable) and not tensor.snapshot_inferred:
+                tensor.shape = None if not tensor.is_input else tensor.shape
+    model, names = to_skeleton(graph, opsets)
+    _separate(model.graph, trust_outputs, main=True)
+    inferred = _inferred(model)
+    run = next(RUNS)
+    todo = [(graph, inferred.graph)]
+    while todo:
+        inner, proto = todo.pop()
+        _take(inner, proto, names, run)
+        for node, written in zip(inner.nodes, proto.node, strict=True):
+            graphs = {attribute.name: attribute.g for attribute in written.attribute}
+            todo += [(body, graphs[name]) for name, body in subgraphs(node)]
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with what inference finds; as it is where inference refuses it."""
+    plain = None
+    for data_prop in (True, False):
+        try:
+            if data_prop and _has_large_numbers(model):
+                plain = onnx.shape_inference.infer_shapes(model)
+                if _has_long_vectors(plain):
+                    return plain
+            return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
+        except Exception:
+            continue
+    return model if plain is None else plain
+
+
+def _has_large_numbers(model: onnx.ModelProto) -> bool:
+    """Whether a declared dim or a small constant could make a vector too long for data propagation."""
+    infos = (*model.graph.input, *model.graph.output, *model.graph.value_info)
+    if any(dim.dim_value > LONG for info in infos for dim in info.type.tensor_type.shape.dim):
+        return True
+    for tensor in tensors(model):
+        if tensor.data_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32):
+            words = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 8 * 8], np.int64)
+            if words.size and words.max() > LONG:
+                return True
+            if max((*tensor.int64_data, *tensor.int32_data), default=0) > LONG:
+                return True
+        elif any(dim > LONG for dim in tensor.dims):
+            return True
+    return False
+
+
+def _has_long_vectors(model: onnx.ModelProto) -> bool:
+    """Data propagation writes down every element of a one-dimensional tensor, whatever its type and length."""
+    todo = [model.graph]
+    while todo:
+        graph = todo.pop()
+        for info in (*graph.input, *graph.output, *graph.value_info):
+            dims = info.type.tensor_type.shape.dim
+            if len(dims) == 1 and dims[0].dim_value > LONG:
+                return True
+        todo += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return False
+
+
+def _settle(graph: gs.Graph) -> None:
+    """Turn types that a pass has set into declared ones, so that inference does not wipe them out.
+
+    Of tensors inside a graph those that the file declares: what it says of them holds no longer.
+    """
+    for inner, _ in parents(graph).values():
+        infos: dict[str, onnx.ValueInfoProto] = vars(inner).get("output_infos", {})
+        made = (out for node in inner.nodes for out in node.outputs if getattr(out, "origin", None) is not None)
+        for tensor in (*inner.inputs, *inner.outputs, *made):
+            if not isinstance(tensor, gs.Variable) or snapshot(tensor) == getattr(tensor, "snapshot", (None, None)):
+                continue
+            info = onnx.ValueInfoProto()
+            if getattr(tensor, "origin", None) is not None:
+                info.CopyFrom(tensor.origin)
+            info.name = tensor.name
+            declare(info, tensor)
+            tensor.origin, tensor.snapshot = info, snapshot(tensor)
+            if tensor.name in infos:
+                infos[tensor.name] = info
+
+
+def _separate(graph: onnx.GraphProto, trust_outputs: bool, main: bool = False) -> None:
+    """Give each free dim of the main inputs a name of its own; names elsewhere prove nothing and go."""
+    inputs = list(graph.input) if main else []
+    for info in inputs:
+        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value") or dim.dim_value < 0:
+                dim.dim_param = f"{info.name}:{axis}"
+    for info in (*graph.value_info, *graph.output, *(() if main else graph.input)):
+        for dim in info.type.tensor_type.shape.dim:
+            if not dim.HasField("dim_value") or dim.dim_value < 0:
+                dim.Clear()
+    for info in graph.output if main and not trust_outputs else ():
+        if info.type.WhichOneof("value") == "tensor_type":
+            info.type.tensor_type.ClearField("shape")
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _separate(attribute.g, trust_outputs)
+
+
+def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:
+    """Read the types of one graph back into its tensors."""
+    found = {info.name: info for info in (*proto.value_info, *proto.output, *proto.input)}
+    for tensor in names.tensors_of(graph):
+        info = found.get(names.of(tensor))
+        if info is None or not isinstance(tensor, gs.Variable) or not info.type.HasField("tensor_type"):
+            continue
+        dtype = dtype_of(info.type.tensor_type.elem_type)
+        if dtype is not None:
+            tensor.dtype = dtype
+        tensor.shape = _merged(tensor.shape, dims_of(info.type.tensor_type), run)
+        tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
+
+
+def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int | str | None] | None:
+    """What was known and what was found; names that inference made up hold for one run only."""
+    if new is None:
+        return old  # type: ignore[no-any-return]
+    named = [f"{dim}@{run}" if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in new]
+    if old is None or len(old) != len(named):
+        return named
+    return [
+        was if isinstance(was, int) and not isinstance(dim, int) else dim for was, dim in zip(old, named, strict=True)
+    ]
+
+
+def infer_node(node: gs.Node, opsets: dict[str, int], data: dict[int, Any]) -> list[list[int | str | None] | None]:
+    """Dims of each output of one node by ONNX's inference, None where it finds none.
+
+    Args:
+        data: values (arrays) of inputs by position, for operands such as a shape.
+    """
+    version = opsets.get(node.domain or "", opsets.get("ai.onnx", 1))
+    known = schema(node.op, node.domain or "", version)
+    nothing: list[list[int | str | None] | None] = [None] * len(node.outputs)
+    present = [(place, t) for place, t in enumerate(node.inputs) if not t.is_empty()]
+    if known is None or any(t.dtype is None for _, t in present):
+        return nothing
+    types = {f"i{p}": onnx.helper.make_tensor_type_proto(number_of(t.dtype), t.shape) for p, t in present}
+    values = {f"i{p}": onnx.numpy_helper.from_array(value, f"i{p}") for p, value in data.items()}
+    names = ["" if t.is_empty() else f"i{place}" for place, t in enumerate(node.inputs)]
+    proto = onnx.helper.make_node(node.op, names, [f"o{place}" for place in range(len(node.outputs))])
+    proto.attribute.extend(attribute_protos(node))
+    try:
+        imports = [onnx.helper.make_opsetid("", version)]
+        found = onnx.shape_inference.infer_node_outputs(known, proto, types, values, opset_imports=imports)
+    except Exception:
+        return nothing
+    kinds = [found.get(f"o{place}") for place in range(len(node.outputs))]
+    return [None if kind is None or not kind.HasField("tensor_type") else _plain(kind.tensor_type) for kind in kinds]
+
+
+def _plain(tensor_type: Any) -> list[int | str | None] | None:
+    dims = dims_of(tensor_type)
+    return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]

@@ -1,0 +1,1 @@
+"""The condition for writing: the fixed model gives what the original gives."""

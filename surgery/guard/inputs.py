@@ -1,0 +1,109 @@
+"""Which inputs the guard draws: sets of different sizes for free dims, as long as running them stays affordable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import onnx
+
+from verify.inputs.draw import draw_inputs, free_dims, real_inputs
+from verify.inputs.ranges import input_ranges
+from verify.interface.recognise import recognise
+from verify.interface.spec import Spec
+
+SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
+PICTURES = (16, 32, 64, 224)
+SOUNDS = (1024, 4096)  # a window over which a spectrum is taken has hundreds of samples
+MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
+MORE_SEEDS = range(100, 160)
+NOTICED = 1.02
+
+
+def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+    """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
+    keys = free_dims(model)
+    spec = recognise(model)
+    draw = partial(draw_inputs, model, confined=input_ranges(model))
+    if spec is not None and keys:
+        for seed, sizes in enumerate(_spec_sizes(spec)):
+            yield draw(sizes=sizes, seed=seed)
+        return
+    yield draw(default_size=2)
+    if not keys:
+        yield draw(style="edge", seed=1)
+        yield draw(seed=2)
+        return
+    for first, step in SIZES:
+        sizes = {key: first + step * place for place, key in enumerate(keys)} if first != 8 else dict.fromkeys(keys, 8)
+        yield draw(sizes=sizes, seed=first, style="edge" if first == 3 else "random")
+    batches = dict.fromkeys(_batches(model), 2)
+    for size in PICTURES:
+        if batches:
+            yield draw(sizes=batches, default_size=size, seed=size)
+        yield draw(default_size=size, seed=size)
+    for size in SOUNDS:
+        if sum(_elements_of(value, batches, size) for value in real_inputs(model)) <= MOST:
+            yield draw(sizes=batches, default_size=size, seed=size)
+
+
+def _elements_of(value: onnx.ValueInfoProto, batches: Mapping[str, int], size: int) -> int:
+    """How many an input of this default size has."""
+    dims = value.type.tensor_type.shape.dim
+    free = [batches.get(f"{value.name}:{axis}", size) for axis, dim in enumerate(dims) if not dim.HasField("dim_value")]
+    return math.prod([*free, *(dim.dim_value for dim in dims if dim.HasField("dim_value"))])
+
+
+def _batches(model: onnx.ModelProto) -> list[str]:
+    """Free first dims of inputs that have more free dims behind them: two are enough where a picture must be large."""
+    found = []
+    for value in real_inputs(model):
+        free = [axis for axis, dim in enumerate(value.type.tensor_type.shape.dim) if not dim.HasField("dim_value")]
+        if len(free) > 1 and free[0] == 0:
+            found.append(f"{value.name}:0")
+    return found
+
+
+def many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+    """Those of `plans`, and more for models that rarely give the shapes they declare."""
+    yield from plans(model)
+    draw = partial(draw_inputs, model, confined=input_ranges(model))
+    for seed in MORE_SEEDS:
+        yield draw(default_size=2, seed=seed)
+
+
+def _spec_sizes(spec: Spec) -> Iterator[dict[str, int]]:
+    """Sizes by "input:axis", twice, no symbol the same in both: the first set must be cheap, the second need not run.
+
+    In the first, symbols that count what is stacked along the first axis, and make the inputs noticeably larger, have
+    their least size and others one above it; in the second it is the other way round.
+    """
+    least = {name: spec.ranges[name][0] for name in spec.symbols()}
+    more = {name: min(least[name] + 1, spec.ranges[name][-1]) for name in least}
+    plain = spec.shapes(**least)
+
+    def stacks(name: str) -> bool:
+        grown = spec.shapes(**{**least, name: more[name]})
+        larger = _elements(grown) > NOTICED * _elements(plain)
+        return larger and any(shape[:1] != plain[port][:1] for port, shape in grown.items())
+
+    stacked = {name for name in least if stacks(name)}
+    for big in (least.keys() - stacked, stacked):
+        shapes = spec.shapes(**{name: more[name] if name in big else least[name] for name in least})
+        yield {f"{name}:{axis}": size for name, shape in shapes.items() for axis, size in enumerate(shape)}
+
+
+def _elements(shapes: Mapping[str, Sequence[int]]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def growth(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """How much longer the second set of inputs may take than the first: as the input that grows most, at least 1."""
+    ratios = [_size(after[name]) / max(_size(value), 1) for name, value in before.items() if name in after]
+    return max([1.0, *ratios])
+
+
+def _size(value: Any) -> int:
+    return sum(map(_size, value)) if isinstance(value, (list, tuple)) else int(getattr(value, "size", 1))

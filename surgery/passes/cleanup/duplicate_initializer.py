@@ -1,0 +1,76 @@
+"""Initializers with the same values.
+
+What it does: keeps the first of each and lets all readers share it.
+Why TensorRT minds: it does not; files get smaller, and equal nodes that read equal weights can be joined.
+Before → After: `a = [1, 2]; b = [1, 2]` → `a`
+Leaves alone: graph outputs, defaults of graph inputs, quantization annotations' scales, and pairs that differ in type
+or shape. External data counts as equal when it is the same bytes of the same file; it is not read.
+Numerics: exact: bytes are compared, so 0.0 and -0.0 differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.graph.edit import replace_uses
+from surgery.graph.nodes import Stored, external_entry
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass
+from verify.report import Finding as Found
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    first: dict[Any, gs.Constant] = {}
+    for constant in constants(graph):
+        if context.is_output(graph, constant) or not constant.outputs:
+            continue
+        key = fingerprint(constant, context)
+        kept = first.setdefault(key, constant) if key is not None else constant
+        if kept is not constant:
+            message = f"initializer '{constant.name}' has the values of '{kept.name}'"
+            yield Found(code="", message=message, fix=partial(replace_uses, constant, kept))
+
+
+def constants(graph: gs.Graph) -> list[gs.Constant]:
+    """Constants that nodes of this graph read, once each, in order."""
+    found = {id(t): t for node in graph.nodes for t in node.inputs if isinstance(t, gs.Constant)}
+    return list(found.values())
+
+
+def fingerprint(constant: gs.Constant, context: Context) -> Any:
+    """A key equal for equal type, shape and bytes; None for what cannot be compared. Remembered on the constant."""
+    known = getattr(constant, "fingerprint", None)
+    values = constant._values
+    if known is not None and known[0] is values:
+        return known[1]
+    key = _key(values)
+    constant.fingerprint = (values, key)
+    return key
+
+
+def _key(values: Any) -> Any:
+    if isinstance(values, Stored):
+        if values.sparse or values.dtype is None:
+            return None
+        head = (str(values.dtype), tuple(values.shape))
+        if values.external:
+            return (*head, values.folder, *external_entry(values.tensor))
+        if values.tensor.HasField("raw_data"):
+            return (*head, _digest(values.tensor.raw_data))
+        values = values.load()
+    if values.dtype.kind == "O":
+        return (str(values.dtype), values.shape, repr(values.tolist()))
+    return (str(values.dtype), tuple(values.shape), _digest(np.ascontiguousarray(values).tobytes()))
+
+
+def _digest(data: bytes) -> bytes:
+    return data if len(data) <= 32 else hashlib.blake2b(data, digest_size=32).digest()
+
+
+PASS = Pass(code="SG008", name="duplicate-initializer", find=find, exact=True)

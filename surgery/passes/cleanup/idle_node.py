@@ -1,0 +1,161 @@
+"""Nodes that hand their input on unchanged.
+
+What it does: takes out Cast to the type a tensor has, Transpose in the present order, Reshape, Flatten, Squeeze,
+Unsqueeze, Expand and Tile to the present shape, Slice of everything, Pad by nothing, Concat, Sum, Max, Min and Mean of
+one tensor, Split into one part, and Dropout that is not training.
+Why TensorRT minds: each is a layer to import; a Slice or Expand with computed operands costs host work at every run.
+Before → After: `y = Cast<to=FLOAT>(x: float); z = Relu(y)` → `z = Relu(x)`
+Leaves alone: shapes that are not proved equal for every input, a second output that is read (the Dropout mask), and a
+node between a graph input and a graph output.
+Numerics: exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.graph.edit import bypass, can_bypass
+from surgery.graph.nodes import dtype_of
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.values import polynomials
+from surgery.values.propagate import contents, numbers, of
+
+Rule = Callable[[gs.Node, Any, Context], bool]
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    modern = context.opset_of(graph) >= 7
+    for op, rule in RULES.items():
+        for node in context.nodes(graph, op):
+            if not node.inputs or not node.outputs or (not modern and op in ("Sum", "Max", "Min", "Mean", "Expand")):
+                continue
+            if any(out.outputs or context.is_output(graph, out) for out in node.outputs[1:]):
+                continue
+            if rule(node, contents(graph, context), context) and can_bypass(graph, node):
+                yield finding(f"hands '{node.inputs[0].name}' on unchanged", node, partial(bypass, graph, node))
+
+
+def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
+    """Whether two tensors have the same shape for every input."""
+    if left.shape is None or right.shape is None or len(left.shape) != len(right.shape):
+        return False
+    pairs = zip(polynomials.of_dims(left.shape, left), polynomials.of_dims(right.shape, right), strict=True)
+    return all(one == other for one, other in pairs)
+
+
+def _cast(node: gs.Node, found: Any, context: Context) -> bool:
+    wanted = dtype_of(node.attrs["to"]) if isinstance(node.attrs.get("to"), int) else None
+    return wanted is not None and node.inputs[0].dtype is not None and np.dtype(node.inputs[0].dtype) == wanted
+
+
+def _transpose(node: gs.Node, found: Any, context: Context) -> bool:
+    perm, shape = node.attrs.get("perm"), node.inputs[0].shape
+    if perm is None:
+        return shape is not None and len(shape) < 2
+    return list(perm) == list(range(len(perm)))
+
+
+def _reshape(node: gs.Node, found: Any, context: Context) -> bool:
+    if same_shape(node.inputs[0], node.outputs[0]):
+        return True
+    shape = numbers(of(node.inputs[1], found)) if len(node.inputs) > 1 else node.attrs.get("shape")
+    own = node.inputs[0].shape
+    if shape is None or own is None or len(shape) != len(own) or node.attrs.get("allowzero") or shape.count(-1) > 1:
+        return False
+    return all(dim in (-1, 0) or dim == was for dim, was in zip(shape, own, strict=True))
+
+
+def _expand(node: gs.Node, found: Any, context: Context) -> bool:
+    wanted, shape = of(node.inputs[1], found), node.inputs[0].shape
+    if wanted is None or shape is None or wanted.ndim != 1 or wanted.size > len(shape):
+        return same_shape(node.inputs[0], node.outputs[0])
+    own = polynomials.of_dims(shape, node.inputs[0])[len(shape) - wanted.size :]
+    return all(want == has or (polynomials.known(want) and want == 1) for want, has in zip(wanted, own, strict=True))
+
+
+def _tile(node: gs.Node, found: Any, context: Context) -> bool:
+    repeats = numbers(of(node.inputs[1], found)) if len(node.inputs) == 2 else None
+    return repeats is not None and all(count == 1 for count in repeats)
+
+
+def _slice(node: gs.Node, found: Any, context: Context) -> bool:
+    shape = node.inputs[0].shape
+    if shape is None:
+        return False
+    operands = [None if t.is_empty() else of(t, found) for t in node.inputs[1:]]
+    if len(node.inputs) == 1:
+        operands = [
+            np.asarray(node.attrs[key], dtype=object) if key in node.attrs else None
+            for key in ("starts", "ends", "axes")
+        ]
+    elif any(value is None and not t.is_empty() for value, t in zip(operands, node.inputs[1:], strict=True)):
+        return False
+    starts, ends, axes, steps = [*operands, None, None, None][:4]
+    if starts is None or ends is None:
+        return False
+    own = polynomials.of_dims(shape, node.inputs[0])
+    for place in range(starts.size):
+        axis = place if axes is None else axes[place]
+        step = 1 if steps is None else steps[place]
+        if not polynomials.known(axis) or not -len(own) <= axis < len(own):
+            return False
+        if not (polynomials.known(step) and step == 1 and polynomials.known(starts[place]) and starts[place] == 0):
+            return False
+        past = polynomials.less(ends[place], own[axis])
+        huge = polynomials.known(ends[place]) and ends[place] >= 2**31 - 1
+        if not huge and not (polynomials.known(past) and not past):
+            return False
+    return True
+
+
+def _pad(node: gs.Node, found: Any, context: Context) -> bool:
+    pads = node.attrs.get("pads") or node.attrs.get("paddings")
+    if pads is None and len(node.inputs) > 1:
+        pads = numbers(of(node.inputs[1], found))
+    return pads is not None and all(width == 0 for width in pads)
+
+
+def _single(node: gs.Node, found: Any, context: Context) -> bool:
+    return len(node.inputs) == 1
+
+
+def _split(node: gs.Node, found: Any, context: Context) -> bool:
+    return len(node.outputs) == 1 and same_shape(node.inputs[0], node.outputs[0])
+
+
+def _dropout(node: gs.Node, found: Any, context: Context) -> bool:
+    if context.opset < 7:
+        return bool(node.attrs.get("is_test"))
+    if len(node.inputs) < 3 or node.inputs[2].is_empty():
+        return True
+    training = context.constant(node.inputs[2])
+    return training is not None and not training.any()
+
+
+RULES: dict[str, Rule] = {
+    "Cast": _cast,
+    "Transpose": _transpose,
+    "Reshape": _reshape,
+    "Flatten": lambda node, found, context: same_shape(node.inputs[0], node.outputs[0]),
+    "Squeeze": lambda node, found, context: same_shape(node.inputs[0], node.outputs[0]),
+    "Unsqueeze": lambda node, found, context: same_shape(node.inputs[0], node.outputs[0]),
+    "Expand": _expand,
+    "Tile": _tile,
+    "Slice": _slice,
+    "Pad": _pad,
+    "Concat": _single,
+    "Sum": _single,
+    "Max": _single,
+    "Min": _single,
+    "Mean": _single,
+    "Split": _split,
+    "Dropout": _dropout,
+}
+
+PASS = Pass(code="SG010", name="idle-node", find=find, exact=True)

@@ -1,0 +1,1 @@
+"""What passes build with: nodes, axes, bits, quantization, pooling and resize windows."""

@@ -1,0 +1,232 @@
+"""Makes the nodes that take the place of a refused one: names, types, shapes, position and provenance in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from surgery.graph.edit import disconnect, replace_uses
+from surgery.graph.nodes import Constant, Node, Variable, number_of
+from surgery.graph.write import to_model
+from surgery.pipeline.context import Context
+
+Value = "gs.Tensor | np.ndarray | float | int | bool | None"
+SMALL = 4096  # elements of a constant that is computed with here and now
+AXES_AS_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # other reductions: 18
+
+
+class Build:
+    """Collects new nodes in front of `node`, then `replace` puts them in its place.
+
+    Call it with an operator, its inputs and attributes; it gives back the output tensor, or a tuple of them when
+    `outputs` is above 1. An input may be a tensor, an array (becomes a constant), a Python number (becomes a scalar
+    constant of the type of the first tensor input, of a branch in Where) or None (an optional input left out). Output
+    types and shapes come from ONNX's own inference for the operator.
+    """
+
+    def __init__(self, graph: gs.Graph, node: gs.Node, context: Context, code: str) -> None:
+        self.graph, self.node, self.context, self.code = graph, node, context, code
+        self.nodes: list[gs.Node] = []
+        self.opset = context.opset_of(graph)
+        self.base = next((out.name for out in node.outputs if out.name), node.name or node.op)
+
+    def name(self, what: str) -> str:
+        """A tensor name no other tensor of the model has, with where it comes from in it."""
+        return self.context.fresh(f"{self.base}/{self.code}/{what}")
+
+    def constant(self, value: Any, dtype: Any = None) -> gs.Constant:
+        """A constant tensor of the given value (any array or number) and NumPy dtype."""
+        return Constant(self.name("constant"), np.array(value, dtype=dtype))
+
+    def ints(self, values: Sequence[int] | int) -> gs.Constant:
+        """An int64 constant, as operators take shapes, axes and indices."""
+        return self.constant(values, np.int64)
+
+    def __call__(self, op: str, *inputs: Any, outputs: int = 1, domain: str = "", **attrs: Any) -> Any:
+        operands = inputs[1:] if op == "Where" else inputs
+        like = next(
+            (value.dtype for value in operands if isinstance(value, gs.Tensor) and value.dtype is not None), None
+        )
+        tensors = [self._input(value, like) for value in inputs]
+        while tensors and tensors[-1].is_empty():
+            tensors.pop()
+        made = [Variable(self.name(op)) for _ in range(outputs)]
+        node = Node(op, name=made[0].name, attrs=attrs, inputs=tensors, outputs=made, domain=domain or None)
+        infer(node, self.context)
+        self.nodes.append(node)
+        return made[0] if outputs == 1 else tuple(made)
+
+    def _input(self, value: Any, like: Any) -> gs.Tensor:
+        if value is None:
+            return Variable("")
+        if isinstance(value, gs.Tensor):
+            return value
+        if isinstance(value, (np.ndarray, np.generic)):
+            return self.constant(value, value.dtype)
+        return self.constant(value, like if like is not None else np.float32)
+
+    def cast(self, tensor: gs.Tensor, dtype: Any) -> gs.Tensor:
+        """`tensor` as this NumPy dtype; itself where it already is."""
+        wanted = np.dtype(dtype)
+        if tensor.dtype is not None and np.dtype(tensor.dtype) == wanted:
+            return tensor
+        if isinstance(tensor, gs.Constant) and np.prod(tensor.shape, dtype=np.int64) <= SMALL:
+            return self.constant(np.asarray(tensor.values).astype(wanted))
+        return self("Cast", tensor, to=onnx_type(wanted))
+
+    def axes(self, op: str, tensor: gs.Tensor, axes: Sequence[int], **attrs: Any) -> gs.Tensor:
+        """A reduction, Squeeze or Unsqueeze, with `axes` where this opset has them: an input or an attribute."""
+        if self.opset >= AXES_AS_INPUT.get(op, 18):
+            return self(op, tensor, self.ints(list(axes)), **attrs)
+        return self(op, tensor, axes=[int(axis) for axis in axes], **attrs)
+
+    def unsqueeze(self, tensor: gs.Tensor, *axes: int) -> gs.Tensor:
+        """`tensor` with dims of size one put in."""
+        return self.axes("Unsqueeze", tensor, axes)
+
+    def squeeze(self, tensor: gs.Tensor, *axes: int) -> gs.Tensor:
+        """`tensor` without these dims of size one."""
+        return self.axes("Squeeze", tensor, axes)
+
+    def slice(
+        self,
+        tensor: gs.Tensor,
+        axes: Sequence[int],
+        starts: Sequence[int],
+        ends: Sequence[int],
+        steps: Sequence[int] = (),
+    ) -> gs.Tensor:
+        """A slice with constant bounds; steps need opset 10."""
+        if self.opset < 10:
+            return self("Slice", tensor, axes=list(axes), starts=list(starts), ends=list(ends))
+        operands = [self.ints(list(starts)), self.ints(list(ends)), self.ints(list(axes))]
+        return self("Slice", tensor, *operands, *([self.ints(list(steps))] if steps else []))
+
+    def reshape(self, tensor: gs.Tensor, shape: Sequence[int]) -> gs.Tensor:
+        """`tensor` with a constant new shape."""
+        return self("Reshape", tensor, self.ints([int(dim) for dim in shape]))
+
+    def shape(self, tensor: gs.Tensor) -> gs.Tensor:
+        """The shape as an int64 tensor: a constant where every dim is known."""
+        static = self.context.static_shape(tensor)
+        return self("Shape", tensor) if static is None else self.ints(list(static))
+
+    def graft(self, inner: gs.Graph, inputs: Sequence[gs.Tensor]) -> list[gs.Tensor]:
+        """Add all nodes of another graph, fed from `inputs`; gives back the tensors that were its outputs."""
+        for node in inner.nodes:
+            node.name = self.context.fresh(f"{self.base}/{self.code}/{node.name or node.op}")
+            for tensor in node.outputs:
+                tensor.name = tensor.name and self.name(tensor.name)
+        results = list(inner.outputs)
+        for formal, actual in zip(inner.inputs, inputs, strict=True):
+            replace_uses(formal, actual)
+            results = [actual if tensor is formal else tensor for tensor in results]
+        self.nodes += inner.nodes
+        return results
+
+    def insert(self) -> None:
+        """Put the new nodes in front of the old one, which stays."""
+        position = _place(self.graph, self.node)
+        self.graph.nodes[position:position] = self.nodes
+        for node in self.nodes:
+            self.context.made(node, self.code, self.node)
+
+    def replace(self, *results: gs.Tensor | None) -> None:
+        """Put the new nodes where the old one is; `results` take over its outputs, which keep names and readers."""
+        outputs = list(self.node.outputs)
+        position = _place(self.graph, self.node)
+        disconnect(self.graph, self.node)
+        for result, output in zip(results, outputs, strict=False):
+            if result is not None and output.name:
+                self._hand_over(result, output)
+        self.graph.nodes[position:position] = self.nodes
+        for node in self.nodes:
+            self.context.made(node, self.code, self.node)
+
+    def _hand_over(self, result: gs.Tensor, output: gs.Tensor) -> None:
+        maker = result.inputs[0] if result.inputs else None
+        if maker is None or not any(maker is node for node in self.nodes) or _is_output_of(result, self.node):
+            maker = Node("Identity", name=self.name("Identity"), inputs=[result], outputs=[output])
+            self.nodes.append(maker)
+        else:
+            index = next(place for place, tensor in enumerate(maker.outputs) if tensor is result)
+            replace_uses(result, output)
+            maker.outputs[index] = output
+        adopt(output, result)
+
+
+def _place(graph: gs.Graph, node: gs.Node) -> int:
+    """Where the node stands in the list, looked for from where the last one stood: fixes go from front to back."""
+    nodes, start = graph.nodes, vars(graph).get("last_place", 0)
+    places = chain(range(start, len(nodes)), range(min(start, len(nodes))))
+    graph.last_place = next(place for place in places if nodes[place] is node)
+    return int(graph.last_place)
+
+
+def _is_output_of(tensor: gs.Tensor, node: gs.Node) -> bool:
+    return any(tensor is output for output in node.outputs)
+
+
+def adopt(output: gs.Tensor, result: gs.Tensor) -> None:
+    """Give `output` the type and shape of `result` where it has none of its own."""
+    if isinstance(output, gs.Variable):
+        output.dtype = output.dtype if output.dtype is not None else result.dtype
+        output.shape = output.shape if output.shape is not None else result.shape
+
+
+def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
+    """The node's attributes as ONNX messages."""
+    bare = Node(node.op, node.name, attrs=node.attrs, domain=node.domain)
+    bare.origin, bare.decoded = getattr(node, "origin", None), getattr(node, "decoded", {})
+    return list(to_model(gs.Graph(nodes=[bare])).graph.node[0].attribute)
+
+
+def onnx_type(dtype: Any) -> int:
+    """The TensorProto.DataType of a NumPy dtype (or of a number that already is one)."""
+    return number_of(dtype)
+
+
+def type_proto(tensor: gs.Tensor) -> onnx.TypeProto | None:
+    """The tensor's type and shape as ONNX says it, or None where the type is not known."""
+    if tensor.dtype is None:
+        return None
+    return onnx.helper.make_tensor_type_proto(onnx_type(tensor.dtype), tensor.shape)
+
+
+def infer(node: gs.Node, context: Context) -> None:
+    """Fill in the types and shapes of a node's outputs by ONNX's own inference, as far as the inputs allow."""
+    types, data = {}, {}
+    names = []
+    for index, tensor in enumerate(node.inputs):
+        names.append("" if tensor.is_empty() else f"i{index}")
+        kind = None if tensor.is_empty() else type_proto(tensor)
+        if kind is None and not tensor.is_empty():
+            return
+        if kind is not None:
+            types[names[-1]] = kind
+        if isinstance(tensor, gs.Constant) and np.asarray(tensor.values).size <= SMALL:
+            data[names[-1]] = onnx.numpy_helper.from_array(np.asarray(tensor.values), names[-1])
+    outputs = [f"o{index}" for index in range(len(node.outputs))]
+    try:
+        schema = onnx.defs.get_schema(node.op, context.opsets.get(node.domain or "", 1), node.domain or "")
+        proto = onnx.helper.make_node(node.op, names, outputs, domain=node.domain or "")
+        proto.attribute.extend(attribute_protos(node))
+        imports = [onnx.helper.make_opsetid(domain, version) for domain, version in context.opsets.items()]
+        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=imports)
+    except (onnx.defs.SchemaError, onnx.checker.ValidationError, RuntimeError, TypeError, ValueError):
+        return
+    for tensor, name in zip(node.outputs, outputs, strict=True):
+        kind = found.get(name)
+        if kind is not None and kind.HasField("tensor_type") and kind.tensor_type.elem_type:
+            tensor.dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
+            if kind.tensor_type.HasField("shape"):
+                tensor.shape = [_dim(dim) for dim in kind.tensor_type.shape.dim]
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    return dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None)

@@ -1,0 +1,70 @@
+"""Values of constant expressions, from the kernels the model itself would run on: onnxruntime, else onnx.reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx import numpy_helper
+
+from surgery.graph.write import to_fragment
+from surgery.pipeline.context import Context
+from verify.run.session import open_session
+
+SECONDS = 20.0
+
+
+def evaluate(nodes: Sequence[gs.Node], wanted: Sequence[gs.Tensor], opsets: dict[str, int]) -> dict[int, np.ndarray]:
+    """Values of `wanted` by id, from nodes that depend on constants only; those that cannot be computed are missing.
+
+    All together in one run; when that fails, each by itself.
+    """
+    found = _together(list(nodes), list(wanted), opsets)
+    if found is not None:
+        return found
+    values: dict[int, np.ndarray] = {}
+    inside = {id(node): place for place, node in enumerate(nodes)}
+    for tensor in wanted if len(wanted) > 1 else ():
+        values.update(_together(cone(inside, tensor), [tensor], opsets) or {})
+    return values
+
+
+def cone(inside: Mapping[int, int], tensor: gs.Tensor) -> list[gs.Node]:
+    """The nodes that `tensor` depends on among those in `inside` (place by id), in graph order.
+
+    A known shape needs none of the nodes that make the values.
+    """
+    found: dict[int, gs.Node] = {}
+    todo = [tensor]
+    while todo:
+        for maker in todo.pop().inputs:
+            if id(maker) in inside and id(maker) not in found:
+                found[id(maker)] = maker
+                todo += maker.inputs if shape_value(maker) is None else []
+    return sorted(found.values(), key=lambda node: inside[id(node)])
+
+
+def shape_value(node: gs.Node) -> np.ndarray | None:
+    """What a Shape makes of a tensor whose dims are all known, else None."""
+    dims = Context.static_shape(node.inputs[0]) if node.op == "Shape" and not node.domain and node.inputs else None
+    first, last = node.attrs.get("start", 0), node.attrs.get("end")
+    return None if dims is None else np.asarray(dims[first:last], dtype=np.int64)
+
+
+def _together(nodes: list[gs.Node], wanted: list[gs.Tensor], opsets: dict[str, int]) -> dict[int, Any] | None:
+    model = to_fragment(nodes, wanted, opsets)
+    for node, proto in zip(nodes, model.graph.node, strict=False):
+        value = shape_value(node)
+        if value is not None:
+            proto.CopyFrom(onnx.helper.make_node("Constant", [], [*proto.output], value=numpy_helper.from_array(value)))
+    session = open_session(model)
+    run = session.run({}, timeout=SECONDS)
+    if run.error:
+        return None
+    values = [run.outputs[str(index)] for index in range(len(wanted))]
+    if not all(isinstance(value, np.ndarray) for value in values):
+        return None
+    return {id(tensor): value for tensor, value in zip(wanted, values, strict=True)}

@@ -1,0 +1,183 @@
+"""ONNX's own function bodies: what an operator means, written in simpler operators, for one node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from surgery.graph.nodes import Constant
+from surgery.graph.read import to_graph
+from surgery.graph.schemas import schema
+from surgery.passes.ops.build import Build, attribute_protos, type_proto
+from surgery.pipeline.context import Context
+from surgery.pipeline.opset import every_node
+from surgery.pipeline.rule import Finding, finding
+
+REDEFINED = ("BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "Resize")
+OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
+LARGEST_KNOWN_VALUE = 4096  # elements of a constant input that shape inference is told
+
+
+def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
+    """The function body ONNX defines for this very node, or None.
+
+    None where the operator has none at the model's opset, where the types of its inputs are not known (bodies depend on
+    them), and where a body was written for another opset whose operators have changed since.
+    """
+    domain = node.domain or ""
+    version = context.opsets.get(domain, 1)
+    known = schema(node.op, domain, version)
+    if known is None or wrong(node):
+        return None
+    types = [_type_bytes(tensor) for tensor in node.inputs]
+    if any(kind is None for kind in types):
+        return None
+    function = _fetch(known, version, node, [kind for kind in types if kind is not None])
+    if function is None or not _fits(function, context):
+        return None
+    return function
+
+
+def wrong(node: gs.Node) -> bool:
+    """Whether ONNX's body is wrong for this node: that of AffineGrid drops a batch of one (by a bare Squeeze)."""
+    if node.op != "AffineGrid":
+        return False
+    shape = node.inputs[0].shape
+    return not shape or not isinstance(shape[0], int) or shape[0] < 2
+
+
+def _type_bytes(tensor: gs.Tensor) -> bytes | None:
+    kind = onnx.TypeProto() if tensor.is_empty() else type_proto(tensor)
+    return None if kind is None else bytes(kind.SerializeToString())
+
+
+def _fetch(known: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx.FunctionProto | None:
+    data = b""
+    fixed = [at for at in known.function_opset_versions if at <= version or node.domain]
+    varying = [at for at in known.context_dependent_function_opset_versions if at <= version or node.domain]
+    if varying:
+        proto = onnx.helper.make_node(
+            node.op,
+            [tensor.name if not tensor.is_empty() else "" for tensor in node.inputs],
+            [tensor.name for tensor in node.outputs],
+            domain=node.domain or "",
+        )
+        proto.attribute.extend(attribute_protos(node))
+        data = known.get_context_dependent_function_with_opset_version(max(varying), proto.SerializeToString(), types)
+    elif fixed:
+        data = known.get_function_with_opset_version(max(fixed))
+    return onnx.FunctionProto.FromString(data) if data else None
+
+
+def _fits(function: onnx.FunctionProto, context: Context) -> bool:
+    """Whether every operator of the body means at the model's opset what it meant when the body was written."""
+    written = {entry.domain: entry.version for entry in function.opset_import}
+    return all(
+        _same(
+            node.op_type,
+            node.domain,
+            (written[node.domain], context.opsets.get(node.domain, 0)),
+            frozenset(attribute.name for attribute in node.attribute),
+        )
+        for node in every_node(function.node)
+        if node.domain in written
+    )
+
+
+@cache
+def _same(op: str, domain: str, opsets: tuple[int, int], attributes: frozenset[str]) -> bool:
+    """Whether a node with these attributes means the same at both opsets.
+
+    So it is where the operator is equal at both, or has gained types, inputs that may be left out and attributes with
+    defaults, and has lost none of the node's own attributes.
+    """
+    first, second = (schema(op, domain, opset) for opset in opsets)
+    if op == "Constant":  # every later form of it is one more attribute
+        return True
+    if first is None or second is None or op in REDEFINED:
+        return bool(first and second and first.since_version == second.since_version)
+    inputs, later = ([(i.name, i.option) for i in known.inputs] for known in (first, second))
+    if later[: len(inputs)] != inputs or any(option != OPTIONAL for _, option in later[len(inputs) :]):
+        return False
+    for name, attribute in second.attributes.items():
+        old = first.attributes.get(name)
+        if old is None and not attribute.default_value.name:
+            return False
+        if old is not None and (old.type, old.default_value) != (attribute.type, attribute.default_value):
+            return False
+    lost = set(first.attributes) - set(second.attributes)
+    return not any(name in attributes or first.attributes[name].default_value.name for name in lost)
+
+
+def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
+    """Add the body of `function` for the node being replaced; gives back the tensors of its outputs, in order."""
+    node = build.node
+    given = dict(zip(function.input, node.inputs, strict=False))
+    given = {name: tensor for name, tensor in given.items() if not tensor.is_empty()}
+    attributes = {proto.name: proto for proto in function.attribute_proto}
+    known = schema(node.op, node.domain or "", build.context.opsets.get(node.domain or "", 1))
+    for name, attribute in known.attributes.items():
+        if attribute.default_value.name and name not in attributes:
+            attributes[name] = attribute.default_value
+    attributes |= {proto.name: proto for proto in attribute_protos(node)}
+    absent = {name for name in function.input if name not in given}
+    model = _as_model(function, given, build.context)
+    _bind(model.graph, attributes, absent)
+    with suppress(onnx.shape_inference.InferenceError, RuntimeError):  # then the shapes stay unknown
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    del model.graph.initializer[:]
+    inner = to_graph(model)
+    return build.graft(inner, [given[tensor.name] for tensor in inner.inputs])
+
+
+def _as_model(function: onnx.FunctionProto, given: dict[str, gs.Tensor], context: Context) -> onnx.ModelProto:
+    inputs = [onnx.helper.make_value_info(name, type_proto(tensor)) for name, tensor in given.items()]
+    constants = [
+        onnx.numpy_helper.from_array(np.asarray(tensor.values), name)
+        for name, tensor in given.items()
+        if isinstance(tensor, Constant) and np.prod(tensor.shape, dtype=np.int64) <= LARGEST_KNOWN_VALUE
+    ]
+    outputs = [onnx.ValueInfoProto(name=name) for name in function.output]
+    graph = onnx.helper.make_graph(list(function.node), "body", inputs, outputs, constants)
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in context.opsets.items()]
+    return onnx.helper.make_model(graph, opset_imports=imports)
+
+
+def _bind(graph: onnx.GraphProto, attributes: dict[str, onnx.AttributeProto], absent: set[str]) -> None:
+    """Write the node's attributes where the body refers to them, and "" for inputs the node leaves out."""
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in absent:
+                node.input[index] = ""
+        for place in reversed(range(len(node.attribute))):
+            attribute = node.attribute[place]
+            if attribute.HasField("g"):
+                _bind(attribute.g, attributes, absent)
+            if not attribute.ref_attr_name:
+                continue
+            value = attributes.get(attribute.ref_attr_name)
+            if value is None:
+                del node.attribute[place]
+            else:
+                name = attribute.name
+                attribute.CopyFrom(value)
+                attribute.name = name
+
+
+def inline_finding(graph: gs.Graph, node: gs.Node, context: Context, code: str, message: str) -> Iterator[Finding]:
+    """A finding whose fix writes the function body in the node's place; none where there is no body that fits."""
+    function = body(node, context)
+    if function is None:
+        return
+
+    def fix() -> None:
+        build = Build(graph, node, context, code)
+        build.replace(*expand(build, function))
+
+    yield finding(message, node, fix)

@@ -1,0 +1,84 @@
+"""Softmax written out in smaller operators.
+
+What it does: writes Exp(x - max(x)) / sum of the same, and Exp(LogSoftmax(x)), as Softmax.
+Why TensorRT minds: it fuses an attention only around a Softmax; written out, the scores (queries x keys) go through
+memory once there are more than a few hundred keys. Seen in builds of TensorRT-RTX 1.7.1 (541 MB against 17).
+Before → After: `e = Exp(x - ReduceMax(x)); y = e / ReduceSum(e)` → `y = Softmax(x)`
+Leaves alone: sums over several axes or without kept dims, opset below 13 (Softmax flattened there), and parts that
+something else reads.
+Numerics: within rounding. Without the subtraction of the largest value the original overflows earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import onnx_graphsurgeon as gs
+
+from surgery.graph.edit import disconnect
+from surgery.passes.ops.axes import single_kept_axis
+from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+
+CODE = "SG203"
+MINIMUM_OPSET = 13
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    if context.opset_of(graph) < MINIMUM_OPSET:
+        return
+    for last in (*context.nodes(graph, "Div"), *context.nodes(graph, "Exp")):
+        found = _division(last, context) if last.op == "Div" else _exponential(last, context)
+        if found is None:
+            continue
+        source, axis, inner = found
+        inside = {id(last), *(id(node) for node in inner)}
+        shared = any(id(reader) not in inside for node in inner for reader in node.outputs[0].outputs)
+        if shared or any(context.is_output(graph, node.outputs[0]) for node in inner):
+            continue
+        message = f"softmax over axis {axis} is written out in {len(inner) + 1} nodes"
+        yield finding(message, last, partial(_write, graph, last, source, axis, inner, context), *inner)
+
+
+def _division(div: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.Node]] | None:
+    exponential, total = _maker(div.inputs[0], "Exp"), _maker(div.inputs[1], "ReduceSum")
+    if exponential is None or total is None or total.inputs[0] is not exponential.outputs[0]:
+        return None
+    rank = context.rank(exponential.inputs[0])
+    axis = None if rank is None else single_kept_axis(total, rank, context)
+    if axis is None or rank is None:
+        return None
+    difference = _maker(exponential.inputs[0], "Sub")
+    largest = _maker(difference.inputs[1], "ReduceMax") if difference is not None else None
+    if difference is None or largest is None or largest.inputs[0] is not difference.inputs[0]:
+        return exponential.inputs[0], axis, [exponential, total]
+    if single_kept_axis(largest, rank, context) != axis:
+        return exponential.inputs[0], axis, [exponential, total]
+    return difference.inputs[0], axis, [largest, difference, exponential, total]
+
+
+def _exponential(node: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.Node]] | None:
+    log = _maker(node.inputs[0], "LogSoftmax")
+    rank = context.rank(log.inputs[0]) if log is not None else None
+    if log is None or rank is None:
+        return None
+    return log.inputs[0], int(log.attrs.get("axis", -1)) % rank, [log]
+
+
+def _maker(tensor: gs.Tensor, op: str) -> gs.Node | None:
+    return tensor.inputs[0] if tensor.inputs and tensor.inputs[0].op == op and not tensor.inputs[0].domain else None
+
+
+def _write(
+    graph: gs.Graph, last: gs.Node, source: gs.Tensor, axis: int, inner: list[gs.Node], context: Context
+) -> None:
+    build = Build(graph, last, context, CODE)
+    rank = len(source.shape)
+    build.replace(build("Softmax", source, axis=-1 if axis == rank - 1 else axis))
+    for node in inner:
+        disconnect(graph, node)
+
+
+PASS = Pass(code=CODE, name="written-softmax", find=find, exact=False, kind="speed")

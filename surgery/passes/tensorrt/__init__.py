@@ -1,0 +1,1 @@
+"""Passes that replace what TensorRT refuses (codes SG1xx)."""

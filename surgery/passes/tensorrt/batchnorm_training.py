@@ -1,0 +1,54 @@
+"""BatchNormalization in training mode.
+
+What it does: computes the mean and variance of the batch with reductions, normalises with them, and updates the running
+values as the operator defines.
+Why TensorRT minds: it takes BatchNormalization for inference only.
+Before → After: `y, m, v = BatchNormalization<training_mode = 1>(x, s, b, m0, v0)` → `mean = ReduceMean(x); ...`
+Leaves alone: inference; models before opset 14, where the training mode has another form; data of unknown rank.
+Numerics: sums in another order than a fused kernel takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import onnx_graphsurgeon as gs
+
+from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    if context.opset_of(graph) < 14:
+        return
+    for node in context.nodes(graph, "BatchNormalization"):
+        if node.attrs.get("training_mode", 0) and (context.rank(node.inputs[0]) or 0) > 1:
+            yield finding("it is in training mode", node, partial(rewrite, graph, node, context))
+
+
+def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
+    """Batch statistics by reductions over every axis but the channels'."""
+    build = Build(graph, node, context, PASS.code)
+    data, scale, bias, old_mean, old_variance = node.inputs
+    rank = len(data.shape)
+    axes = [axis for axis in range(rank) if axis != 1]
+    column = [-1] + [1] * (rank - 2)
+    mean = build.axes("ReduceMean", data, axes, keepdims=1)
+    apart = build("Sub", data, mean)
+    variance = build.axes("ReduceMean", build("Mul", apart, apart), axes, keepdims=1)
+    deviation = build("Sqrt", build("Add", variance, float(node.attrs.get("epsilon", 1e-5))))
+    normal = build("Div", apart, deviation)
+    result = build("Add", build("Mul", normal, build.reshape(scale, column)), build.reshape(bias, column))
+    momentum = float(node.attrs.get("momentum", 0.9))
+    running = [
+        build("Add", build("Mul", old, momentum), build("Mul", build.reshape(new, [-1]), 1.0 - momentum))
+        for old, new in ((old_mean, mean), (old_variance, variance))
+    ]
+    build.replace(result, *running[: len(node.outputs) - 1])
+
+
+PASS = Pass(
+    code="SG118", name="batchnorm-training", find=find, exact=False, kind="replace", feature="batchnorm-training"
+)

@@ -1,0 +1,30 @@
+"""LayerNormalization whose mean or inverse deviation is read.
+
+What it does: writes ONNX's own function body in its place, which computes them on the way.
+Why TensorRT minds: it takes LayerNormalization with one output only.
+Before → After: `y, mean = LayerNormalization(x, s, b)` → `mean = ReduceMean(x); d = x - mean; y = d / Sqrt(...) * s +
+b`
+Leaves alone: LayerNormalization with one output, which is fast as it is; inputs of unknown type.
+Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_graphsurgeon as gs
+
+from surgery.passes.cleanup.unread_output import unread
+from surgery.passes.ops.function_bodies import inline_finding
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    for node in context.nodes(graph, "LayerNormalization"):
+        named = sum(not tensor.is_empty() for tensor in node.outputs)
+        if named > 1 and not unread(graph, node, context):
+            yield from inline_finding(graph, node, context, "SG117", "more than one of its outputs is read")
+
+
+PASS = Pass(code="SG117", name="layernorm-outputs", find=find, exact=False, kind="replace", feature="layernorm-outputs")

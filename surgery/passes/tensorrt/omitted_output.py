@@ -1,0 +1,45 @@
+"""An output left out between others.
+
+What it does: gives it a name.
+Why TensorRT minds: its parser counts the outputs it makes against those that have a name.
+Before → After: `a, , b = Split(x)` → `a, unread, b = Split(x)`
+Leaves alone: outputs left out at the end, and operators where a name would ask for more work (optional outputs).
+Numerics: exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from surgery.graph.nodes import Variable
+from surgery.graph.schemas import schema
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+
+VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    for node in graph.nodes:
+        names = [tensor.is_empty() for tensor in node.outputs]
+        while names and names[-1]:
+            names.pop()
+        if not any(names):
+            continue
+        known = schema(node.op, node.domain or "", context.opsets.get(node.domain or "", 1))
+        if known is not None and known.outputs[-1].option == VARIADIC:
+            yield finding("an output in between has no name", node, partial(name, node, context))
+
+
+def name(node: gs.Node, context: Context) -> None:
+    """Name what has none."""
+    for index, tensor in enumerate(node.outputs):
+        if tensor.is_empty():
+            node.outputs[index] = Variable(context.fresh(f"{node.outputs[0].name or node.op}/unread"))
+
+
+PASS = Pass(code="SG132", name="omitted-output", find=find, exact=True, kind="replace", feature="omitted-output")

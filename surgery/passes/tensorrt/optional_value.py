@@ -1,0 +1,49 @@
+"""Optional values whose presence is known.
+
+What it does: answers OptionalHasElement with a constant and OptionalGetElement with the value itself.
+Why TensorRT minds: it has tensors only, no optional values.
+Before → After: `o = Optional(x); y = OptionalGetElement(o)` → `y = x`
+Leaves alone: optional graph inputs and optionals that an If or Loop makes: their presence is known only at run time.
+Numerics: exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    for node in context.nodes(graph, "OptionalHasElement", "OptionalGetElement"):
+        present, value = contents(node)
+        if present is None or (node.op == "OptionalGetElement" and value is None):
+            continue
+        yield finding("whether it holds a value is known", node, partial(rewrite, graph, node, context, present, value))
+
+
+def contents(node: gs.Node) -> tuple[bool | None, gs.Tensor | None]:
+    """Whether the optional holds a value (None: not known), and the value."""
+    if not node.inputs or node.inputs[0].is_empty():
+        return False, None
+    tensor = node.inputs[0]
+    if tensor.inputs and tensor.inputs[0].op == "Optional":
+        given = [value for value in tensor.inputs[0].inputs if not value.is_empty()]
+        return bool(given), given[0] if given else None
+    plain = tensor.dtype is not None and getattr(tensor, "type", "tensor_type") == "tensor_type"
+    return (True, tensor) if plain else (None, None)
+
+
+def rewrite(graph: gs.Graph, node: gs.Node, context: Context, present: bool, value: gs.Tensor | None) -> None:
+    """The answer, or the value."""
+    build = Build(graph, node, context, PASS.code)
+    build.replace(build.constant(np.array(present)) if node.op == "OptionalHasElement" else value)
+
+
+PASS = Pass(code="SG131", name="optional-value", find=find, exact=True, kind="replace", feature="optional")

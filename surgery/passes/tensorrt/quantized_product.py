@@ -1,0 +1,133 @@
+"""QLinearMatMul, QLinearConv, MatMulInteger and ConvInteger.
+
+What it does: subtracts the zero points, multiplies in float32, and rounds the product back by the ratio of the
+scales. Sums that might leave the 24 bits float32 counts in are taken in pieces, which are added as integers.
+Why TensorRT minds: these operators of onnxruntime's quantizer are unknown to its parser.
+Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
+/ ys)) + yz, 0, 255)`
+Leaves alone: products of more than 64 pieces, and convolutions in groups of more than one; inputs of unknown shape;
+models before opset 11, which have no Round.
+Numerics: the products and sums are exact; the ratio of the scales is rounded once, as onnxruntime does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial, reduce
+from itertools import pairwise
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.passes.ops.build import Build
+from surgery.passes.ops.quantize import RANGES, along, given, quantized, shifted
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+
+COUNTED = 1 << 24  # float32 has every whole number up to here
+WIDEST = 255  # of the difference of an eight-bit number and its zero point
+MOST = 64  # pieces of one sum
+PLACES = {  # operator: (a, its scale, its zero point, b, its scale, its zero point)
+    "QLinearMatMul": (0, 1, 2, 3, 4, 5),
+    "QLinearConv": (0, 1, 2, 3, 4, 5),
+    "MatMulInteger": (0, None, 2, 1, None, 3),
+    "ConvInteger": (0, None, 2, 1, None, 3),
+}
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    if context.opset_of(graph) < 11:  # Round
+        return
+    for node in context.nodes(graph, *PLACES):
+        places = PLACES[node.op]
+        left, right = node.inputs[places[0] or 0], node.inputs[places[3] or 0]
+        shape = context.static_shape(right)
+        if shape is None or not shape or context.rank(left) is None or left.dtype is None or right.dtype is None:
+            continue
+        if np.dtype(left.dtype).name not in RANGES or np.dtype(right.dtype).name not in RANGES:
+            continue
+        parts = pieces(node, shape, context)
+        if parts:
+            message = f"{context.target.name} has no {node.op}"
+            yield finding(message, node, partial(rewrite, graph, node, context, parts))
+
+
+def pieces(node: gs.Node, shape: tuple[int, ...], context: Context) -> list[tuple[int, int]]:
+    """Where to cut the dim that is summed over so that each sum stays below 2^24: (start, stop); empty where it cannot.
+
+    `shape` is that of the second factor. The sums of a constant one are bounded by its own values.
+    """
+    terms = reach(node, shape, context)
+    length = len(terms)
+    if length == 0 or ("Conv" in node.op and node.attrs.get("group", 1) != 1):
+        return [(0, length)] if terms.sum(0).max(initial=0) <= COUNTED else []
+    for count in range(1, min(length, MOST) + 1):
+        cuts = [length * part // count for part in range(count + 1)]
+        if np.add.reduceat(terms, cuts[:-1]).max(initial=0) <= COUNTED:
+            return list(pairwise(cuts))
+    return []
+
+
+def reach(node: gs.Node, shape: tuple[int, ...], context: Context) -> np.ndarray:
+    """How far each place of the summed dim may take a sum: int64[length, sums]."""
+    summed = 1 if "Conv" in node.op else max(len(shape) - 2, 0)
+    inner = int(np.prod(shape[2:])) if "Conv" in node.op else 1
+    factor, zero = _second(node, context)
+    if factor is None or zero is None or zero.size not in (1, shape[0 if "Conv" in node.op else -1]):
+        return np.full((shape[summed], 1), WIDEST * WIDEST * inner, np.int64)
+    if "Conv" in node.op:
+        zero = zero.reshape(-1, *[1] * (len(shape) - 1))
+    distance = np.moveaxis(np.abs(factor.astype(np.int16) - zero.astype(np.int16)), summed, 0)
+    if "Conv" in node.op:
+        distance = distance.reshape(*distance.shape[:2], inner).sum(2, dtype=np.int64)
+    return np.asarray(WIDEST * distance.reshape(shape[summed], -1).astype(np.int64))
+
+
+def _second(node: gs.Node, context: Context) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The second factor and its zero point, each None where it is no constant."""
+    at, zero_at = PLACES[node.op][3], PLACES[node.op][5]
+    shift = given(node, zero_at or 0)
+    zero = np.zeros((), np.int16) if shift is None else context.constant(shift)
+    return context.constant(node.inputs[at or 0]), None if zero is None else zero.reshape(-1)
+
+
+def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[int, int]]) -> None:
+    """Multiply in float32, in pieces."""
+    build = Build(graph, node, context, PASS.code)
+    a, a_scale, a_zero, b, b_scale, b_zero = (None if at is None else given(node, at) for at in PLACES[node.op])
+    assert a is not None
+    assert b is not None
+    conv = "Conv" in node.op
+    left = shifted(build, a, a_zero, len(a.shape), -2 if not conv else 1, np.float32)
+    products = []
+    for start, stop in parts:
+        whole = len(parts) == 1
+        part = left if whole else build.slice(left, [1 if conv else len(left.shape) - 1], [start], [stop])
+        weights = b if whole else cut(build, b, 1 if conv else max(len(b.shape) - 2, 0), start, stop)
+        right = shifted(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
+        products.append(build("Conv" if conv else "MatMul", part, right, **(dict(node.attrs) if conv else {})))
+    product = products[0]
+    if len(parts) > 1:
+        product = reduce(partial(build, "Add"), [build.cast(each, np.int32) for each in products])
+    if conv and (bias := given(node, 8)) is not None:
+        product = build("Add", build.cast(product, np.int32), along(build, bias, len(a.shape), 1))
+    if a_scale is None or b_scale is None:
+        build.replace(build.cast(product, np.int32))
+        return
+    rank, axis = len(node.outputs[0].shape), 1 if conv else -1
+    left_scale = build.cast(along(build, a_scale, rank, -2 if not conv else 1), np.float32)
+    scales = build("Mul", left_scale, build.cast(along(build, b_scale, rank, axis), np.float32))
+    ratio = build("Div", scales, build.cast(along(build, node.inputs[6], rank, axis), np.float32))
+    value = build("Mul", build.cast(product, np.float32), ratio)
+    build.replace(quantized(build, value, given(node, 7), rank, axis, node.outputs[0].dtype))
+
+
+def cut(build: Build, tensor: gs.Tensor, axis: int, start: int, stop: int) -> gs.Tensor:
+    """These places of `axis`: of a constant at once."""
+    value = build.context.constant(tensor)
+    if value is None:
+        return build.slice(tensor, [axis], [start], [stop])
+    return build.constant(np.ascontiguousarray(value.take(range(start, stop), axis)), value.dtype)
+
+
+PASS = Pass(code="SG161", name="quantized-product", find=find, exact=False, kind="replace", feature="qlinear")

@@ -1,0 +1,1 @@
+"""Runs passes over a graph until none finds anything, within the options of the user."""

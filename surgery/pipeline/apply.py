@@ -1,0 +1,142 @@
+"""From a model and options to the model the passes make of it; nothing is compared or written here."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from surgery.graph import infer, read, write
+from surgery.pipeline import run
+from surgery.pipeline.bindings import bind
+from surgery.pipeline.context import Context, Options
+from surgery.pipeline.opset import lift
+from surgery.pipeline.rule import Pass
+from surgery.targets import load_target
+from verify.errors import SurgeonError
+from verify.interface.recognise import recognise
+from verify.report import Finding
+
+
+@dataclass(frozen=True)
+class Run:
+    """How `fix` works, beside what the passes are told (`surgery.pipeline.context.Options`).
+
+    check_inputs        .npz file (or dict of arrays) with one array per input, instead of drawn ones
+    strict              write nothing when the result could not be compared with the original
+    guard               compare before writing; False leaves a report that says so
+    in_place            allow the target to be the source, which is backed up first
+    save_external_data  move weights into a file beside the model
+    """
+
+    check_inputs: Any = None
+    strict: bool = False
+    guard: bool = True
+    in_place: bool = False
+    save_external_data: bool = False
+
+
+@dataclass
+class Outcome:
+    """What the passes made of a model; `model` is the original object when nothing was found.
+
+    `types` holds the NumPy types of its tensors by name, as far as they are known.
+    """
+
+    model: onnx.ModelProto
+    applied: list[Finding]
+    context: Context
+    types: dict[str, Any] = field(default_factory=dict)
+
+
+def split_options(options: dict[str, Any]) -> tuple[Options, Run]:
+    """Sort keyword options into those of the passes and those of the run; unknown names are a SurgeonError."""
+    known = {entry.name for entry in fields(Options)}
+    own = {entry.name for entry in fields(Run)}
+    unknown = sorted(options.keys() - known - own)
+    if unknown:
+        raise SurgeonError(f"unknown option '{unknown[0]}'; choose from {', '.join(sorted(known | own))}")
+    return Options(**{k: v for k, v in options.items() if k in known}), Run(
+        **{k: v for k, v in options.items() if k in own}
+    )
+
+
+def with_spec(options: Options, model: onnx.ModelProto, path: Path | None) -> Options:
+    """The options with the spec's name or file replaced by what it says of this model.
+
+    Raises:
+        SurgeonError: the spec is unknown, or the model is none of its modules.
+    """
+    if not isinstance(options.spec, (str, Path)):
+        return options
+    found = recognise(model, path, options.spec)
+    if found is None:
+        raise SurgeonError(f"{path or 'the model'}: is no module of spec '{options.spec}' by name, inputs or outputs")
+    return replace(options, spec=found)
+
+
+def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
+    """Bind what the options bind and run the passes; a pass whose fix breaks off is left out, and said."""
+    with _uncollected():
+        return _operate(model, folder, list(rules), options)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's search for unreachable circles: a graph is one large circle that is reachable throughout."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _operate(model: onnx.ModelProto, folder: str, rules: list[Pass], options: Options) -> Outcome:
+    troubles: list[str] = []
+    original = model
+    model, lifted = lift(model, load_target(options.target))
+    while True:
+        opsets = {entry.domain: entry.version for entry in model.opset_import}
+        context = Context(options, opsets)
+        context.troubles += troubles
+        try:
+            graph = read.to_graph(model, folder)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise unreadable(error) from None
+        bound = bind(graph, options)
+        try:
+            applied = run.run(graph, rules, context)
+            fixed = write.to_model(graph, context.opsets) if applied or bound else model
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise unreadable(error) from None
+        except run.PassFailure as failure:
+            troubles.append(f"{failure}; left out")
+            rules = [rule for rule in rules if rule.code != failure.code]
+            continue
+        if fixed is model and model is not original and "converted" not in lifted:
+            return Outcome(original, applied, context)  # a restamp alone mends nothing
+        if lifted:
+            context.troubles.append(lifted)
+        types = {name: tensor.dtype for name, tensor in graph.tensors().items() if tensor.dtype is not None}
+        return Outcome(fixed, applied, context, types)
+
+
+def unreadable(error: Exception) -> SurgeonError:
+    """What to say of names that are no text and of graphs nested beyond reason."""
+    return SurgeonError(f"the model cannot be read: {type(error).__name__}: {error}; export it again")
+
+
+def bound_original(model: onnx.ModelProto, folder: str, options: Options) -> onnx.ModelProto:
+    """The model with only the bindings applied: what a fixed model is compared with when there are any."""
+    graph = read.to_graph(model, folder)
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    infer.infer(graph, opsets)
+    bind(graph, options)
+    return write.to_model(graph)

@@ -1,0 +1,78 @@
+"""What the user binds before the passes run: input shapes, inputs that become constants, other outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.graph.edit import replace_uses
+from surgery.graph.names import parents
+from surgery.graph.nodes import Constant
+from surgery.pipeline.context import Options
+from verify.errors import SurgeonError
+
+
+def bind(graph: gs.Graph, options: Options) -> bool:
+    """Apply `input_shapes`, `set_inputs` and `outputs` of the options; True when there was anything to do.
+
+    Raises:
+        SurgeonError: a name is no input or tensor of the model, or a shape or value does not fit.
+    """
+    pin_shapes(graph, options.input_shapes)
+    set_inputs(graph, options.set_inputs)
+    cut_outputs(graph, options.outputs)
+    return bool(options.input_shapes or options.set_inputs or options.outputs)
+
+
+def _input(graph: gs.Graph, name: str) -> gs.Variable:
+    for tensor in graph.inputs:
+        if tensor.name == name:
+            return tensor
+    raise SurgeonError(f"no input '{name}'; the model has {', '.join(t.name for t in graph.inputs) or 'none'}")
+
+
+def pin_shapes(graph: gs.Graph, shapes: Mapping[str, Sequence[int | str]]) -> None:
+    """Give inputs the dims stated; a number must agree with the one the model has, -1 leaves a dim as it is."""
+    for name, dims in shapes.items():
+        tensor = _input(graph, name)
+        old = list(tensor.shape) if tensor.shape is not None else [None] * len(dims)
+        if len(old) != len(dims):
+            raise SurgeonError(f"input '{name}' has {len(old)} dims, not {len(dims)}: {list(dims)}")
+        for axis, (was, dim) in enumerate(zip(old, dims, strict=True)):
+            if isinstance(was, int) and isinstance(dim, int) and dim >= 0 and was != dim:
+                raise SurgeonError(f"input '{name}' is fixed at {was} in dim {axis}, so it cannot be {dim}")
+        tensor.shape = [was if isinstance(dim, int) and dim < 0 else dim for was, dim in zip(old, dims, strict=True)]
+
+
+def set_inputs(graph: gs.Graph, values: Mapping[str, Any]) -> None:
+    """Turn inputs into constants of the stated value, brought to the input's dtype, and to its shape when static."""
+    for name, value in values.items():
+        tensor = _input(graph, name)
+        try:
+            array = np.asarray(value, dtype=tensor.dtype)
+            if tensor.shape is not None and all(isinstance(dim, int) for dim in tensor.shape):
+                array = np.broadcast_to(array, tensor.shape) if array.ndim == 0 else array.reshape(tensor.shape)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise SurgeonError(f"input '{name}' cannot be {value!r}: {error}") from None
+        constant = Constant(name, np.ascontiguousarray(array).reshape(array.shape))
+        replace_uses(tensor, constant)
+        graph.inputs = [other for other in graph.inputs if other is not tensor]
+        graph.outputs = [constant if other is tensor else other for other in graph.outputs]
+
+
+def cut_outputs(graph: gs.Graph, names: Sequence[str]) -> None:
+    """Make the tensors of these names the outputs, in this order; what only fed the others becomes unused."""
+    if not names:
+        return
+    known = {tensor.name: tensor for tensor in graph.inputs}
+    for node in graph.nodes:
+        known.update((tensor.name, tensor) for tensor in node.outputs if tensor.name)
+    inner = {t.name for g, outer in parents(graph).values() if outer for node in g.nodes for t in node.outputs}
+    for name in names:
+        if name not in known:
+            place = "inside a subgraph" if name in inner else "not in the model"
+            raise SurgeonError(f"--output '{name}': {place}; name a tensor of the main graph")
+    graph.outputs = [known[name] for name in dict.fromkeys(names)]

@@ -1,0 +1,174 @@
+"""What a pass may ask while it looks at a graph: nodes by operator, opset, shapes, constants, the target."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.graph.schemas import fewest
+from surgery.targets import Target, load_target
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of `fix`.
+
+    target                 "tensorrt-rtx", "tensorrt" or "onnxruntime"
+    select, ignore         pass codes or code prefixes ("SG1"); empty select means the default set
+    skip_nodes             names of nodes no pass may touch
+    fold_limit             bytes a folded constant may be larger than the constants it is computed from
+    loop_limit             largest constant trip count that is unrolled
+    trust_declared_shapes  allow passes that believe a declared static output shape
+    spec                   a verify.interface.spec.Spec for the interface passes, or None
+    input_shapes           dims of an input by its name; a number pins a dim, a name or -1 leaves it free
+    set_inputs             inputs that become constants, by name
+    outputs                names of the tensors that are to be the outputs; empty keeps those of the model
+    """
+
+    target: str = "tensorrt-rtx"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    skip_nodes: frozenset[str] = frozenset()
+    fold_limit: int = 64 * 1024
+    loop_limit: int = 64
+    trust_declared_shapes: bool = False
+    spec: Any = None
+    input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    set_inputs: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Context:
+    """One per run of the pipeline. Everything cached here is dropped by `invalidate` when a graph has changed."""
+
+    def __init__(self, options: Options | None = None, opsets: dict[str, int] | None = None) -> None:
+        self.options = options or Options()
+        self.target: Target = load_target(self.options.target)
+        self.opsets = opsets or {"": 17}
+        self.root: gs.Graph | None = None
+        self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
+        self._names: set[str] | None = None
+        self.troubles: list[str] = []
+        self.believed: set[str] = set()  # codes of passes whose rewrite holds only if a declared output shape is true
+        self.renamed_inputs: dict[str, str] = {}
+        self.renamed_outputs: dict[str, str] = {}
+        self._memory: dict[str, Any] = {}
+
+    def fresh(self, base: str) -> str:
+        """`base`, with a number where the model (`root`, its subgraphs and functions) has that name already."""
+        if self._names is None:
+            self._names = set() if self.root is None else set(_names(self.root))
+        name, number = base, 0
+        while name in self._names:
+            number += 1
+            name = f"{base}_{number}"
+        self._names.add(name)
+        return name
+
+    @staticmethod
+    def made(node: gs.Node, code: str, replaced: gs.Node) -> None:
+        """Note that the pass `code` made `node` in the place of `replaced`; it goes into the node's metadata."""
+        earlier = getattr(replaced, "provenance", {}).get("surgeon.replaces", replaced.name or replaced.op)
+        node.provenance = {"surgeon.pass": code, "surgeon.replaces": earlier}
+
+    @property
+    def opset(self) -> int:
+        """Version of the default ONNX domain that the model imports."""
+        return self.opsets.get("", 1)
+
+    def nodes(self, graph: gs.Graph, *ops: str) -> Iterable[gs.Node]:
+        """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order.
+
+        Nodes with fewer inputs or outputs than the operator has are left out: no pass can tell what they mean.
+        """
+        index = self._by_op.get(id(graph))
+        if index is None:
+            index = defaultdict(list)
+            least: dict[str, tuple[int, int]] = {}
+            for node in graph.nodes:
+                operator = node.op if not node.domain else f"{node.domain}::{node.op}"
+                if operator not in least:
+                    least[operator] = fewest(node.op, node.domain or "", self.opset)
+                if len(node.inputs) >= least[operator][0] and len(node.outputs) >= least[operator][1]:
+                    index[operator].append(node)
+            self._by_op[id(graph)] = index
+        if len(ops) == 1:
+            return index.get(ops[0], [])
+        return [node for op in ops for node in index.get(op, [])]
+
+    def invalidate(self) -> None:
+        """Forget what was cached: a graph has changed."""
+        self._by_op.clear()
+        self._memory.clear()
+
+    def memo(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, kept under `key` until a graph changes."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]
+
+    def is_output(self, graph: gs.Graph, tensor: gs.Tensor) -> bool:
+        """Whether this very tensor is an output of this graph; fast for graphs with many outputs."""
+        return id(tensor) in self.memo(f"outputs {id(graph)}", lambda: {id(output) for output in graph.outputs})
+
+    def opset_of(self, graph: gs.Graph) -> int:
+        """Version of the default domain that holds in this graph; a function imports its own."""
+        if isinstance(graph, gs.Function):
+            imports = {entry.domain: entry.version for entry in graph.import_domains or ()}
+            return int(imports.get("", imports.get("ai.onnx", self.opset)))
+        return self.opset
+
+    @staticmethod
+    def constant(tensor: gs.Tensor | None) -> np.ndarray | None:
+        """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed."""
+        if isinstance(tensor, gs.Constant):
+            return np.asarray(tensor.values)
+        if tensor is not None and len(tensor.inputs) == 1 and tensor.inputs[0].op == "Constant":
+            return constant_value(tensor.inputs[0])
+        return None
+
+    @staticmethod
+    def static_shape(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
+        """The shape when every dim is a known number, else None."""
+        shape = None if tensor is None else tensor.shape
+        if shape is None or not all(isinstance(dim, (int, np.integer)) and dim >= 0 for dim in shape):
+            return None
+        return tuple(int(dim) for dim in shape)
+
+    @staticmethod
+    def rank(tensor: gs.Tensor | None) -> int | None:
+        """Number of dims, or None where the shape is unknown."""
+        return None if tensor is None or tensor.shape is None else len(tensor.shape)
+
+
+Fix = Callable[[], None]
+CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
+
+
+def constant_value(node: gs.Node) -> np.ndarray | None:
+    """What a Constant node makes, or None for sparse tensors, strings and references to a function's attributes."""
+    value = node.attrs.get("value")
+    if isinstance(value, gs.Constant):
+        return np.asarray(value.values)
+    for form, dtype in CONSTANT_FORMS.items():
+        if isinstance(node.attrs.get(form), (int, float, list)):
+            return np.asarray(node.attrs[form], dtype=dtype)
+    return None
+
+
+def _names(graph: gs.Graph) -> Iterator[str]:
+    """Every tensor and node name of a graph, of the graphs inside its nodes and of its functions."""
+    todo = [graph, *getattr(graph, "functions", [])]
+    while todo:
+        inner = todo.pop()
+        yield from (tensor.name for tensor in inner.inputs)
+        for node in inner.nodes:
+            yield node.name
+            yield from (tensor.name for tensor in (*node.inputs, *node.outputs))
+            todo.extend(value for value in node.attrs.values() if isinstance(value, gs.Graph))

@@ -1,0 +1,128 @@
+"""The opset a model is written in: raised where the target cannot read it, restamped where nothing changes by that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import onnx
+
+from surgery.graph.schemas import schema
+from surgery.targets import Target
+
+MODERN = 17  # every operator of a model before opset 7 has a converter up to here
+PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
+PARTLY = ("MaxPool", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SplitToSequence", "ScatterElements")
+WRONG = ("PRelu",)  # the converter leaves the slope of PRelu unbroadcast, which means another axis since opset 7
+
+
+def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
+    """The model in an opset the target reads, and what was done ("" for nothing).
+
+    A model before opset 7 goes through ONNX's version converter, since elementwise operators broadcast by other rules
+    there. One from opset 7 to 12 that has an operator the target refuses is restamped, so that the rewrites can use
+    the operators of today, and only where every operator has the same schema at both.
+    """
+    version = default_opset(model)
+    if not 0 < version < PLAIN or target.refuses("opset-6") is None or model.functions:
+        return model, ""
+    if version >= 7:
+        refused = any(refuses(target, op, domain) for op, domain in operators(model.graph.node))
+        raised = restamped(model, PLAIN) if refused else None
+        return (model, "") if raised is None else (raised, f"opset {version} reads as {PLAIN} unchanged")
+    try:
+        converted = modern(onnx.version_converter.convert_version(prepared(model), MODERN))
+        onnx.checker.check_model(converted)
+    except Exception as error:  # the converter raises RuntimeError, IndexError and its own kinds
+        return model, f"opset {version} could not be converted: {error}"
+    if interface(converted) != interface(model):
+        return model, f"opset {version} could not be converted: the converter changed the interface"
+    return converted, f"converted from opset {version} to {MODERN}"
+
+
+def refuses(target: Target, op: str, domain: str) -> bool:
+    """Whether the target has this operator in no form, or not in every form."""
+    return target.refuses(f"op:{op}" if domain in ("", "ai.onnx") else f"op:{domain}::{op}") is not None or op in PARTLY
+
+
+def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
+    """Names of the inputs a caller feeds, and of the outputs."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [i.name for i in model.graph.input if i.name not in stored], [o.name for o in model.graph.output]
+
+
+def modern(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With initializers that are not listed as inputs, as IR version 4 and later have them, and no types left blank."""
+    typed = [info for info in model.graph.value_info if info.type.tensor_type.elem_type]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(typed)
+    if model.ir_version < 4:
+        stored = {tensor.name for tensor in model.graph.initializer}
+        inputs = [info for info in model.graph.input if info.name not in stored]
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
+    model.ir_version = max(model.ir_version, 8)
+    return model
+
+
+def default_opset(model: onnx.ModelProto) -> int:
+    """Version of the default domain the model imports (0 where it imports none)."""
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    return int(versions[0]) if versions else 0
+
+
+def restamped(model: onnx.ModelProto, version: int) -> onnx.ModelProto | None:
+    """The same nodes under another version of the default domain, or None where an operator's schema differs."""
+    old = default_opset(model)
+    for op, domain in operators(model.graph.node):
+        if domain in ("", "ai.onnx"):
+            first, second = schema(op, "", old), schema(op, "", version)
+            if first is None or second is None or first.since_version != second.since_version:
+                return None
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for entry in copy.opset_import:
+        if entry.domain in ("", "ai.onnx"):
+            entry.version = version
+    return copy
+
+
+def operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
+    """Operator and domain of every node, those of inner graphs included."""
+    return ((node.op_type, node.domain) for node in every_node(nodes))
+
+
+def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, and those of the graphs inside them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from every_node(attribute.g.node)
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model before opset 7 with what the converter gets wrong written in a form that means the same after.
+
+    The slope of PRelu ran along axis 1 before opset 7, and is broadcast from the last axis since.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    ranks = _ranks(copy)
+    shapes = {tensor.name: tensor for tensor in copy.graph.initializer}
+    for node in copy.graph.node:
+        rank = ranks.get(node.input[0]) if node.op_type in WRONG else None
+        slope = shapes.get(node.input[1]) if rank is not None else None
+        if slope is not None and rank is not None and len(slope.dims) == 1 and slope.dims[0] > 1:
+            slope.dims.extend([1] * (rank - 2))
+            for info in copy.graph.input:
+                if info.name == slope.name:
+                    info.CopyFrom(onnx.helper.make_tensor_value_info(slope.name, slope.data_type, slope.dims))
+        elif node.op_type in WRONG and (rank is None or slope is None):
+            raise ValueError("PRelu with a slope whose shape is not known")
+    return copy
+
+
+def _ranks(model: onnx.ModelProto) -> dict[str, int]:
+    inferred = onnx.shape_inference.infer_shapes(model)
+    infos = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
+    return {info.name: len(info.type.tensor_type.shape.dim) for info in infos if info.type.HasField("tensor_type")}

@@ -1,0 +1,67 @@
+"""What a pass is: a rule with a code that finds, and findings that carry their own fix.
+
+A pass is one module in `surgery/passes/` with a docstring (*What it does / Why TensorRT minds / Before → After /
+Leaves alone / Numerics*), a generator `find(graph, context)` and a constant `PASS`. `find` only looks; each finding it
+yields carries `fix`, a callable without arguments that mends exactly that place, and `touches`, the nodes it looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import onnx_graphsurgeon as gs
+
+from surgery.pipeline.context import Context
+from verify.report import Finding
+
+__all__ = ["Finding", "Kind", "Pass", "finding"]
+
+Kind = Literal[
+    "cleanup",  # smaller and plainer, always applied
+    "replace",  # applied only when the target refuses the original (`feature` names the row of the target's table)
+    "speed",  # a form the target runs faster
+    "interface",  # changes graph inputs or outputs, only when a spec or an option asks for it
+    "trusted",  # believes a declared static output shape; behind --trust-declared-shapes
+    "chosen",  # off unless selected by code
+]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A rule with a stable code.
+
+    code      "SG" and three digits; 0xx folding and clean-up, 1xx what TensorRT refuses, 2xx speed, 3xx interface,
+              6xx precision
+    name      says what is wrong, never how it is mended ("unused-node", "runtime-reduce-axes")
+    find      looks at one graph (main, subgraph or function body) and yields findings; changes nothing
+    exact     True when the values it leaves are bit-identical for every input (no rounding, no assumption)
+    feature   for `replace`: key in the target's table; the pass runs only where the target refuses that feature
+    """
+
+    code: str
+    name: str
+    find: Callable[[gs.Graph, Context], Iterator[Finding]]
+    exact: bool
+    kind: Kind = "cleanup"
+    feature: str = ""
+
+
+def finding(
+    message: str,
+    node: gs.Node,
+    fix: Callable[[], None] | None,
+    *touches: gs.Node,
+    **details: Any,
+) -> Finding:
+    """A finding at `node`; `touches` names further nodes the fix depends on. The pipeline fills in the code."""
+    return Finding(
+        code="",
+        message=message,
+        node=node.name or "",
+        op=f"{node.domain}::{node.op}" if node.domain else node.op,
+        fix=fix,
+        touches=(node, *touches),
+        **details,
+    )

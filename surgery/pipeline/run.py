@@ -1,0 +1,146 @@
+"""Run passes over a graph to a fixed point: find all, then touch, repeat until nothing is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import onnx_graphsurgeon as gs
+
+from surgery.graph import edit, infer
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Pass
+from verify.errors import SurgeonError
+from verify.report import Finding
+
+MAX_ROUNDS = 50
+
+
+class PassFailure(Exception):
+    """A fix of the pass `code` broke off half-way; the graph is to be read again and the pass left out."""
+
+    def __init__(self, code: str, cause: Exception) -> None:
+        super().__init__(f"{code} broke off: {type(cause).__name__}: {cause}")
+        self.code = code
+
+
+def graphs(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
+    """The graph itself, every subgraph of If, Loop and Scan, and every local function body, each with its path."""
+    yield graph, path
+    for node in graph.nodes:
+        for name, value in node.attrs.items():
+            if isinstance(value, gs.Graph):
+                yield from graphs(value, f"{path}{node.name or node.op}/{name}/")
+    if not path:
+        for function in graph.functions:
+            yield from graphs(function, f"{function.domain}::{function.name}/")
+
+
+def all_graphs(graph: gs.Graph, context: Context) -> list[tuple[gs.Graph, str]]:
+    """What `graphs` gives, kept until a graph changes."""
+    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(graphs(graph)))
+    return found
+
+
+def wanted(rule: Pass, context: Context) -> bool:
+    """Whether this pass runs under the options: selection first, then its kind and the target."""
+    options = context.options
+    if any(rule.code.startswith(code) for code in options.ignore):
+        return False
+    if options.select and any(rule.code.startswith(code) for code in options.select):
+        return True
+    if options.select or rule.kind == "chosen":
+        return False
+    if rule.kind == "trusted":
+        return options.trust_declared_shapes
+    if rule.kind == "replace" and rule.feature:
+        return context.target.refuses(rule.feature) is not None
+    return rule.kind != "interface" or options.spec is not None
+
+
+def find_all(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> Iterator[Finding]:
+    """Every finding of every pass in every graph; nothing is changed.
+
+    A pass that fails while it looks is noted in `context.troubles` and finds nothing more in that graph.
+    """
+    for rule in rules:
+        for inner, path in all_graphs(graph, context):
+            try:
+                for found in rule.find(inner, context):
+                    yield replace(found, code=rule.code, path=path.rstrip("/"))
+            except (SurgeonError, MemoryError):
+                raise
+            except Exception as error:
+                context.troubles.append(f"{rule.code} could not look at '{path or 'the graph'}': {error!r}")
+
+
+def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
+    """One round of one pass: find everywhere, then apply the findings that do not overlap. Returns those applied.
+
+    Raises:
+        PassFailure: a fix raised; the graph is no longer to be trusted.
+        SurgeonError: the pass left nodes that read from each other in a circle.
+    """
+    applied: list[Finding] = []
+    claimed: set[int] = set()
+    for found in list(find_all(graph, [rule], context)):
+        nodes = {id(node) for node in found.touches}
+        # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
+        branches = [value for node in found.touches for value in node.attrs.values() if isinstance(value, gs.Graph)]
+        inside = {id(node) for branch in branches for inner, _ in graphs(branch, "inside/") for node in inner.nodes}
+        if found.fix is None or nodes & claimed or any(n.name in context.options.skip_nodes for n in found.touches):
+            continue
+        try:
+            found.fix()
+        except (SurgeonError, MemoryError):
+            raise
+        except Exception as error:
+            raise PassFailure(rule.code, error) from error
+        claimed |= nodes | inside
+        applied.append(found)
+    if applied:
+        context.invalidate()
+        for inner, _ in all_graphs(graph, context):
+            edit.sweep(inner)
+            _label(inner, rule, applied, context)
+    return applied
+
+
+def _label(graph: gs.Graph, rule: Pass, applied: Sequence[Finding], context: Context) -> None:
+    """Give new nodes a name, and the pass as their origin where it has not said so itself."""
+    for node in graph.nodes:
+        noted = getattr(node, "provenance", {})
+        if getattr(node, "origin", None) is not None or "surgeon.pass" in noted:
+            continue
+        replaced = {"surgeon.replaces": applied[0].node} if len(applied) == 1 and applied[0].node else {}
+        node.provenance = {"surgeon.pass": rule.code} | replaced | noted
+        node.name = node.name or context.fresh(f"{node.op}/{next((t.name for t in node.outputs if t.name), rule.code)}")
+
+
+def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
+    """All wanted passes, in order, again and again until a whole sweep changes nothing.
+
+    Returns what was applied, with the sweep it was found in as the detail "round": what has a number above 1 was found
+    in what earlier sweeps had left, not in the model as it was given.
+
+    Raises:
+        PassFailure: see `run_pass`.
+        SurgeonError: the nodes of the graph read from each other in a circle.
+    """
+    context.root = graph
+    for inner, _ in list(graphs(graph)):
+        if edit.misplaced(inner) is not None:
+            edit.sorted_nodes(inner)
+    active = [rule for rule in rules if wanted(rule, context)]
+    applied: list[Finding] = []
+    for number in range(1, MAX_ROUNDS + 1):
+        infer.infer(graph, context.opsets, context.options.trust_declared_shapes)
+        context.invalidate()
+        before = len(applied)
+        for rule in active:
+            found = run_pass(graph, rule, context)
+            applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
+        if len(applied) == before:
+            return applied
+    context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
+    return applied

@@ -1,0 +1,1 @@
+"""Half precision: which nodes can run in it, measured, and the model with their casts."""

@@ -1,0 +1,176 @@
+"""Writes a choice of precision into a model, as Casts for TensorRT or as roundings for measuring.
+
+A tensor keeps its name wherever it is float32; its half-precision form is the same name with a suffix. Each form is
+made once for each graph, so a tensor read by ten half-precision nodes costs one Cast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ml_dtypes
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from surgery.precision.candidates import FLOAT, MOVES, Key, Scope, data_inputs, data_outputs, scopes
+
+SUFFIX = {"fp16": "__fp16", "bf16": "__bf16"}
+ONNX_TYPE = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
+LARGEST = {"fp16": 65504.0, "bf16": float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)}
+
+Choice = Mapping[Key, str]
+
+
+def write(model: onnx.ModelProto, choice: Choice, *, simulate: bool = False) -> onnx.ModelProto:
+    """A copy of the model in which the nodes of `choice` compute in the precision it names ("fp16" or "bf16").
+
+    With `simulate` every tensor stays float32 and is rounded where the real model would hold fewer bits. Sums stay
+    float32 inside a node, as they do on tensor cores. Graph inputs and outputs keep name and type.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    taken = set(_mentioned(copy.graph))
+    for scope in list(scopes(copy.graph)):
+        mine = {key[1]: kind for key, kind in choice.items() if key[0] == scope.path}
+        if mine:
+            _Rewriter(scope, mine, simulate, taken).run()
+    return copy
+
+
+class _Rewriter:
+    """Rewrites one graph; `emitted` is its new node list."""
+
+    def __init__(self, scope: Scope, mine: Mapping[int, str], simulate: bool, taken: set[str]) -> None:
+        self.scope, self.mine, self.simulate, self.taken = scope, mine, simulate, taken
+        self.forms: dict[tuple[str, str], str] = {}
+        graph = scope.graph
+        self.constants = {tensor.name: tensor for tensor in graph.initializer}
+        overridable = {value.name for value in graph.input}
+        self.constants = {n: t for n, t in self.constants.items() if n not in overridable}
+        self.held: dict[str, str] = {}
+        self.emitted: list[onnx.NodeProto] = []
+        self.full = self._read_in_full(graph)
+
+    def _read_in_full(self, graph: onnx.GraphProto) -> set[str]:
+        """Tensors that something needs as float32: outputs, nodes that stay, branches, inputs that hold sizes."""
+        names = {value.name for value in graph.output}
+        for index, node in enumerate(graph.node):
+            low = set(data_inputs(self.scope, node)) if index in self.mine else set()
+            names |= {name for name in node.input if name not in low}
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    names |= _mentioned(attribute.g)
+        return names
+
+    def run(self) -> None:
+        graph = self.scope.graph
+        for index, node in enumerate(list(graph.node)):
+            kind = self.mine.get(index)
+            if kind is None:
+                self.emitted.append(node)
+                continue
+            self._lower(node, kind)
+        dropped = {name for name in self.held if name not in self.full}
+        nodes = list(self.emitted)
+        del graph.node[:]
+        graph.node.extend(nodes)
+        self._forget(graph, dropped)
+
+    def _lower(self, node: onnx.NodeProto, kind: str) -> None:
+        lowered = set(data_inputs(self.scope, node))
+        outputs = data_outputs(self.scope, node)
+        new = onnx.NodeProto()
+        new.CopyFrom(node)
+        for position, name in enumerate(node.input):
+            if name in lowered:
+                new.input[position] = self._form(name, kind)
+        after = []
+        for position, name in enumerate(node.output):
+            if name in outputs:
+                new.output[position], casts = self._output(name, kind, exact=node.op_type in MOVES)
+                after += casts
+        self.emitted += [new, *after]
+
+    def _form(self, name: str, kind: str) -> str:
+        """Name of the tensor in this precision, made where it is not there yet."""
+        if self.simulate and self.held.get(name) == kind:
+            return name
+        known = (name, kind) in self.forms
+        form = self._named(name, kind)
+        if not known:
+            if name in self.constants:
+                self.scope.graph.initializer.append(self._constant(self.constants[name], form, kind))
+            else:
+                source = name if self.simulate else self._source(name)
+                self.emitted += self._round(source, form, kind) if self.simulate else [_cast(source, form, kind)]
+        return form
+
+    def _source(self, name: str) -> str:
+        """The form to cast from: a tensor that no one reads in full exists only in the precision it was made in."""
+        held = self.held.get(name)
+        return name if held is None or name in self.full else self._named(name, held)
+
+    def _named(self, name: str, kind: str) -> str:
+        """Name of the tensor's form in this graph, no other tensor's name anywhere."""
+        if (name, kind) not in self.forms:
+            form = name + SUFFIX[kind]
+            while form in self.taken:
+                form += "_"
+            self.taken.add(form)
+            self.forms[name, kind] = form
+        return self.forms[name, kind]
+
+    def _output(self, name: str, kind: str, *, exact: bool) -> tuple[str, list[onnx.NodeProto]]:
+        self.held[name] = kind
+        if self.simulate:
+            raw = name + "__raw"
+            return (name, []) if exact else (raw, self._round(raw, name, kind))
+        form = self._named(name, kind)
+        return form, [_cast(form, name, "fp32")] if name in self.full else []
+
+    def _round(self, source: str, target: str, kind: str) -> list[onnx.NodeProto]:
+        middle = f"{target}__rounded"
+        return [_cast(source, middle, kind), _cast(middle, target, "fp32")]
+
+    def _constant(self, tensor: onnx.TensorProto, form: str, kind: str) -> onnx.TensorProto:
+        values = lower_values(numpy_helper.to_array(tensor), kind)
+        if self.simulate:
+            return numpy_helper.from_array(values.astype(np.float32), form)
+        return helper.make_tensor(form, ONNX_TYPE[kind], tensor.dims, values.tobytes(), raw=True)
+
+    def _forget(self, graph: onnx.GraphProto, dropped: set[str]) -> None:
+        """Drop declared types of tensors that are gone and constants that nothing reads any more."""
+        kept = [value for value in graph.value_info if value.name not in dropped]
+        del graph.value_info[:]
+        graph.value_info.extend(kept)
+        used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    used |= _mentioned(attribute.g)
+        gone = [i for i, tensor in enumerate(graph.initializer) if tensor.name not in used]
+        for index in reversed(gone):
+            if graph.initializer[index].name in self.constants:
+                del graph.initializer[index]
+
+
+def lower_values(values: np.ndarray, kind: str) -> np.ndarray:
+    """float32 values rounded to nearest in the other precision; too large ones become infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16 if kind == "fp16" else ml_dtypes.bfloat16)
+
+
+def _cast(source: str, target: str, kind: str) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=ONNX_TYPE.get(kind, FLOAT))
+
+
+def _mentioned(graph: onnx.GraphProto) -> set[str]:
+    """Every name a graph and its branches mention; a superset of what a branch reads from outside."""
+    names = {name for node in graph.node for name in (*node.input, *node.output)}
+    names |= {value.name for value in (*graph.input, *graph.output)} | {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                names |= _mentioned(attribute.g)
+    return names

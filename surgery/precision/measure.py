@@ -1,0 +1,131 @@
+"""Runs a model and measures what fewer bits cost at its outputs.
+
+onnxruntime's CPU kernels for float16 sum in float32 and skip the rounding between two float16 nodes, so a float16 model
+looks better there than it is on a GPU. Errors are measured on the float32 model with every rounding written out
+instead (`surgery.precision.casts.write(..., simulate=True)`), with graph optimizations off so that none is removed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from surgery.precision.candidates import FLOAT
+
+Feeds = Mapping[str, Any]
+Array = np.ndarray
+INLINE_LIMIT = 1_500_000_000
+
+
+def run(model: onnx.ModelProto, feeds: Sequence[Feeds], *, optimize: bool = False) -> list[dict[str, Array]]:
+    """Outputs by name for each feed."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_BASIC if optimize else level.ORT_DISABLE_ALL
+    # Nodes in the order of the file: otherwise what looks at a tensor runs last, and every tensor is kept until then.
+    options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
+    with tempfile.TemporaryDirectory() as folder:
+        session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
+        names = [value.name for value in model.graph.output]
+        wanted = {value.name for value in session.get_inputs()}
+        return [
+            dict(zip(names, session.run(None, {n: v for n, v in feed.items() if n in wanted}), strict=True))
+            for feed in feeds
+        ]
+
+
+def _source(model: onnx.ModelProto, folder: str) -> Any:
+    if model.ByteSize() < INLINE_LIMIT:
+        return model.SerializeToString()
+    path = Path(folder) / "model.onnx"
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    onnx.save(copy, path, save_as_external_data=True, location="weights")
+    return str(path)
+
+
+def error(reference: Array, found: Array) -> float:
+    """Root mean square of the difference over that of the reference; infinite where one is not a number.
+
+    For integers, booleans and tensors that hold just two values (a mask cut at a threshold, where each element that
+    crosses it would count in full) the share of elements that differ.
+    """
+    if not reference.size:
+        return 0.0
+    if not np.issubdtype(reference.dtype, np.floating) or _two_values(reference):
+        return float(np.mean(reference != found))
+    if not np.array_equal(np.isfinite(reference), np.isfinite(found)):
+        return float("inf")
+    good = np.isfinite(reference)
+    exact, other = reference[good].astype(np.float64), found[good].astype(np.float64)
+    scale = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
+    difference = float(np.sqrt(np.mean((other - exact) ** 2))) if exact.size else 0.0
+    return difference / scale if scale else difference
+
+
+def _two_values(array: Array) -> bool:
+    low, high = array.min(), array.max()
+    return bool(low < high and array.size > 2 and np.all((array == low) | (array == high)))
+
+
+def errors(reference: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Array]]) -> dict[str, float]:
+    """The largest error of each output over all feeds."""
+    return {
+        name: max(error(exact[name], other[name]) for exact, other in zip(reference, found, strict=True))
+        for name in reference[0]
+    }
+
+
+def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Feeds]) -> dict[str, float]:
+    """Largest absolute value of each float32 tensor of the main graph over all feeds; nan counts as infinite."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    graph = copy.graph
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    largest: dict[str, float] = {}
+    probes = {}
+    looks: dict[str, list[onnx.NodeProto]] = {}
+    del graph.output[:]
+    for number, name in enumerate(dict.fromkeys(names)):
+        if name in constants:
+            values = numpy_helper.to_array(constants[name])
+            largest[name] = float(np.max(np.abs(values), initial=0.0))
+            continue
+        probe = f"__largest_{number}"
+        probes[probe] = name
+        looks[name] = [helper.make_node("Abs", [name], [f"{probe}_abs"]), _reduce_max(f"{probe}_abs", probe, opset)]
+        graph.output.append(helper.make_tensor_value_info(probe, FLOAT, None))
+    if probes:
+        _look_at_once(graph, looks)
+        for outputs in run(copy, feeds):
+            for probe, value in outputs.items():
+                size = float(np.max(value, initial=0.0))
+                size = float("inf") if np.isnan(size) else size
+                largest[probes[probe]] = max(size, largest.get(probes[probe], 0.0))
+    return largest
+
+
+def _look_at_once(graph: onnx.GraphProto, looks: dict[str, list[onnx.NodeProto]]) -> None:
+    """Put the nodes that look at a tensor right behind the one that makes it."""
+    inputs = [node for value in graph.input for node in looks.get(value.name, ())]
+    made = [[node, *(look for name in node.output for look in looks.get(name, ()))] for node in graph.node]
+    nodes = [*inputs, *(node for group in made for node in group)]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _reduce_max(source: str, target: str, opset: int) -> onnx.NodeProto:
+    node = helper.make_node("ReduceMax", [source], [target], keepdims=0)
+    if opset >= 18:
+        node.attribute.append(helper.make_attribute("noop_with_empty_axes", 0))
+    return node

@@ -1,0 +1,105 @@
+"""What small integer tensors hold, as far as it is known for every input: numbers and dims (see
+`surgery.values.polynomials`).
+
+Contents are NumPy arrays of objects of the tensor's shape. Only operators that the arithmetic of shapes is made of are
+followed, over at most `LIMIT` elements; int64 and bool follow symbols, other integer types only numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.graph import infer
+from surgery.graph.protos import nbytes
+from surgery.graph.read import snapshot
+from surgery.pipeline.context import Context
+from surgery.values import polynomials
+from surgery.values.operators import LIMIT, RULES, Contents, numbers
+from surgery.values.shapes import SHAPED, is_better, is_open
+
+
+def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
+    """Contents of the tensors this graph makes, by id; those of which nothing is known are missing."""
+    return context.memo(f"contents {id(graph)}", lambda: _evaluate(graph, context))  # type: ignore[no-any-return]
+
+
+def of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
+    """Contents of one tensor: of a small integer constant, or as found; else None."""
+    if isinstance(tensor, gs.Constant):
+        values, kept = getattr(tensor, "contents", (None, None))
+        if values is not tensor._values:
+            kept = _of_constant(tensor)
+            tensor.contents = (tensor._values, kept)  # asking for the values may have read them in
+        return kept
+    return found.get(id(tensor))
+
+
+def _of_constant(tensor: gs.Constant) -> Contents:
+    if tensor.dtype is None or np.dtype(tensor.dtype).kind not in "iub" or nbytes(tensor) > LIMIT * 8:
+        return None
+    return np.asarray(tensor.values).astype(object)
+
+
+def _evaluate(graph: gs.Graph, context: Context) -> dict[int, Contents]:
+    found: dict[int, Contents] = {}
+    improved: set[int] = set()
+    for node in graph.nodes:
+        _improve(node, found, improved, context)
+        rule = RULES.get(node.op) if not node.domain else None
+        if rule is None or not node.outputs:
+            continue
+        try:
+            results = rule(node, [of(tensor, found) for tensor in node.inputs], context)
+        except (ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError):
+            continue
+        for tensor, value in zip(node.outputs, results if isinstance(results, list) else [results], strict=False):
+            if value is not None and value.size <= LIMIT and _fits(tensor, value):
+                found[id(tensor)] = value
+    return found
+
+
+def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Context) -> None:
+    """Set the shapes of outputs that follow from contents found here, or from a shape that was set so."""
+    if node.domain or not any(is_open(out) for out in node.outputs):
+        return
+    if node.op in SHAPED and len(node.inputs) > 1:
+        wanted = of(node.inputs[1], found)
+        dims = None if wanted is None else SHAPED[node.op](node, wanted)
+        results = [dims]
+    elif any(id(tensor) in improved for tensor in node.inputs) and not _holds_graph(node):
+        data = {p: _numeric(t, of(t, found)) for p, t in enumerate(node.inputs) if numbers(of(t, found)) is not None}
+        results = infer.infer_node(node, context.opsets, data)
+    else:
+        return
+    for tensor, shape in zip(node.outputs, results, strict=False):
+        if shape is not None and isinstance(tensor, gs.Variable) and is_better(shape, tensor.shape):
+            tensor.shape = shape
+            tensor.snapshot = snapshot(tensor)
+            improved.add(id(tensor))
+
+
+def _holds_graph(node: gs.Node) -> bool:
+    return any(isinstance(value, gs.Graph) for value in node.attrs.values())
+
+
+def _numeric(tensor: gs.Tensor, value: Contents) -> Any:
+    return np.asarray(numbers(value), dtype=np.dtype(tensor.dtype)).reshape(value.shape)
+
+
+def _fits(tensor: gs.Tensor, value: Contents) -> bool:
+    """Whether the values are in the range of the tensor's type; symbols only of int64 and bool."""
+    if tensor.dtype is None:
+        return False
+    dtype = np.dtype(tensor.dtype)
+    if dtype.kind == "b":
+        return True
+    if dtype.kind not in "iu":
+        return False
+    span = np.iinfo(dtype)
+    return all(span.min <= v <= span.max if polynomials.known(v) else dtype == np.int64 for v in value.flat)
+
+
+__all__ = ["LIMIT", "Contents", "contents", "numbers", "of"]

@@ -1,0 +1,94 @@
+"""Shapes that follow from the contents of a shape operand, and when a shape says more than the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import onnx_graphsurgeon as gs
+
+from surgery.values import polynomials
+from surgery.values.operators import Contents
+
+
+def is_open(tensor: gs.Tensor) -> bool:
+    return isinstance(tensor, gs.Variable) and (
+        tensor.shape is None or any(dim is None or _made_up(dim) for dim in tensor.shape)
+    )
+
+
+def _made_up(dim: Any) -> bool:
+    """Whether inference gave this dim a name of its own, knowing nothing of it."""
+    return isinstance(dim, str) and dim.startswith("unk__")
+
+
+def is_better(new: list[Any], old: Any) -> bool:
+    """Whether a shape says more than the one before, and nothing against it."""
+    if old is None:
+        return True
+    if len(old) != len(new):
+        return False
+    gained = any((was is None or _made_up(was)) and dim is not None for was, dim in zip(old, new, strict=True))
+    lost = any(isinstance(was, int) and was != dim for was, dim in zip(old, new, strict=True))
+    return gained and not lost
+
+
+def _dim(value: Any) -> int | str | None:
+    """A value as a dim: a number, the name it is, or None."""
+    if polynomials.known(value):
+        return int(value) if value >= 0 else None
+    ((names, factor), *more) = value.terms.items()
+    plain = factor == 1 and len(names) == 1 and not more and names[0][0] != "?" and not names[0].startswith("dim ")
+    return names[0] if plain else None
+
+
+def _reshaped(node: gs.Node, wanted: Contents) -> list[Any] | None:
+    source = node.inputs[0]
+    if wanted.ndim != 1 or node.attrs.get("allowzero"):
+        return None
+    own = polynomials.of_dims(source.shape, source) if source.shape is not None else None
+    dims = list(wanted)
+    for place, dim in enumerate(dims):
+        if polynomials.known(dim) and dim == 0:
+            dims[place] = own[place] if own is not None and place < len(own) else polynomials.unknown()
+    holes = [place for place, dim in enumerate(dims) if polynomials.known(dim) and dim == -1]
+    if len(holes) == 1 and own is not None:
+        given = reduce(polynomials.multiply, [dim for place, dim in enumerate(dims) if place not in holes], 1)
+        dims[holes[0]] = polynomials.divide(reduce(polynomials.multiply, own, 1), given)
+    return [_dim(dim) for dim in dims]
+
+
+def _expanded(node: gs.Node, wanted: Contents) -> list[Any] | None:
+    source = node.inputs[0]
+    if source.shape is None or wanted.ndim != 1:
+        return None
+    own = polynomials.of_dims(source.shape, source)
+    rank = max(len(own), wanted.size)
+    left = [1] * (rank - len(own)) + own
+    right = [1] * (rank - wanted.size) + list(wanted)
+    return [_dim(_broadcast(one, other)) for one, other in zip(left, right, strict=True)]
+
+
+def _broadcast(left: Any, right: Any) -> Any:
+    if polynomials.known(left) and left == 1:
+        return right
+    if (polynomials.known(right) and right == 1) or left == right:
+        return left
+    known = [value for value in (left, right) if polynomials.known(value)]
+    return known[0] if known and known[0] > 1 else polynomials.unknown()
+
+
+def _tiled(node: gs.Node, wanted: Contents) -> list[Any] | None:
+    source = node.inputs[0]
+    if source.shape is None or wanted.shape != (len(source.shape),):
+        return None
+    own = polynomials.of_dims(source.shape, source)
+    return [_dim(polynomials.multiply(dim, times)) for dim, times in zip(own, wanted, strict=True)]
+
+
+SHAPED: dict[str, Callable[[gs.Node, Contents], list[Any] | None]] = {
+    "Reshape": _reshaped,
+    "Expand": _expanded,
+    "Tile": _tiled,
+}

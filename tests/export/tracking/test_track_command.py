@@ -1,0 +1,127 @@
+"""`surgeon track` on toy networks: every kind of result, and what is refused or broken off."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("PIL")
+
+from PIL import Image
+
+from export.tracking.frames import open_frames
+from export.tracking.tracker import Tracker
+from surgery.cli.track import command
+from tests.export import toy_networks
+from verify.errors import SurgeonError
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.return_value, result.output
+
+
+def test_a_log_tells_how_far_it_is(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.tracking.run.LOG_SECONDS", 0.0)
+    networks, to = toy_networks.write(tmp_path / "toy"), tmp_path / "boxes.json"
+    result = CliRunner().invoke(
+        command, [str(clip), "--models", str(networks), "--box", "5,5,30,30", "--json", str(to)], standalone_mode=False
+    )
+    assert "tracked 6 of 6 frames, " in result.stderr
+
+
+def test_command_writes_every_kind_of_result(clip: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    networks = toy_networks.write(tmp_path / "toy", metadata={"checkpoint": "reference:1"})
+    out = tmp_path / "out"
+    code, output = run(
+        *(clip, "--models", networks, "--box", "5,5,30,30", "--point", "2@3=20,20,1", "--remove", "1@5"),
+        *("-o", out / "overlay.mp4", "--csv", out / "boxes.csv", "--json", out / "boxes.json"),
+        *("--kitti", out / "kitti", "--masks", out / "masks", "--label", "person"),
+    )
+    assert code == 0
+    assert "6 frames in" in output
+    assert "reference weights" in output
+    rows = list(csv.DictReader((out / "boxes.csv").open()))
+    assert [(row["frame"], row["object"]) for row in rows] == [
+        *(("0", "1"), ("1", "1"), ("2", "1"), ("3", "1"), ("3", "2"), ("4", "1"), ("4", "2"), ("5", "2"))
+    ]
+    data = json.loads((out / "boxes.json").read_text())
+    assert [str(row["x0"]) for row in data] == [row["x0"] or "None" for row in rows]
+    with open_frames(out / "overlay.mp4") as source:
+        assert [frame.shape for frame in source] == [(42, 62, 3)] * 6
+    mask = np.asarray(Image.open(out / "masks" / "00004_2.png"))
+    assert mask.shape == (41, 61)
+    assert int((mask > 0).sum()) == data[6]["area"]
+    fields = (out / "kitti" / "00_000_000004.txt").read_text().splitlines()[0].split()
+    assert fields[:5] == ["person", "1", "0.0", "0", "0.0"]
+    assert [float(value) for value in fields[5:9]] == [data[5][name] for name in ("x0", "y0", "x1", "y1")]
+    assert fields[9:16] == ["0.0"] * 7
+    assert len(fields) == 17
+
+
+def test_command_writes_pictures(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    assert run(clip, "--models", networks, "--box", "5,5,30,30", "--frames", 2, "-o", tmp_path / "out")[0] == 0
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["00000.jpg", "00001.jpg"]
+
+
+def test_command_refuses_to_write_over_its_input_or_nowhere(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    with pytest.raises(SurgeonError, match="is the input"):
+        run(clip, "--models", networks, "--box", "5,5,30,30", "-o", clip)
+    with pytest.raises(SurgeonError, match="nowhere to write"):
+        run(clip, "--models", networks, "--box", "5,5,30,30")
+
+
+def test_prompt_after_the_end_is_told(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    with pytest.raises(SurgeonError, match="ended after frame 5; the prompts at frame 9"):
+        run(clip, "--models", networks, "--box", "@9=5,5,30,30", "--csv", tmp_path / "x.csv")
+
+
+def test_prompt_outside_the_video_is_told(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    with pytest.raises(SurgeonError, match="object 1: 130,30 lies outside the video, which is 61 x 41"):
+        run(clip, "--models", networks, "--box", "5,5,130,30", "--csv", tmp_path / "x.csv")
+
+
+def test_interrupted_run_leaves_readable_results(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    networks = toy_networks.write(tmp_path / "toy")
+    steps = []
+    step = Tracker.step
+
+    def interrupting(self: Tracker, *arguments: object) -> object:
+        steps.append(1)
+        if len(steps) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Tracker, "step", interrupting)
+    out = tmp_path / "out"
+    arguments = ("--box", "5,5,30,30", "-o", out / "o.mp4", "--json", out / "o.json", "--csv", out / "o.csv")
+    code, output = run(clip, "--models", networks, *arguments)
+    assert code == 130
+    assert "the results hold the first 3 frames" in output
+    assert len(json.loads((out / "o.json").read_text())) == 3
+    assert len((out / "o.csv").read_text().splitlines()) == 4
+    with open_frames(out / "o.mp4") as source:
+        assert len(list(source)) == 3
+
+
+def test_json_without_results_is_an_empty_array(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    path = tmp_path / "x.json"
+    with pytest.raises(SurgeonError, match="never used"):
+        run(clip, "--models", networks, "--box", "@9=5,5,30,30", "--json", path)
+    assert json.loads(path.read_text()) == []

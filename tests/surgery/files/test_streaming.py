@@ -1,0 +1,60 @@
+"""Writing in pieces gives the bytes that writing whole gives."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, parser
+
+from surgery.files import streaming
+
+
+def small_model() -> onnx.ModelProto:
+    model = parser.parse_model(
+        """<ir_version: 9, producer_name: "somebody", opset_import: ["" : 20], metadata_props: ["about": "x"]>
+        agraph (float[N, 3] x) => (float[N, 3] y) <float[3] b = {1, 2, 3}, float[N, 3] t>
+        { t = Relu(x) y = Add(t, b) }"""
+    )
+    model.functions.append(
+        parser.parse_function('<domain: "own", opset_import: ["" : 20]> twice (x) => (y) { y = Add(x, x) }')
+    )
+    model.graph.doc_string = "some words"
+    model.graph.quantization_annotation.add(tensor_name="t")
+    return model
+
+
+def written(model: onnx.ModelProto) -> bytes:
+    stream = io.BytesIO()
+    streaming.write(model, stream)
+    return stream.getvalue()
+
+
+def test_a_small_model_is_written_as_protobuf_writes_it() -> None:
+    model = small_model()
+    assert written(model) == model.SerializeToString()
+
+
+def test_a_large_model_is_written_as_protobuf_writes_it() -> None:
+    model = small_model()
+    for name in ("p", "q"):
+        weights = np.arange(streaming.LARGE // 8 + 8, dtype=np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(weights, name))
+    assert written(model) == model.SerializeToString()
+
+
+def test_a_large_shape_without_values_is_written_as_protobuf_writes_it() -> None:
+    model = small_model()
+    model.graph.initializer.add(name="p", data_type=onnx.TensorProto.FLOAT, dims=[streaming.LARGE])
+    assert written(model) == model.SerializeToString()
+
+
+def test_the_size_said_is_not_below_the_size_written() -> None:
+    model = small_model()
+    for kind in (np.float32, np.float64, np.int64, np.bool_, np.float16):
+        model.graph.initializer.append(numpy_helper.from_array(np.ones((3, 5), kind), f"a weight of {kind.__name__}"))
+    model.graph.initializer.append(onnx.helper.make_tensor("typed", onnx.TensorProto.INT32, [2], [-1, 7]))
+    model.graph.initializer.append(onnx.helper.make_tensor("words", onnx.TensorProto.STRING, [1], ["x" * 500]))
+    size = model.ByteSize()
+    assert size <= streaming.size_at_most(model) <= size + 100 * len(model.graph.initializer)

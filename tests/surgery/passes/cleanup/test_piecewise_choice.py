@@ -1,0 +1,72 @@
+"""SG018: Where that picks known elements of two vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+from onnx.reference import ReferenceEvaluator
+
+import surgery
+from surgery.passes.cleanup.piecewise_choice import PASS
+from surgery.pipeline.apply import operate
+from surgery.pipeline.context import Options
+
+HEAD = """<ir_version: 8, opset_import: ["" : 17]> g (int64[1] n, int64[2] two, bool[3] b) => (int64[3] y)
+<bool[3] c = {0, 1, 1}, bool[3] last = {0, 0, 1}, int64[3] ones = {1, 1, 1}, int64[2] less = {-1, -1}, int64 k = {7}>
+"""
+
+
+def model(body: str) -> onnx.ModelProto:
+    return parser.parse_model(HEAD + "{" + body + "}")
+
+
+def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
+    return operate(source, "", [PASS], Options()).model
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "s = Concat<axis = 0>(n, less)  y = Where(c, ones, s)",
+        "s = Concat<axis = 0>(two, n)  y = Where(last, k, s)",
+        "s = Concat<axis = 0>(n, two)  t = Concat<axis = 0>(less, n)  y = Where(c, s, t)",
+        "s = Concat<axis = 0>(n, less)  t = Concat<axis = 0>(n, less)  y = Where(c, s, t)",
+    ],
+)
+def test_values_stay(body: str) -> None:
+    source = model(body)
+    result = fixed(source)
+    assert [node.op_type for node in result.graph.node][-1] == "Concat"
+    feeds = {"n": np.array([5]), "two": np.array([8, 9]), "b": np.array([True, False, True])}
+    before, after = (ReferenceEvaluator(each).run(None, feeds)[0] for each in (source, result))
+    np.testing.assert_array_equal(before, after)
+    assert fixed(result) is result
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("s = Concat<axis = 0>(n, less)  y = Where(b, ones, s)", "the condition is computed"),
+        ("s = Concat<axis = 0>(n, two)  y = Where(last, ones, s)", "one of two elements is picked"),
+        ("s = Concat<axis = 0>(n, less)  t = Neg(s)  y = Where(c, ones, t)", "a side is neither constant nor Concat"),
+    ],
+)
+def test_left_alone(body: str, why: str) -> None:
+    source = model(body)
+    assert fixed(source) is source, why
+
+
+def test_the_expand_idiom_of_the_older_exporter() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[B,3,4] x, float[1,3,4] p) => (float[B,3,4] y)
+    <int64[1] first = {0}, int64[1] one = {1}, int64[1] less = {-1}, int64[1] three = {3}, int64 k = {0}> {
+      s = Shape(x)  b = Gather(s, k)  u = Unsqueeze(b, first)  c = Concat<axis = 0>(u, less, less)
+      o = ConstantOfShape<value = int64[1] {1}>(three)  m = Mul(o, less)  e = Equal(c, m)  w = Where(e, o, c)
+      y = Expand(p, w)
+    }"""
+    source = parser.parse_model(text)
+    result = surgery.fix_model(source)[0]
+    left = [node.op_type for node in result.graph.node]
+    assert "Where" not in left
+    assert left[-1] == "Expand"

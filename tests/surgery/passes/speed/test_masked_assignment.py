@@ -1,0 +1,105 @@
+"""SG207: assignment through a boolean mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+from onnx.reference import ReferenceEvaluator
+
+from surgery.passes.speed.masked_assignment import PASS
+from surgery.pipeline.apply import operate
+from surgery.pipeline.context import Options
+
+HEAD = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[B,3,4] x, bool[N,3] m, bool[N,3] other, int64[1] step) => (float[B,3,4] y)
+<int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] four = {4},
+ float[1] half = {0.5}, float[4] w = {1, 2, 3, 4}, float[7] many = {1, 2, 3, 4, 5, 6, 7}, float zero = {0}>
+"""
+PLACES = """u = Unsqueeze(m, last)  s = Shape(x)  e = Expand(u, s)  z = NonZero(e)  i = Transpose<perm = [1, 0]>(z)
+r = Reshape(m, last)  c = Cast<to = 7>(r)  n = ReduceSum<keepdims = 1>(c)  t = Concat<axis = 0>(n, four)
+"""
+ROWS = "a = NonZero(m)  b = Transpose<perm = [1, 0]>(a)  g = GatherND(x, b) "
+WRITE = " y = ScatterND(x, i, v) }"
+GIVEN = {
+    "one number": "{" + PLACES + "l = Shape(i)  k = Slice(l, first, one)  v = Expand(half, k)" + WRITE,
+    "one row": "{" + PLACES + "p = Expand(w, t)  v = Reshape(p, last)" + WRITE,
+    "a sum": "{" + PLACES + ROWS + "p = Add(g, w)  v = Reshape(p, last)" + WRITE,
+    "a product less one": "{"
+    + PLACES
+    + ROWS
+    + "o = Mul(w, g)  q = Sub(half, o)  p = Expand(q, t)  v = Reshape(p, last)"
+    + WRITE,
+    "as many as there are places": "{"
+    + PLACES
+    + ROWS
+    + "o = Add(g, w)  q = Reshape(o, last)  l = Shape(i)  k = Slice(l, first, one)  v = Slice(q, first, k)"
+    + WRITE,
+    "the same with a step of one": "{"
+    + PLACES
+    + ROWS
+    + "o = Add(g, w)  q = Reshape(o, last)  l = Shape(i)  k = Slice(l, first, one)  v = Slice(q, first, k, first, one)"
+    + WRITE,
+    "whole rows of a mask made of the data": """{ t = ReduceMax<axes = [2], keepdims = 0>(x)  k = Greater(t, zero)
+     a = NonZero(k)  b = Transpose<perm = [1, 0]>(a)  g = GatherND(x, b)  v = Add(g, w)  y = ScatterND(x, b, v) }""",
+}
+
+
+def model(body: str) -> onnx.ModelProto:
+    return parser.parse_model(HEAD + body)
+
+
+def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
+    return operate(source, "", [PASS], Options()).model
+
+
+@pytest.mark.parametrize("body", GIVEN.values(), ids=GIVEN)
+def test_values_stay_bit_for_bit(body: str) -> None:
+    source = model(body)
+    result = fixed(source)
+    assert "ScatterND" not in [node.op_type for node in result.graph.node]
+    rng = np.random.default_rng(0)
+    before, after = ReferenceEvaluator(source), ReferenceEvaluator(result)
+    for share in (0.0, 0.5, 1.0):
+        mask = rng.random((2, 3)) < share
+        feeds = {"x": rng.normal(size=(2, 3, 4)).astype(np.float32), "m": mask, "other": ~mask, "step": np.array([1])}
+        np.testing.assert_array_equal(before.run(None, feeds)[0], after.run(None, feeds)[0])
+    assert fixed(result) is result
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("{" + PLACES + "v = Slice(many, first, n)" + WRITE, "each place gets a number of its own"),
+        (
+            "{" + PLACES + "a = NonZero(other)  b = Transpose<perm = [1, 0]>(a)  g = GatherND(x, b)  p = Add(g, w)"
+            "  v = Reshape(p, last)" + WRITE,
+            "the values come from the places of another mask",
+        ),
+        (
+            "{ a = NonZero(m)  i = Transpose<perm = [1, 0]>(a)  g = GatherND(x, i)  v = Add(g, w)" + WRITE,
+            "the mask may be smaller than the data: nothing says N is B",
+        ),
+        (
+            "{ t = Cast<to = 1>(m)  q = NonZero(t)  i = Transpose<perm = [1, 0]>(q)  k = Shape(i)"
+            "  l = Slice(k, first, one)  n = Concat<axis = 0>(l, four)  v = Expand(w, n)" + WRITE,
+            "the mask is made of numbers",
+        ),
+        (
+            "{" + PLACES + "a = NonZero(m)  b = Transpose<perm = [1, 0]>(a)  f = Concat<axis = 0>(x, x)"
+            "  g = GatherND(f, b)  p = Add(g, w)  v = Reshape(p, last)" + WRITE,
+            "the values come from a tensor of another size",
+        ),
+        ("{" + PLACES + "p = Expand(many, n)  v = Slice(p, first, n, first, step)" + WRITE, "nobody knows the step"),
+        (
+            "{" + PLACES + ROWS + "o = Add(g, w)  q = Reshape(o, last)  l = Shape(i)  k = Slice(l, first, one)"
+            "  v = Slice(q, first, k, first, two)" + WRITE,
+            "every second value",
+        ),
+        ("{" + PLACES + 'v = Expand(half, n)  y = ScatterND<reduction = "add">(x, i, v) }', "it adds"),
+    ],
+)
+def test_left_alone(body: str, why: str) -> None:
+    source = model(body)
+    assert fixed(source) is source, why

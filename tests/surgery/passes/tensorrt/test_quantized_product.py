@@ -1,0 +1,78 @@
+"""SG161 keeps integer products exact where their sums leave the 24 bits of float32.
+
+The original runs in ONNX's reference evaluator: without VNNI instructions onnxruntime saturates uint8 times int8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import surgery
+from tests.surgery.passes.comparing import operators, run
+
+
+def model(text: str, **stored: np.ndarray) -> onnx.ModelProto:
+    made = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 13]>\n{text}')
+    made.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in stored.items())
+    return made
+
+
+def large(kind: type, *shape: int) -> np.ndarray:
+    """Values near the largest of the type, so that sums pass 2^24 and are odd."""
+    top = np.iinfo(kind).max
+    return np.random.default_rng(0).integers(top - 3, top, shape, endpoint=True).astype(kind)
+
+
+def check(made: onnx.ModelProto, gone: str, products: int, **feeds: np.ndarray) -> None:
+    fixed, report = surgery.fix_model(made, guard=False)
+    assert "SG161" in {finding.code for finding in report.findings}
+    assert gone not in operators(fixed)
+    assert sum(node.op_type in ("MatMul", "Conv") for node in fixed.graph.node) == products
+    for wanted, got in zip(ReferenceEvaluator(made).run(None, feeds), run(fixed, feeds), strict=True):
+        assert got.dtype == wanted.dtype
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_both_factors_are_inputs() -> None:
+    made = model("g (uint8[2,900] a, uint8[900,3] b) => (int32[2,3] y) { y = MatMulInteger(a, b) }")
+    check(made, "MatMulInteger", 4, a=large(np.uint8, 2, 900), b=large(np.uint8, 900, 3))
+
+
+@pytest.mark.parametrize(("kind", "products"), [(np.int8, 2), (np.uint8, 4)])
+def test_bounds_of_constant_weights(kind: type, products: int) -> None:
+    made = model(
+        "g (uint8[2,1000] a) => (int32[2,3] y) <uint8 z = {3}> { y = MatMulInteger(a, b, z, w) }",
+        b=large(kind, 1000, 3), w=np.zeros((), kind) + 1,
+    )  # fmt: skip
+    check(made, "MatMulInteger", products, a=large(np.uint8, 2, 1000))
+
+
+def test_small_weights_need_one_product() -> None:
+    made = model("g (uint8[2,1000] a) => (int32[2,3] y) { y = MatMulInteger(a, b) }", b=np.ones((1000, 3), np.int8))
+    check(made, "MatMulInteger", 1, a=large(np.uint8, 2, 1000))
+
+
+def test_a_batch_of_matrices() -> None:
+    made = model("g (int8[4,2,700] a, int8[700,3] b) => (int32[4,2,3] y) { y = MatMulInteger(a, b) }")
+    check(made, "MatMulInteger", 3, a=large(np.int8, 4, 2, 700), b=large(np.int8, 700, 3))
+
+
+def test_convolution() -> None:
+    made = model(
+        "g (uint8[1,64,5,5] x) => (int32[1,2,5,5] y) <uint8 z = {7}> { y = ConvInteger<pads = [1, 1, 1, 1]>(x, w, z) }",
+        w=large(np.int8, 2, 64, 3, 3),
+    )
+    check(made, "ConvInteger", 2, x=large(np.uint8, 1, 64, 5, 5))
+
+
+def test_convolution_with_a_large_bias() -> None:
+    made = model(
+        "g (uint8[1,64,5,5] x) => (uint8[1,2,3,3] y) <float s = {0.01}, float t = {70.0}, uint8 z = {7}, int8 o = {0}> "
+        "{ y = QLinearConv(x, s, z, w, s, o, t, z, b) }",
+        w=large(np.int8, 2, 64, 3, 3), b=np.array([20_000_001, -19_000_003], np.int32),
+    )  # fmt: skip
+    check(made, "QLinearConv", 2, x=large(np.uint8, 1, 64, 5, 5))

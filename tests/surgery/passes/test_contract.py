@@ -1,0 +1,93 @@
+"""What every pass in PIPELINE promises, tested for all of them, so that a new pass gets these tests for free."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import onnx
+import pytest
+
+import surgery
+from surgery.guard.reference import random_outputs
+from surgery.guard.tolerances import difference
+from surgery.passes import PIPELINE, all_passes
+from surgery.pipeline.rule import Pass
+from tests.surgery.passes.cleanup.cleanup_cases import CASES, CLEAN, model
+from verify.inputs.draw import draw_inputs
+from verify.run.session import open_session
+
+HEADINGS = ("What it does:", "Why TensorRT minds:", "Before → After:", "Leaves alone:", "Numerics:")
+KINDS = {"cleanup", "replace", "speed", "interface", "trusted", "chosen"}
+PASSES = [pytest.param(rule, id=f"{rule.code}-{rule.name}") for rule in all_passes()]
+
+
+def test_codes_and_names_are_unique() -> None:
+    assert len({rule.code for rule in all_passes()}) == len(all_passes())
+    assert len({rule.name for rule in all_passes()}) == len(all_passes())
+    assert len(set(PIPELINE)) == len(PIPELINE)
+
+
+@pytest.mark.parametrize("rule", PASSES)
+def test_form(rule: Pass) -> None:
+    assert re.fullmatch(r"SG[0-9]{3}", rule.code)
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name)
+    assert rule.kind in KINDS
+
+
+@pytest.mark.parametrize("module", PIPELINE)
+def test_docstring_has_the_headings(module: str) -> None:
+    text = importlib.import_module(f"surgery.passes.{module}").__doc__ or ""
+    places = [text.find(f"\n{heading}") for heading in HEADINGS]
+    assert -1 not in places, f"missing: {[h for h, place in zip(HEADINGS, places, strict=True) if place < 0]}"
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("module", PIPELINE)
+def test_exact_passes_say_so_and_are_compared_bit_for_bit(module: str) -> None:
+    """A pass is exact when its text says so without a condition, and never when it speaks of rounding first."""
+    found = importlib.import_module(f"surgery.passes.{module}")
+    numerics = (found.__doc__ or "").split("\nNumerics:")[1].strip()
+    if re.match(r"exact[.:;]", numerics):
+        assert found.PASS.exact
+    elif not numerics.startswith("exact"):
+        assert not found.PASS.exact
+
+
+@pytest.mark.parametrize("rule", PASSES)
+def test_clean_model_is_left_byte_identical(rule: Pass, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(model(CLEAN), source)
+    surgery.fix(source, target, select=(rule.code,))
+    assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("rule", PASSES)
+def test_interface_and_values_stay_and_a_second_run_finds_nothing(rule: Pass) -> None:
+    for _, case, text, _ in CASES:
+        before = model(text)
+        fixed, _ = surgery.fix_model(before, select=(rule.code,), guard=False)
+        assert before.SerializeToString() == model(text).SerializeToString(), case
+        assert interface(fixed) == interface(before) or rule.code == "SG302", case
+        again, report = surgery.fix_model(fixed, select=(rule.code,), guard=False)
+        assert again is fixed, f"{case}: {[finding.message for finding in report.findings]}"
+        if fixed is not before:
+            assert_same_values(before, fixed, rule, case)
+
+
+def interface(proto: onnx.ModelProto) -> list[bytes]:
+    """Names, order, types and dims of inputs and outputs."""
+    return [info.SerializeToString() for info in (*proto.graph.input, *proto.graph.output)]
+
+
+def assert_same_values(before: onnx.ModelProto, fixed: onnx.ModelProto, rule: Pass, case: str) -> None:
+    inputs = draw_inputs(before, default_size=3, seed=5)
+    wanted = open_session(before, backend="reference").run(inputs)
+    got = open_session(fixed, backend="reference").run(inputs)
+    if wanted.error:  # a node that stands before the ones it reads from
+        return
+    assert not got.error, case
+    for name in wanted.outputs.keys() - set(random_outputs(before)):
+        trouble, _ = difference(wanted.outputs[name], got.outputs[name], exact=rule.exact)
+        assert not trouble, f"{case}: {name} {trouble}"

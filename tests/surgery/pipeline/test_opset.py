@@ -1,0 +1,71 @@
+"""Raising the opset: converted before 7, restamped where nothing changes, left alone otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+import surgery
+from surgery.pipeline.opset import default_opset, lift, restamped
+from surgery.targets import load_target
+
+TARGET = load_target("tensorrt-rtx")
+
+
+def parse(text: str, opset: int, ir_version: int = 8) -> onnx.ModelProto:
+    return onnx.parser.parse_model(f'<ir_version: {ir_version}, opset_import: ["" : {opset}]>\n{text}')
+
+
+def test_broadcasting_of_opset_6_is_kept() -> None:
+    model = parse("g (float[2,3] a, float[2] b) => (float[2,3] c) { c = Add<broadcast = 1, axis = 0>(a, b) }", 6, 3)
+    raised, note = lift(model, TARGET)
+    assert note == "converted from opset 6 to 17"
+    a, b = np.ones((2, 3), np.float32), np.array([1, 2], np.float32)
+    session = onnxruntime.InferenceSession(raised.SerializeToString())
+    np.testing.assert_array_equal(session.run(None, {"a": a, "b": b})[0], a + b[:, None])
+
+
+def test_the_slope_of_prelu_stays_on_its_axis() -> None:
+    text = "g (float[1,2,3] x, float[2] s) => (float[1,2,3] y) <float[2] s = {0.5, 2}> { y = PRelu(x, s) }"
+    raised, note = lift(parse(text, 6, 3), TARGET)
+    assert note
+    x = -np.ones((1, 2, 3), np.float32)
+    got = ReferenceEvaluator(raised).run(None, {"x": x})[0]
+    np.testing.assert_array_equal(got, x * np.array([0.5, 2], np.float32)[None, :, None])
+
+
+def test_prelu_whose_slope_is_not_known_is_left() -> None:
+    model = parse("g (float[1,2,3] x, float[2] s) => (float[1,2,3] y) { y = PRelu(x, s) }", 6, 3)
+    raised, note = lift(model, TARGET)
+    assert raised is model
+    assert "could not be converted" in note
+
+
+@pytest.mark.parametrize(("opset", "version"), [(10, 13), (13, 13), (17, 17)])
+def test_models_with_refused_operators_are_restamped(opset: int, version: int) -> None:
+    text = "g (uint8[2,4] a, uint8[4,3] b) => (int32[2,3] y) { y = MatMulInteger(a, b) }"
+    assert default_opset(lift(parse(text, opset), TARGET)[0]) == version
+
+
+def test_a_model_with_changed_operators_keeps_its_opset() -> None:
+    nodes = "m = MatMulInteger(a, b) f = Cast<to = 1>(m) y = Relu(f)"
+    text = f"g (uint8[2,4] a, uint8[4,3] b) => (float[2,3] y) {{ {nodes} }}"
+    model = parse(text, 10)
+    assert restamped(model, 13) is None
+    assert lift(model, TARGET) == (model, "")
+
+
+def test_a_model_the_target_takes_is_left_as_it_is() -> None:
+    model = parse("g (float[2] x) => (float[2] y) { y = Relu(x) }", 9)
+    assert lift(model, TARGET)[0] is model
+    assert default_opset(surgery.fix_model(model)[0]) == 9
+
+
+def test_models_without_the_default_domain_are_left() -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["x" : 1]> g (float[2] a) => (float[2] b) { b = x.F(a) }'
+    )
+    assert lift(model, TARGET) == (model, "")

@@ -1,0 +1,223 @@
+"""Half precision: what goes down, what stays and why, and that TensorRT takes every result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper, parser
+
+from surgery.cli.fix import command
+from surgery.precision.candidates import Unit
+from surgery.precision.lower import lower
+from surgery.precision.measure import error, run
+from surgery.precision.search import search
+from verify.errors import SurgeonError
+from verify.tensorrt import engine
+
+needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
+ATTENTION = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[1,2,32,16] q, float[1,2,32,16] k, float[1,2,32,16] v) => (float[1,2,32,16] y) {
+    kt = Transpose<perm=[0,1,3,2]>(k)  s = MatMul(q, kt)  p = Softmax<axis=-1>(s)  y = MatMul(p, v)
+}"""
+OVERFLOW = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[4,4] x) => (float[4,4] y) <float big = {1000}> {
+    [wide] w = Mul(x, big)  [square] s = Mul(w, w)  r = Sqrt(s)  m = Div(r, big)  [last] y = MatMul(m, x)
+}"""
+SHAPES = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[1,2,4,4] x) => (float[1,2,8,8] y, int64[4] size) <float[4] scales = {1,1,2,2}> {
+    r = Relu(x)  y = Resize(r, , scales)  size = Shape(y)
+}"""
+BRANCHES = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[4] x, bool c) => (float[4] y) {
+    h = Sigmoid(x)
+    t = If(c) <then_branch = one () => (float[4] a) { b = Tanh(h)  a = Mul(b, h) },
+               else_branch = two () => (float[4] a) { a = Exp(h) }>
+    y = Sqrt(t)
+}"""
+
+
+def feeds(model: onnx.ModelProto, scale: float = 1.0) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    made: dict[str, Any] = {}
+    for value in model.graph.input:
+        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        boolean = value.type.tensor_type.elem_type == onnx.TensorProto.BOOL
+        made[value.name] = np.array(True) if boolean else (scale * rng.normal(size=shape)).astype(np.float32)
+    return [made]
+
+
+def types(model: onnx.ModelProto) -> dict[str, int]:
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    return {value.name: value.type.tensor_type.elem_type for value in inferred.graph.value_info}
+
+
+def built(model: onnx.ModelProto, folder: Path) -> Any:
+    onnx.save(model, folder / "model.onnx")
+    return engine.build(folder / "model.onnx")
+
+
+@needs_tensorrt
+@pytest.mark.parametrize("text", [ATTENTION, OVERFLOW, SHAPES, BRANCHES])
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "mixed"])
+def test_every_result_keeps_its_interface_and_is_taken(text: str, precision: str, tmp_path: Path) -> None:
+    model = parser.parse_model(text)
+    lowered, result = lower(model, precision, feeds(model), max_error=0.05)
+    assert result.within_budget
+    assert list(lowered.graph.input) == list(model.graph.input)
+    assert list(lowered.graph.output) == list(model.graph.output)
+    onnx.checker.check_model(lowered, full_check=True)
+    answer = built(lowered, tmp_path)
+    assert answer.ok, (answer.refusals, answer.messages)
+
+
+def test_attention_goes_down_with_one_cast_a_tensor() -> None:
+    model = parser.parse_model(ATTENTION)
+    lowered, result = lower(model, "fp16", feeds(model))
+    assert [n.op_type for n in lowered.graph.node].count("Cast") == result.casts == 4
+    assert result.naive_casts == 10
+    assert result.lowered == {"fp16": 4}
+    assert not result.stayed
+    assert types(lowered)["s__fp16"] == onnx.TensorProto.FLOAT16
+
+
+def test_what_overflows_stays_and_is_named() -> None:
+    model = parser.parse_model(OVERFLOW)
+    _, result = lower(model, "fp16", feeds(model))
+    stayed = {node.name: node.why for node in result.stayed}
+    assert set(stayed) == {"square", "node_of_r"}
+    assert "'s' reaches" in stayed["square"]
+    _, wide = lower(model, "bf16", feeds(model), max_error=0.05)
+    assert not wide.stayed
+
+
+def test_what_costs_too_much_stays_and_attention_is_given_up_last() -> None:
+    text = ATTENTION.replace("y = MatMul(p, v)", "o = MatMul(p, v)  t = Sub(o, half)  z = Add(t, half)  y = Mul(z, z)")
+    text = text.replace("(float[1,2,32,16] y) {", "(float[1,2,32,16] y) <float half = {3000}> {")
+    model = parser.parse_model(text)
+    lowered, result = lower(model, "fp16", feeds(model))
+    assert result.within_budget
+    assert {node.op for node in result.stayed} >= {"Sub", "Add"}
+    assert all("moves an output by" in node.why for node in result.stayed)
+    assert types(lowered)["s__fp16"] == onnx.TensorProto.FLOAT16
+
+
+def test_the_error_is_that_of_a_real_half_model() -> None:
+    """Inputs rounded, summed in float32, the sum rounded: what tensor cores do, and NumPy here."""
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x, float[64,8] w) => (float[8,8] y) {y = MatMul(x, w)}'
+    )
+    given = feeds(model)
+    _, result = lower(model, "fp16", given)
+    x, w = (given[0][name].astype(np.float16).astype(np.float32) for name in ("x", "w"))
+    real = error(given[0]["x"] @ given[0]["w"], (x @ w).astype(np.float16).astype(np.float32))
+    assert result.errors["y"] == pytest.approx(real, rel=1e-3)
+    assert 1e-5 < real < 1e-3
+
+
+def test_onnxruntime_drops_roundings_that_the_measure_keeps() -> None:
+    """Why errors are not measured on the half model: x + 16384 - 16384 loses bits on a GPU only."""
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> a (float[64] x) => (float[64] y) <float c = {16384}> '
+        "{ s = Add(x, c)  y = Sub(s, c) }"
+    )
+    given = feeds(model)
+    lowered, result = lower(model, "fp16", given, max_error=100.0)
+    assert error(run(model, given)[0]["y"], run(lowered, given)[0]["y"]) < 0.01
+    assert result.errors["y"] > 0.5
+
+
+def test_skipped_nodes_and_sizes_stay_as_they_are() -> None:
+    model = parser.parse_model(SHAPES)
+    lowered, _ = lower(model, "fp16", feeds(model))
+    (resize,) = [node for node in lowered.graph.node if node.op_type == "Resize"]
+    assert resize.input[2] == "scales"
+    kinds = {tensor.name: tensor.data_type for tensor in lowered.graph.initializer}
+    assert kinds["scales"] == onnx.TensorProto.FLOAT
+    model = parser.parse_model(OVERFLOW)
+    _, result = lower(model, "bf16", feeds(model), 0.05, skip_nodes=frozenset({"last"}))
+    assert sum(result.lowered.values()) == 4
+
+
+def test_a_mask_cut_at_a_threshold_is_judged_by_elements() -> None:
+    reference, found = np.full(100, -10.0, np.float32), np.full(100, -10.0, np.float32)
+    reference[:50] = found[:51] = 10.0
+    assert error(reference, found) == pytest.approx(0.01)
+    assert error(np.float32([1, np.nan]), np.float32([1, 2])) == float("inf")
+
+
+def test_search_finds_the_few_that_cost() -> None:
+    units = [Unit("light", (("", index),), f"n{index}") for index in range(64)]
+    costs = {unit: 0.05 if index in (7, 40) else 1e-4 for index, unit in enumerate(units)}
+    calls = []
+
+    def measure(some: Any) -> dict[str, float]:
+        calls.append(len(some))
+        return {"y": float(np.sqrt(sum(costs[unit] ** 2 for unit in some)))}
+
+    kept, reasons = search(units, measure, 0.01, 40)
+    assert {unit.name for unit in reasons} == {"n7", "n40"}
+    assert len(kept) == 62
+    assert len(calls) <= 30
+
+
+def test_errors_for_users() -> None:
+    model = parser.parse_model(ATTENTION)
+    with pytest.raises(SurgeonError, match="--calibrate"):
+        lower(model, "fp16", [])
+    with pytest.raises(SurgeonError, match="unknown precision"):
+        lower(model, "fp8", feeds(model))
+
+
+def test_fix_writes_half_precision(tmp_path: Path) -> None:
+    source, target, given = tmp_path / "in.onnx", tmp_path / "out.onnx", tmp_path / "feeds.npz"
+    model = parser.parse_model(ATTENTION)
+    onnx.save(model, source)
+    np.savez(given, **feeds(model)[0])
+    arguments = [str(source), "-o", str(target), "--precision", "fp16", "--calibrate", str(given)]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    assert "4 nodes in fp16" in done.output
+    assert types(onnx.load(target))["s__fp16"] == onnx.TensorProto.FLOAT16
+
+
+def test_attention_can_be_kept_unfused() -> None:
+    model = parser.parse_model(ATTENTION)
+    _, result = lower(model, "fp16", feeds(model), unfused_attention=True)
+    assert [node.why for node in result.stayed] == ["attention was asked to stay unfused"]
+    assert not result.lowered
+
+
+def test_weights_are_halved() -> None:
+    model = parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
+    )
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    lowered, _ = lower(model, "fp16", [{"x": weights[:8]}])
+    (kept,) = lowered.graph.initializer
+    np.testing.assert_array_equal(numpy_helper.to_array(kept), weights.astype(np.float16))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="peak memory is read from /proc")
+def test_looking_at_every_tensor_does_not_keep_them_all() -> None:
+    """60 tensors of 16 MB: all of them would be a gigabyte."""
+    code = r"""
+import re, numpy as np, onnx
+from onnx import parser
+from surgery.precision.measure import magnitudes
+nodes = "".join(f"t{i + 1} = Sin(t{i}) " for i in range(60))
+model = parser.parse_model('<ir_version: 8, opset_import: ["" : 18]> g (float[4194304] t0) => (float[4194304] t60) {'
+                           + nodes + '}')
+found = magnitudes(model, [f"t{i}" for i in range(61)], [{"t0": np.full(4194304, 2.0, np.float32)}])
+assert len(found) == 61 and found["t0"] == 2.0 and abs(found["t1"] - 0.9093) < 1e-3
+print(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 600_000  # kB

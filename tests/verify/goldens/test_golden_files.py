@@ -1,0 +1,172 @@
+"""What a golden is recorded with and what its files hold, down to the inputs each type is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+
+from verify.errors import SurgeonError
+from verify.goldens import check as golden_check
+from verify.goldens import index as golden
+from verify.goldens import record as golden_record
+from verify.goldens.cases import plans
+from verify.goldens.check import check_golden
+from verify.goldens.record import nudge, record
+from verify.interface.spec import load_spec
+from verify.run.session import open_session
+
+HEADER = '<ir_version: 11, opset_import: ["" : 23]>'
+NEGATION = "g (float[N] x) => (float[N] y) { y = Neg(x) }"
+
+
+def build(path: Path, text: str = NEGATION) -> onnx.ModelProto:
+    model = parser.parse_model(HEADER + text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return model
+
+
+def test_index_holds_no_empty_fields_and_says_what_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden_record, "PACKAGES", ("onnx", "surely-not-installed"))
+    path = tmp_path / "net.onnx"
+    made = record(path, build(path), tmp_path / "golden", seed=3)
+    (entry,) = json.loads((tmp_path / "golden" / "index.json").read_text())["goldens"]
+    (case,) = entry["cases"]
+    for tensor in (*case["inputs"], *case["outputs"]):
+        assert None not in tensor.values()
+        assert "" not in tensor.values()
+    assert case["inputs"][0]["drawn"] == {"kind": "normal", "seed": "3/x"}
+    assert made.made_by["surely-not-installed"] == "unknown"
+    assert made.made_by["onnx"] == onnx.__version__
+    assert (made.made_by["seed"], made.made_by["outputs"]) == ("3", "the model itself")
+    assert golden.read_index(tmp_path / "golden") == [made]
+
+
+def test_name_of_the_data_is_cut_to_what_file_systems_take(tmp_path: Path) -> None:
+    path = tmp_path / ("deep/" * 10 + "very long " * 10 + "name.onnx")
+    data = record(path, build(path), tmp_path / "golden").data
+    assert data.endswith(".npz")
+    assert len(data) == 100 + len("-01234567.npz")
+    assert set(data) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+def test_order_of_the_index_is_by_name(tmp_path: Path) -> None:
+    for name in ("b", "c", "a"):
+        path = tmp_path / f"{name}.onnx"
+        record(path, build(path), tmp_path / "golden")
+    assert [made.id for made in golden.read_index(tmp_path / "golden")] == ["../a.onnx", "../b.onnx", "../c.onnx"]
+
+
+@pytest.mark.parametrize(("elements", "fits"), [(1 << 28, True), ((1 << 28) + 1, False), (0, True)])
+def test_largest_tensor_of_an_index(tmp_path: Path, elements: int, fits: bool) -> None:
+    path = tmp_path / "net.onnx"
+    record(path, build(path), tmp_path / "golden")
+    index = tmp_path / "golden" / "index.json"
+    content = json.loads(index.read_text())
+    content["goldens"][0]["cases"][0]["inputs"][0]["shape"] = [elements]
+    index.write_text(json.dumps(content))
+    if fits:
+        assert golden.read_index(tmp_path / "golden")[0].cases[0].inputs[0].shape == (elements,)
+    else:
+        with pytest.raises(SurgeonError, match="not a golden index"):
+            golden.read_index(tmp_path / "golden")
+
+
+def test_model_that_no_longer_runs_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    made = record(path, build(path), tmp_path / "golden")
+    broken = build(path, "g (float[N] x) => (float[N] y) <int64[1] s = {3}> { y = Reshape(x, s) }")
+    (check,) = check_golden(path, broken, made)
+    assert check.status == "fail"
+    assert check.message.startswith("the model cannot be run: ")
+
+
+def test_every_processor_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net.onnx"
+    model = build(path)
+    made = record(path, model, tmp_path / "golden")
+    asked: list[Any] = []
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        asked.append(options)
+        return open_session(*arguments, **options)
+
+    monkeypatch.setattr(golden_check, "open_session", spy)
+    for count, threads in ((5, 5), (None, 1)):
+        monkeypatch.setattr(golden_check.os, "cpu_count", lambda count=count: count)
+        assert check_golden(path, model, made)[0].status == "pass"
+        assert asked.pop() == {"optimize": True, "threads": threads}
+
+
+def test_model_that_cannot_be_loaded_is_a_failure_too(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    made = record(path, build(path), tmp_path / "golden")
+    (check,) = check_golden(path, build(path, NEGATION.replace("Neg", "NoSuchOperator")), made)
+    assert check.status == "fail"
+    assert check.message.startswith("the model cannot be run: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [("int4", -8, 7), ("uint4", 0, 15), ("int2", -2, 1), ("uint2", 0, 3), ("uint8", 0, 255), ("int8", 0, 9),
+     ("int64", 0, 9), ("uint16", 0, 9), ("bool", 0, 1)],
+)  # fmt: skip
+def test_whole_numbers_are_drawn_over_what_their_type_holds(kind: str, low: int, high: int) -> None:
+    model = parser.parse_model(HEADER + "g (bool[3] x) => (float y) { y = Cast<to=1>(x) }")
+    number = onnx.TensorProto.DataType.Value(kind.upper())
+    model.graph.input[0].type.tensor_type.elem_type = number
+    (plan,) = plans(model, {}, 1, {})
+    assert plan.drawn["x"] == {"kind": "integers", "seed": "1/x", "low": low, "high": high}
+    assert plan.dtypes["x"] == kind
+
+
+def test_inputs_that_the_graph_confines_keep_to_it() -> None:
+    model = parser.parse_model(
+        HEADER + "g (float[3] x, float s, uint8 z, int64[2] at) => (uint8[3] y, float[2] f) "
+        "{ y = QuantizeLinear(x, s, z)  f = Gather(x, at) }"
+    )
+    (plan,) = plans(model, {}, 1, {})
+    assert plan.drawn["s"] == {"kind": "constant", "seed": "1/s", "value": 0.01}
+    assert (plan.drawn["at"]["low"], plan.drawn["at"]["high"]) == (0, 2)
+    assert plan.drawn["x"] == {"kind": "normal", "seed": "1/x"}
+
+
+def test_free_dims_are_four_or_as_given() -> None:
+    model = parser.parse_model(HEADER + "g (float[N,3] x) => (float[N,3] y) { y = Neg(x) }")
+    assert plans(model, {}, 1, {})[0].shapes == {"x": (4, 3)}
+    assert plans(model, {}, 1, {"x": (7, 3)})[0].shapes == {"x": (7, 3)}
+
+
+def _encoder(image_size: int, **dims: Any) -> onnx.ModelProto:
+    """A model with the inputs of the memory encoder, with `dims` in place of some of them."""
+    spec = load_spec(image_size=image_size, batch="dynamic")["memory_encoder"]
+    ports = [onnx.helper.make_tensor_value_info(p.name, 1, dims.get(p.name, list(p.dims))) for p in spec.inputs]
+    node = onnx.helper.make_node("Neg", [ports[0].name], ["y"])
+    return onnx.helper.make_model(onnx.helper.make_graph([node], "m", ports, [onnx.ValueInfoProto(name="y")]))
+
+
+def test_cases_of_the_spec_must_fit_the_model() -> None:
+    metadata = {"spec": "sam2", "module": "memory_encoder", "image_size": "256"}
+    free = plans(_encoder(256), metadata, 5, {})
+    assert free
+    name = next(iter(free[0].shapes))
+    assert free[0].drawn[name]["seed"] == f"5/memory_encoder/{name}"
+    shape = free[0].shapes[name]
+    assert plans(_encoder(256, **{name: list(shape)}), metadata, 5, {})
+    for wrong in ([*shape, 1], [*shape[:-1], shape[-1] + 1]):
+        with pytest.raises(SurgeonError, match="no case of spec sam2 fits the input shapes of this memory_encoder"):
+            plans(_encoder(256, **{name: wrong}), metadata, 5, {})
+
+
+def test_fractions_are_nudged_up_as_often_as_down() -> None:
+    array = np.linspace(0.1, 0.9, 2000, dtype=np.float32)
+    moved = nudge({"x": array})["x"]
+    up, down = np.nextafter(array, np.float32(np.inf)), np.nextafter(array, np.float32(-np.inf))
+    assert ((moved == up) | (moved == down)).all()
+    assert 0.45 < (moved == up).mean() < 0.55

@@ -1,0 +1,1 @@
+"""Two sets of values compared: error statistics, tolerances, and the first tensor that differs."""

@@ -1,0 +1,198 @@
+"""Record goldens: choose inputs, take the outputs that are right, measure how much they vary, pack, write."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from verify.atomic_write import write_whole
+from verify.compare.statistics import Limits, judge
+from verify.compare.tolerance import derive
+from verify.errors import SurgeonError
+from verify.goldens.cases import Plan, plans
+from verify.goldens.check import digest, store
+from verify.goldens.compact import pack, statistics
+from verify.goldens.index import INDEX, Case, Golden, Tensor, identity, place, read_index, write_index
+from verify.inputs.seeded import draw
+from verify.interface.recognise import read_metadata
+from verify.run.session import open_session
+
+if TYPE_CHECKING:
+    import onnx
+
+# Given inputs, the outputs that are right, from somewhere else than the model itself.
+Truth = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+# A tensor whose RMS error from run to run is above this share of its RMS tells nothing apart.
+MOST_NOISE = 0.01
+PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy")
+
+
+def record(
+    path: Path,
+    model: onnx.ModelProto,
+    folder: Path,
+    *,
+    seed: int = 1,
+    inputs: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+    truth: Truth | None = None,
+    made_by: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Golden:
+    """Record a golden of `path` into `folder`, in the place of an earlier one of the same model.
+
+    Args:
+        model: the same model, weights not needed.
+        seed: of the inputs, drawn as the spec or the input types say; without `inputs` only.
+        inputs: stored whole.
+        sizes: shape of an input by name, where dims are free.
+        truth: gives the outputs to record, e.g. stock torch; the model's own otherwise.
+        made_by: further words for the index, e.g. what `truth` is.
+        progress: told what is being run.
+
+    Raises:
+        SurgeonError: the model cannot be run on the inputs, it gives something else each time, or the folder cannot be
+            written.
+    """
+    metadata = read_metadata(model)
+    match = identity(metadata) or {"file": place(path, folder)}
+    name = "-".join(match.values())
+    planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes or {})
+    recorded = [_record_case(path, plan, f"c{number}", truth, progress) for number, plan in enumerate(planned)]
+    cases = tuple(case for case, _ in recorded)
+    words = {package: _version(package) for package in PACKAGES} | {"outputs": "the model itself", "seed": str(seed)}
+    golden = Golden(name, match, words | metadata | dict(made_by or {}), _data_file(name), cases, folder)
+    _write(golden, {key: array for _, packed in recorded for key, array in packed.items()})
+    return golden
+
+
+def _record_case(
+    path: Path, plan: Plan, prefix: str, truth: Truth | None, progress: Callable[[str], None]
+) -> tuple[Case, dict[str, Any]]:
+    given = plan.arrays()
+    runs = _runs(path, given, progress)
+    start, first = next(runs)
+    outputs = dict(truth(given)) if truth else first
+    names = list(first)
+    arrays: dict[str, Any] = {}
+    for index, name in enumerate(names):
+        if name not in outputs:
+            raise SurgeonError(f"{path}: nothing to hold output {name!r} against")
+        arrays |= {f"{prefix}o{index}.{key}": array for key, array in pack(np.asarray(outputs[name])).items()}
+    varied: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for label, found in [(start, first), *runs] if truth else runs:
+        for index, name in enumerate(names):
+            varied[name][label] = _difference(found[name], outputs[name], arrays, f"{prefix}o{index}.", path, name)
+    tensors = [
+        _output(name, np.asarray(outputs[name]), f"{prefix}o{index}", varied[name]) for index, name in enumerate(names)
+    ]
+    stored, drawn = _inputs(plan, given, prefix)
+    case = Case(plan.name, tuple(drawn), tuple(tensors), digest(given))
+    return case, arrays | stored
+
+
+def _difference(
+    found: Any, wanted: Any, arrays: Mapping[str, Any], prefix: str, path: Path, name: str
+) -> dict[str, Any]:
+    packed = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    wanted = np.asarray(wanted)
+    figures = statistics(np.asarray(found), wanted.shape, str(wanted.dtype), packed)
+    what = judge(figures, Limits(rms_rel=MOST_NOISE))
+    if what:
+        raise SurgeonError(f"{path}: output {name!r} does not come out the same ({what[0]}); no golden can hold it")
+    return figures
+
+
+def _output(name: str, array: Any, key: str, runs: Mapping[str, Mapping[str, Any]]) -> Tensor:
+    largest = 0.0
+    if array.dtype.kind == "f" and array.size:
+        largest = float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
+    rms = max((float(run.get("rms", 1.0)) for run in runs.values()), default=1.0)
+    tolerance = derive(runs, str(array.dtype), largest / rms)
+    rounded = {k: _round(v) if not isinstance(v, str) else v for k, v in tolerance.items()}
+    return Tensor(name, str(array.dtype), tuple(array.shape), key, tolerance=rounded)
+
+
+def _round(value: Any) -> Any:
+    return {k: _round(v) for k, v in value.items()} if isinstance(value, dict) else float(f"{value:.3g}")
+
+
+def _inputs(plan: Plan, given: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], list[Tensor]]:
+    stored, tensors = {}, []
+    for index, (name, array) in enumerate(given.items()):
+        tensor = Tensor(name, str(array.dtype), tuple(array.shape), drawn=plan.drawn.get(name))
+        if tensor.drawn is None:
+            tensor = replace(tensor, key=f"{prefix}i{index}")
+            stored[tensor.key] = store(array)
+        tensors.append(tensor)
+    return stored, tensors
+
+
+def _runs(path: Path, given: Mapping[str, Any], progress: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
+    """The model's outputs again and again, each time with one thing changed that should change nothing."""
+    ways: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("1 thread", {}),
+        ("2 threads", {"threads": 2}),
+        ("optimisations on", {"optimize": True}),
+        ("optimisations and 2 threads", {"optimize": True, "threads": 2}),
+    )
+    for label, options in ways:
+        session = open_session(path, **options)
+        repeats = [(f"{label}, plain", given)] if options else [
+            (f"{label}, plain", given), ("a second run", given), ("inputs off by one rounding step", nudge(given))
+        ]  # fmt: skip
+        for words, inputs in repeats:
+            progress(words)
+            run = session.run(inputs)
+            if run.error:
+                raise SurgeonError(f"{path}: cannot be run to record a golden: {run.error}")
+            yield words.removesuffix(", plain"), run.outputs
+
+
+def nudge(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs with every fraction moved to a neighbouring number of its type; whole numbers, which may be labels, stay.
+
+    Shows how far roundings elsewhere (another processor, another order of sums) can carry.
+    """
+    moved = {}
+    for name, array in inputs.items():
+        if array.dtype.kind == "f" and array.size:
+            ends = np.asarray([-np.inf, np.inf], array.dtype)
+            up = draw("integers", array.shape, "int64", f"nudge/{name}", low=0, high=1)
+            array = np.where(array == np.round(array), array, np.nextafter(array, ends[up])).astype(array.dtype)
+        moved[name] = array
+    return moved
+
+
+def _write(golden: Golden, arrays: Mapping[str, Any]) -> None:
+    try:
+        golden.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SurgeonError(f"{golden.folder}: cannot be made ({error.strerror}); choose another with -o") from None
+    content = io.BytesIO()
+    np.savez_compressed(content, **dict(arrays))
+    write_whole(golden.folder / golden.data, content.getvalue())
+    others = read_index(golden.folder) if (golden.folder / INDEX).exists() else []
+    kept = [other for other in others if other.id != golden.id]
+    write_index(golden.folder, sorted([*kept, golden], key=lambda item: item.id))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _data_file(name: str) -> str:
+    """A file name that can be read, and told from that of every other golden."""
+    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.")[-100:] + f"-{digits}.npz"

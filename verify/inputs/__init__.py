@@ -1,0 +1,1 @@
+"""Inputs drawn for a model: reproducible, within the ranges that its operators allow."""

@@ -1,0 +1,168 @@
+"""Inputs for a model: drawn from its own types, shapes and value ranges, or read from an .npz file."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from verify.errors import SurgeonError
+from verify.inputs.ranges import Range, input_ranges
+
+if TYPE_CHECKING:
+    import onnx
+
+MAX_ELEMENTS = 1 << 26
+MAX_NPZ_BYTES = 4 << 30
+STYLES = ("random", "zeros", "edge")
+EDGE_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-6, 1e3, -1e3, 2.5, 3.5)
+
+
+def real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Graph inputs that a caller must feed: those without an initializer."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    stored |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    return [value for value in model.graph.input if value.name not in stored]
+
+
+def free_dims(model: onnx.ModelProto) -> list[str]:
+    """Keys of the dims that are not fixed: the dim_param, or "input:axis" where it is missing or a mere '?'.
+
+    One dim_param counts as one size everywhere, as ONNX has it.
+    """
+    keys: dict[str, None] = {}
+    for value in real_inputs(model):
+        for axis, dim in enumerate(_tensor_type(value).shape.dim):
+            if not dim.HasField("dim_value") or dim.dim_value < 0:
+                keys[_key(value.name, axis, dim)] = None
+    return list(keys)
+
+
+def draw_inputs(
+    model: onnx.ModelProto,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    default_size: int = 1,
+    style: str = "random",
+    seed: int = 0,
+    ranges: Mapping[str, Range] | None = None,
+    confined: Mapping[str, Range] | None = None,
+) -> dict[str, Any]:
+    """One array for each input of `model` (a list for a sequence, None for an absent optional).
+
+    Args:
+        model: only types, shapes and the ways inputs are used are read, so weights may be missing.
+        sizes: size of a dim by its key (see `free_dims`), or of "input:axis".
+        default_size: of the free dims that `sizes` leaves out.
+        style: "random" (normal floats, integers within their range), "zeros" (the low end of every range),
+            "edge" (signed zeros, large and small floats, the ends of integer ranges).
+        seed: same seed, same arrays.
+        confined: what `input_ranges` gives for the model, where that is known already.
+        ranges: value range of an integer input by name, instead of the one read from its uses.
+
+    Raises:
+        SurgeonError: an input's type cannot be drawn (maps, opaque types) or it would be larger than 64M elements.
+    """
+    generator = np.random.default_rng(seed)
+    known = {**(input_ranges(model) if confined is None else confined), **(ranges or {})}
+    drawn: dict[str, Any] = {}
+    for value in real_inputs(model):
+        shape = _shape(value, sizes or {}, default_size)
+        if math.prod(size for size in shape if size) > MAX_ELEMENTS:
+            raise SurgeonError(f"input '{value.name}' would be of shape {list(shape)}; give --check-inputs")
+        array = _draw(_tensor_type(value).elem_type, shape, style, known.get(value.name), generator, value.name)
+        kind = value.type.WhichOneof("value")
+        drawn[value.name] = [array, array.copy()] if kind == "sequence_type" else array
+    return drawn
+
+
+def _tensor_type(value: onnx.ValueInfoProto) -> Any:
+    """Tensor type of an input, also inside a sequence or optional; SurgeonError for other kinds."""
+    kind, inner = value.type.WhichOneof("value"), value.type
+    while kind in ("sequence_type", "optional_type"):
+        inner = getattr(inner, kind).elem_type
+        kind = inner.WhichOneof("value")
+    if kind != "tensor_type":
+        raise SurgeonError(f"input '{value.name}' is a {kind or 'value without a type'}; give --check-inputs")
+    return inner.tensor_type
+
+
+def _key(name: str, axis: int, dim: Any) -> str:
+    param = dim.dim_param
+    return param if param and any(letter.isalnum() for letter in param) else f"{name}:{axis}"
+
+
+def _shape(value: onnx.ValueInfoProto, sizes: Mapping[str, int], default_size: int) -> tuple[int, ...]:
+    dims = []
+    for axis, dim in enumerate(_tensor_type(value).shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value >= 0:
+            dims.append(int(dim.dim_value))
+        else:
+            dims.append(sizes.get(f"{value.name}:{axis}", sizes.get(_key(value.name, axis, dim), default_size)))
+    return tuple(dims)
+
+
+def _draw(
+    elem_type: int, shape: tuple[int, ...], style: str, span: Range | None, generator: np.random.Generator, name: str
+) -> Any:
+    import onnx
+
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(elem_type)
+    except KeyError:
+        raise SurgeonError(f"input '{name}' has no element type; declare one, or give --check-inputs") from None
+    if dtype.kind == "O":
+        return np.asarray(generator.choice(np.asarray(["", "a", "word", "2", "Ä"], dtype=object), shape), dtype=object)
+    if dtype.kind == "b":
+        return np.zeros(shape, bool) if style == "zeros" else np.asarray(generator.integers(0, 2, shape), dtype=bool)
+    if dtype.kind in "iu" or "int" in dtype.name:
+        return _integers(dtype, shape, style, span, generator)
+    if style == "zeros":
+        return np.zeros(shape, dtype)
+    if style == "edge" and span is None:
+        return np.asarray(generator.choice(EDGE_FLOATS, shape)).astype(dtype)
+    low, high = span.ends(-1.0, 1.0) if span else (0.0, 0.0)
+    values = generator.uniform(low, high, shape) if span else generator.standard_normal(shape)
+    return np.asarray(values).astype(dtype)
+
+
+def _integers(
+    dtype: Any, shape: tuple[int, ...], style: str, span: Range | None, generator: np.random.Generator
+) -> Any:
+    few = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}.get(dtype.name)
+    wide = few or (0, 255 if dtype == np.uint8 else 9)
+    low, high = span.ends(*wide) if span else wide
+    if span is not None and span.distinct:
+        values = np.arange(math.prod(shape)).reshape(shape)
+    elif style == "zeros":
+        values = np.full(shape, low)
+    elif style == "edge":
+        values = generator.choice([low, high], shape)
+    else:
+        values = generator.integers(int(low), int(high) + 1, shape)
+    return np.asarray(values).astype(dtype)
+
+
+def load_npz(path: str | os.PathLike[str], limit: int = MAX_NPZ_BYTES) -> dict[str, Any]:
+    """Arrays of an .npz file by name; pickles are refused and so is an archive that unpacks to more than `limit` bytes.
+
+    Raises:
+        SurgeonError: no such file, not an .npz archive, or too large.
+    """
+    if not Path(path).is_file():
+        raise SurgeonError(f"{path}: no such file; give an .npz with one array for each input")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(entry.file_size for entry in archive.infolist())
+        if total > limit:
+            raise SurgeonError(f"{path}: unpacks to {total} bytes, above the limit of {limit}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, MemoryError, RuntimeError) as error:
+        raise SurgeonError(f"{path}: not a readable .npz file ({error}); write it with numpy.savez") from None

@@ -1,0 +1,1 @@
+"""ONNX models read for checking, with their external data."""

@@ -1,0 +1,198 @@
+"""TensorRT's own ONNX parser and builder, without a GPU: one small interface over `tensorrt_rtx` and `tensorrt`.
+
+The library runs in a process of its own (`verify/tensorrt/worker.py`), started at the first call and kept for the
+next ones. A crash or a hang there becomes a message here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verify.errors import MissingBackend, no_file
+from verify.tensorrt.process import Ended, ask
+
+BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
+INSTALL = "pip install tensorrt-rtx"
+PARSE_LIMIT = 300.0
+BUILD_LIMIT = 1200.0
+
+Shapes = tuple[Sequence[int], Sequence[int], Sequence[int]]
+Profiles = Mapping[str, Shapes]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One error of TensorRT's ONNX parser.
+
+    code      e.g. "UNSUPPORTED_NODE", "INVALID_GRAPH" (trt.ErrorCode), or "CRASH", "TIMEOUT" of the library
+    node      index in `graph.node` of the main graph, of the node that holds the refused one; -1 when it is no node
+    node_name, op   of the refused node itself, which may sit in a branch of `node` or in a local function
+    message   TensorRT's words without CUDA noise; sometimes just "false"
+    stack     local functions from the outside in
+    function  the C++ function that refused
+    tensor    the graph input or initializer the error is about, when it is about one
+    """
+
+    code: str
+    node: int = -1
+    node_name: str = ""
+    op: str = ""
+    message: str = ""
+    stack: tuple[str, ...] = ()
+    function: str = ""
+    tensor: str = ""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What parser and builder said.
+
+    ok            an engine was built
+    refusals      the parser's errors; the builder did not run when there are any
+    messages      the builder's errors, cleaned; empty when ok
+    warnings      of both
+    seconds       parse and build, without starting the library
+    engine_bytes  size of the serialized engine
+    profiles      {input: (min, opt, max)} that was built, or refused; empty for a model with static shapes
+    derived       the profile was guessed here, not given by the caller
+    log           every log line, when `detailed`
+    """
+
+    ok: bool
+    refusals: tuple[Refusal, ...] = ()
+    messages: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    engine_bytes: int = 0
+    profiles: Mapping[str, Shapes] = field(default_factory=dict)
+    derived: bool = False
+    log: tuple[str, ...] = field(default=(), repr=False)
+
+
+def backend() -> str:
+    """Name of the module in use: `tensorrt_rtx` where it is installed, because it needs no GPU, else `tensorrt`.
+
+    The environment variable SURGEON_TENSORRT picks one of the two. Imports nothing.
+
+    Raises:
+        MissingBackend: neither is installed, or not the one asked for.
+    """
+    wanted = os.environ.get("SURGEON_TENSORRT")
+    for name in [wanted] if wanted else BACKENDS:
+        if name in BACKENDS and importlib.util.find_spec(name) is not None:
+            return name
+    what = wanted if wanted in BACKENDS else "TensorRT"
+    raise MissingBackend(f"{what} is not installed, so nothing was parsed or built; install it with: {INSTALL}")
+
+
+def available() -> bool:
+    """Whether `parse` and `build` can run here."""
+    try:
+        backend()
+    except MissingBackend:
+        return False
+    return True
+
+
+def version() -> str:
+    """Module and version, e.g. "tensorrt_rtx 1.7.1". Reads package metadata only. MissingBackend as `backend`."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    name = backend()
+    for distribution in (BACKENDS[name], f"{BACKENDS[name]}-cu13", f"{BACKENDS[name]}-cu12"):
+        try:
+            return f"{name} {installed(distribution)}"
+        except PackageNotFoundError:
+            continue
+    return name
+
+
+def parse(path: str | Path, *, limit: float = PARSE_LIMIT) -> list[Refusal]:
+    """Every error TensorRT's parser has with the ONNX file at `path`; an empty list when it accepts the file.
+
+    External data is read from beside the file. `limit` is in seconds.
+
+    Raises:
+        MissingBackend: TensorRT is not installed.
+        SurgeonError: there is no such file.
+    """
+    try:
+        return list(_refusals(ask(backend(), _request(path, build=False), limit)))
+    except Ended as error:
+        return [Refusal(error.kind, message=str(error))]
+
+
+def build(
+    path: str | Path,
+    profiles: Profiles | None = None,
+    compute_capability: str = "SM89",
+    detailed: bool = False,
+    *,
+    engine: str | Path | None = None,
+    limit: float = BUILD_LIMIT,
+) -> BuildResult:
+    """Parse the ONNX file at `path` and build an engine from it.
+
+    Args:
+        profiles: {input: (min, opt, max)}, shapes, or values for an input that holds a shape. Inputs that are static
+            may be left in. None derives one, trying a few sizes for dims that are free.
+        compute_capability: GPU to build for, "SM75" "SM80" "SM86" "SM89" "SM120" "SM121" (RTX only).
+        detailed: log every line and ask for detailed profiling, from which kernels can be read.
+        engine: file to write the engine to.
+        limit: seconds.
+
+    Raises:
+        MissingBackend: TensorRT is not installed.
+        SurgeonError: there is no such file.
+    """
+    request = _request(path, build=True, detailed=detailed) | {
+        "profiles": None
+        if profiles is None
+        else {name: [list(p) for p in points] for name, points in profiles.items()},
+        "capability": compute_capability,
+        "engine": None if engine is None else str(Path(engine).absolute()),
+    }
+    try:
+        answer = ask(backend(), request, limit)
+    except Ended as error:
+        return BuildResult(False, messages=(str(error),), seconds=error.seconds, profiles=dict(profiles or {}))
+    return _build_result(answer, derived=profiles is None)
+
+
+def _build_result(answer: Mapping[str, Any], derived: bool) -> BuildResult:
+    """What the worker answered to a request to build; it leaves out what a refused model never got to."""
+    return BuildResult(
+        ok=answer.get("ok", False),
+        refusals=_refusals(answer),
+        messages=tuple(answer.get("messages", ())),
+        warnings=tuple(answer["warnings"]),
+        seconds=answer["seconds"],
+        engine_bytes=answer.get("engine_bytes", 0),
+        profiles={
+            name: (tuple(low), tuple(usual), tuple(high))
+            for name, (low, usual, high) in (answer.get("profiles") or {}).items()
+        },
+        derived=derived,
+        log=tuple(answer["log"]),
+    )
+
+
+def _request(path: str | Path, *, build: bool, detailed: bool = False) -> dict[str, Any]:
+    file = Path(path).absolute()
+    if not file.is_file():
+        raise no_file(path)
+    return {"path": str(file), "build": build, "detailed": detailed}
+
+
+def _refusals(answer: Mapping[str, Any]) -> tuple[Refusal, ...]:
+    """The parser's errors without repeats (it reports some twice, and every node of a broken graph once more)."""
+    found = [Refusal(**{**entry, "stack": tuple(entry.get("stack", ()))}) for entry in answer["refusals"]]
+    if not found and not answer["parsed"]:
+        found = [Refusal("INVALID_GRAPH", message="; ".join(answer["messages"]))]
+    return tuple(dict.fromkeys(found))

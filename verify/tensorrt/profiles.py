@@ -1,0 +1,99 @@
+"""Optimization profiles for a build, from the model's spec or from shapes given by hand, and as trtexec flags."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verify.errors import SurgeonError
+from verify.tensorrt.engine import Profiles
+
+if TYPE_CHECKING:
+    import onnx
+
+Shape = tuple[int, ...]
+
+
+def parse_shape(text: str) -> tuple[str, Shape]:
+    """Name and shape from `x:1x3x64x64` (trtexec), `x:1,3,64,64` (onnxsim) or `x:[1,3,64,64]` (Polygraphy).
+
+    Raises:
+        SurgeonError: none of the three.
+    """
+    name, _, sizes = text.rpartition(":")
+    numbers = sizes.strip().strip("[]").replace(" ", "")
+    if not name or not re.fullmatch(r"(\d+([x,]\d+)*)?", numbers):
+        raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64")
+    return name, tuple(int(number) for number in re.split("[x,]", numbers) if number)
+
+
+def profiles_for(
+    path: str | Path,
+    shapes: tuple[str, ...] = (),
+    smallest: tuple[str, ...] = (),
+    largest: tuple[str, ...] = (),
+    sizes: Mapping[str, int] | None = None,
+) -> Profiles | None:
+    """(min, opt, max) of every dynamic input, or None for a model that needs none or that nothing here knows.
+
+    Args:
+        shapes: `input:shape` at the usual point; also the other two where those are not given.
+        smallest, largest: `input:shape` at the other points.
+        sizes: values that fix a symbol of the spec at all three points, e.g. {"frames": 7}.
+    """
+    import onnx
+
+    from verify.interface.recognise import recognise
+
+    model = onnx.load(path, load_external_data=False)
+    dynamic = dynamic_inputs(model)
+    given = {name: (shape, shape, shape) for name, shape in map(parse_shape, shapes)}
+    low, high = dict(map(parse_shape, smallest)), dict(map(parse_shape, largest))
+    for name in {**low, **high}:
+        usual = given[name][1] if name in given else high.get(name, low.get(name, ()))
+        given[name] = (low.get(name, usual), usual, high.get(name, usual))
+    unknown = [name for name in given if name not in {value.name for value in model.graph.input}]
+    if unknown:
+        known = ", ".join(value.name for value in model.graph.input)
+        raise SurgeonError(f"{path} has no input '{unknown[0]}'; it has {known}")
+    spec = recognise(model, path)
+    if spec is not None:
+        fixed = sizes or {}
+        points_of = [spec.shapes(**{n: fixed.get(n, spec.ranges[n][i]) for n in spec.symbols()}) for i in range(3)]
+        for name in {port.name for port in spec.inputs} & set(dynamic):
+            given.setdefault(name, (points_of[0][name], points_of[1][name], points_of[2][name]))
+    return {name: given[name] for name in dynamic if name in given} or None
+
+
+def dynamic_inputs(model: onnx.ModelProto) -> list[str]:
+    """Names of the inputs with a dim that has no number."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [
+        value.name
+        for value in model.graph.input
+        if value.name not in stored and any(not d.HasField("dim_value") for d in value.type.tensor_type.shape.dim)
+    ]
+
+
+def trtexec(path: str | Path, profiles: Profiles | None, engine: str | Path | None = None) -> str:
+    """The command that builds the same engine on the machine with the GPU."""
+    words = ["trtexec", f"--onnx={path}", f"--saveEngine={engine or Path(path).with_suffix('.engine')}"]
+    if profiles:
+        for index, point in enumerate(("min", "opt", "max")):
+            shapes = ",".join(f"{name}:{'x'.join(map(str, shape[index]))}" for name, shape in profiles.items())
+            words.append(f"--{point}Shapes={shapes}")
+    if _typed(path):
+        words.append("--stronglyTyped")
+    return shlex.join(words)
+
+
+def _typed(path: str | Path) -> bool:
+    """Whether half precision is written into the graph, which TensorRT 10 honours only when told to."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    return any(a.i in halves for n in model.graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to")

@@ -21,7 +21,7 @@ from export.tracking.images import MEAN, STD
 from export.tracking.modules import BATCHED_INPUT, Array
 from surgery.files.model_file import Pending
 from surgery.files.model_file import load as load_model
-from verify.errors import FoundWanting, SurgeonError
+from verify.errors import CheckFailed, SurgeonError
 from verify.interface.recognise import read_metadata, write_metadata
 
 # As shipped in config_tracker_module_Segmenter.yml of DeepStream 9.
@@ -188,7 +188,7 @@ def write_exact_encoder(folder: Path, target: Path, preprocessing: Preprocessing
     """Write the edited encoder to `target` once it has been held against the original; returns the errors.
 
     For each output: the largest difference from the original with SAM2's own preprocessing, over the largest
-    value, of the original and of the edited encoder with DeepStream's preprocessing. Raises FoundWanting, and
+    value, of the original and of the edited encoder with DeepStream's preprocessing. Raises CheckFailed, and
     writes nothing, when the edited one is not within TOLERANCE.
     """
     source = folder / "image_encoder.onnx"
@@ -206,7 +206,7 @@ def write_exact_encoder(folder: Path, target: Path, preprocessing: Preprocessing
     }
     worst = max(errors, key=lambda name: errors[name]["edited"])
     if errors[worst]["edited"] > TOLERANCE:
-        raise FoundWanting(f"{worst} of the edited encoder is off by {errors[worst]['edited']:.1e}; nothing written")
+        raise CheckFailed(f"{worst} of the edited encoder is off by {errors[worst]['edited']:.1e}; nothing written")
     with Pending(target) as pending:
         pending.write(edited, folder)
         pending.commit()

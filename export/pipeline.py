@@ -90,7 +90,7 @@ def export_all(
 
     A file whose metadata says that it is this very export is left as it is, unless `force`. With `keep_raw` what
     torch wrote stays in `folder`/raw. `started` is called with each module's name. `halves` says how a precision
-    below float32 is chosen. Raises SurgeonError for an unknown choice or weights that do not fit, FoundWanting where
+    below float32 is chosen. Raises SurgeonError for an unknown choice or weights that do not fit, CheckFailed where
     half precision cannot keep within its budget.
     """
     request.check()

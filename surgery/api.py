@@ -28,7 +28,7 @@ def fix_model(model: onnx.ModelProto, **options: Any) -> tuple[onnx.ModelProto, 
         The fixed model (the very same object when nothing was found) and the report of what was done to it.
 
     Raises:
-        FoundWanting: the fixed model computes something else, or `strict` and nothing could be compared.
+        CheckFailed: the fixed model computes something else, or `strict` and nothing could be compared.
     """
     chosen, run = split_options(options)
     chosen = with_spec(chosen, model, None)
@@ -50,7 +50,7 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
 
     Raises:
         SurgeonError: the source cannot be read or the target cannot be written.
-        FoundWanting: the fixed model computes something else, or `strict` and nothing could be compared.
+        CheckFailed: the fixed model computes something else, or `strict` and nothing could be compared.
     """
     chosen, run = split_options(options)
     source, target = Path(source_path), Path(target_path)

@@ -24,7 +24,7 @@ class MissingBackend(SurgeonError):
     exit_code = 4
 
 
-class FoundWanting(SurgeonError):
+class CheckFailed(SurgeonError):
     """The input was read and judged, and is not good enough; nothing was written. Exit code 1."""
 
     exit_code = 1

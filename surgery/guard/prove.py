@@ -19,7 +19,7 @@ from surgery.passes import all_passes
 from surgery.pipeline.apply import Outcome, Run, bound_original, operate
 from surgery.pipeline.context import Context, Options
 from surgery.pipeline.rule import Finding, Pass
-from verify.errors import FoundWanting
+from verify.errors import CheckFailed
 from verify.inputs.draw import load_npz
 from verify.report import Check, Report, counted
 from verify.run.session import Halt, Session, one_line
@@ -133,7 +133,7 @@ class Job:
         report.checks.append(parity)
         report.checks += self.well_formed(outcome, fixed)
         if parity.status == "skip" and self.run.strict and outcome.model is not self.model:
-            raise FoundWanting(f"nothing was written: {parity.message}")
+            raise CheckFailed(f"nothing was written: {parity.message}")
         return report
 
     def well_formed(self, outcome: Outcome, fixed: Any) -> list[Check]:
@@ -148,7 +148,7 @@ class Job:
                 checker.check(self.model, self.source)
             except Exception:
                 return [Check("onnx.checker", "skip", f"neither the original nor the result passes: {fault}")]
-            raise FoundWanting(f"nothing was written: the result is not valid ONNX: {fault}") from None
+            raise CheckFailed(f"nothing was written: the result is not valid ONNX: {fault}") from None
         return [Check("onnx.checker", "pass", "the result is valid ONNX")]
 
     def parity(self, outcome: Outcome, fixed: Any) -> Check:
@@ -162,7 +162,7 @@ class Job:
         if not self.binds():
             check = settle(check, self.found, self.model, self.source, lambda f: self.compare(outcome, fixed(), f))
         if check.status == "fail":
-            raise FoundWanting(f"nothing was written: {check.message}; {self.culprit()}")
+            raise CheckFailed(f"nothing was written: {check.message}; {self.culprit()}")
         return check
 
     def binds(self) -> bool:

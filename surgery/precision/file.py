@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verify.errors import FoundWanting, SurgeonError
+from verify.errors import CheckFailed, SurgeonError
 from verify.report import Check
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def lower_file(
     `inputs` are calls to measure on and where they come from; None takes those of `calibration`.
 
     Raises:
-        FoundWanting: even with every costly node in float32 an output moves by more than the budget.
+        CheckFailed: even with every costly node in float32 an output moves by more than the budget.
         SurgeonError: unknown precision, or inputs that do not fit.
     """
     import onnx
@@ -105,7 +105,7 @@ def lower_file(
         model, precision, feeds, max_error or DEFAULT_MAX_ERROR, skip_nodes, unfused_attention=unfused_attention
     )
     if not result.within_budget:
-        raise FoundWanting(f"{target}: {result.summary()}; raise --max-error or stay in fp32. Nothing was lowered")
+        raise CheckFailed(f"{target}: {result.summary()}; raise --max-error or stay in fp32. Nothing was lowered")
     if read_metadata(model):
         write_metadata(lowered, {"precision": precision})
     with files.Pending(target) as pending:

@@ -13,7 +13,7 @@ from export.deepstream import Preprocessing
 from export.tracking import modules
 from surgery.cli.deepstream import command
 from tests.export import toy_networks
-from verify.errors import FoundWanting, SurgeonError
+from verify.errors import CheckFailed, SurgeonError
 from verify.interface.recognise import write_metadata
 
 
@@ -119,7 +119,7 @@ def test_other_encoders_are_refused(body: str, message: str) -> None:
 def test_nothing_is_written_when_the_edit_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = toy_networks.write(tmp_path)
     monkeypatch.setattr(deepstream, "fold_preprocessing", lambda model, preprocessing: model)
-    with pytest.raises(FoundWanting, match="nothing written"):
+    with pytest.raises(CheckFailed, match="nothing written"):
         deepstream.write_exact_encoder(folder, tmp_path / "new.onnx", Preprocessing())
     assert not (tmp_path / "new.onnx").exists()
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import parser
 
 from tests.verify.cli_models import decoder
-from verify.errors import FoundWanting, MissingBackend, SurgeonError
+from verify.errors import CheckFailed, MissingBackend, SurgeonError
 from verify.interface.recognise import write_metadata
 from verify.interface.spec import Spec, load_spec
 from verify.report import Check, Report
@@ -187,4 +187,4 @@ def test_module_is_settled_by_more_than_half_of_its_ports(model: Path) -> None:
 
 
 def test_exit_codes_of_errors() -> None:
-    assert [error("x").exit_code for error in (SurgeonError, MissingBackend, FoundWanting)] == [2, 4, 1]
+    assert [error("x").exit_code for error in (SurgeonError, MissingBackend, CheckFailed)] == [2, 4, 1]

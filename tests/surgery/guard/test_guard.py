@@ -16,7 +16,7 @@ from surgery.guard.tolerances import difference
 from surgery.passes import all_passes
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
-from verify.errors import FoundWanting
+from verify.errors import CheckFailed
 
 MODEL = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[n, 4] x) => (float[n, 4] y) { [one] a = Identity(x) [two] y = Sqrt(a) }"""
@@ -38,7 +38,7 @@ def test_a_wrong_pass_is_caught_and_named(op: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(prove, "all_passes", lambda: rules)
     source, target = tmp_path / "a.onnx", tmp_path / "b.onnx"
     onnx.save(onnx.parser.parse_model(MODEL), source)
-    with pytest.raises(FoundWanting, match=r"output 'y'.*SG999 \(liar\)"):
+    with pytest.raises(CheckFailed, match=r"output 'y'.*SG999 \(liar\)"):
         surgery.fix(source, target)
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
 
@@ -63,7 +63,7 @@ def test_unknown_operators_are_unchecked_and_strict_refuses() -> None:
     fixed, report = surgery.fix_model(model)
     assert [node.op_type for node in fixed.graph.node] == ["Op"]
     assert next(c for c in report.checks if c.name == "parity").status == "skip"
-    with pytest.raises(FoundWanting, match="nothing was written"):
+    with pytest.raises(CheckFailed, match="nothing was written"):
         surgery.fix_model(model, strict=True)
 
 

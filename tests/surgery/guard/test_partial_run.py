@@ -16,7 +16,7 @@ from surgery.guard.changed_nodes import Parting, parting
 from surgery.guard.partial_run import Parts
 from surgery.passes import all_passes
 from tests.surgery.guard.test_guard import liar
-from verify.errors import FoundWanting
+from verify.errors import CheckFailed
 from verify.report import Check
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> g (float[n, 4] x) => (float[n, 4] y)'
@@ -200,7 +200,7 @@ def test_a_wrong_pass_is_caught_in_a_weighty_model(tmp_path: Path, monkeypatch: 
     rules = (*all_passes(), liar("Abs"))
     monkeypatch.setattr(prove, "all_passes", lambda: rules)
     source = weighty(tmp_path)
-    with pytest.raises(FoundWanting, match=r"output 'y'.*SG999 \(liar\)"):
+    with pytest.raises(CheckFailed, match=r"output 'y'.*SG999 \(liar\)"):
         surgery.fix(source, tmp_path / "fixed.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["weighty.onnx"]
 

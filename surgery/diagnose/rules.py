@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-HEADINGS = ("What it does", "Why TensorRT minds", "Before → After", "Leaves alone", "Numerics")
+HEADINGS = ("What it does", "Why", "Before → After", "Leaves alone", "Numerics")
 
 
 @cache

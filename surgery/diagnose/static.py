@@ -64,7 +64,7 @@ def _as_report(finding: Finding, rule: Pass) -> Finding:
         finding,
         node=finding.node or (_name(finding.touches[0]) if finding.touches else ""),
         severity="warning" if rule.kind == "replace" else "note",
-        why=finding.why or _why(text.sections.get("Why TensorRT minds", "")),
+        why=finding.why or _why(text.sections.get("Why", "")),
         advice=finding.advice or (text.sections.get("What it does", "") if rule.kind == "replace" else ""),
         fix=None,
         touches=(),

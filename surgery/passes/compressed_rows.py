@@ -1,7 +1,7 @@
 """Compress whose result has a declared static size.
 
 What it does: ranks the kept rows with a running sum and gathers them.
-Why TensorRT minds: the number of rows kept depends on the data, so its parser has no Compress.
+Why: the number of rows kept depends on the data, so its parser has no Compress.
 Before → After: `y = Compress<axis = 0>(x, keep)` with y declared [2, 4] → `y = Gather(x, <place of the k-th kept row>)`
 Leaves alone: results whose size is not declared static.
 Numerics: exact as long as as many rows are kept as declared, which is why it runs only with --trust-declared-shapes.

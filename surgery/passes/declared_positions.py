@@ -2,7 +2,7 @@
 
 What it does: counts the elements that are not zero with a running sum, and finds the place of the first, the second and
 so on by comparing the counts.
-Why TensorRT minds: how many places there are depends on the data, and TensorRT-RTX has no plugin for it.
+Why: how many places there are depends on the data, and TensorRT-RTX has no plugin for it.
 Before → After: `y = NonZero(x)` with y declared [1, 3] → `y = ReduceSum(Where(Equal(<count>, [1, 2, 3]), <place>, 0))`
 Leaves alone: results whose size is not declared static; comparisons of more than 4M elements.
 Numerics: exact as long as as many elements are not zero as declared, which is why it runs only with

@@ -1,7 +1,7 @@
 """Range over floats whose number of elements is declared.
 
 What it does: multiplies the numbers 0, 1, .. by the step and adds the start.
-Why TensorRT minds: the number of elements would depend on data.
+Why: the number of elements would depend on data.
 Before → After: `y = Range(a, b, d)` with y declared [3] → `y = Add(a, Mul([0, 1, 2], d))`
 Leaves alone: results whose size is not declared static; integers, which it counts as shapes; ranges of constants.
 Numerics: every element is rounded twice, from the start, while a runtime may add step by step. Right as long as the

@@ -2,7 +2,7 @@
 
 What it does: puts a constant in the place of a size, depth or count that is an input of the model, read off the
 output shape the model declares.
-Why TensorRT minds: it wants the depth of OneHot and the sizes of AffineGrid, CenterCropPad, MaxUnpool and Col2Im when
+Why: it wants the depth of OneHot and the sizes of AffineGrid, CenterCropPad, MaxUnpool and Col2Im when
 it builds the engine.
 Before → After: `y = OneHot(i, depth, values)` with y declared [3, 5] → `y = OneHot(i, 5, values)`
 Leaves alone: operands that are constants; outputs whose shape is not declared static; operators the target takes with

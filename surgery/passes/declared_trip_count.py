@@ -2,7 +2,7 @@
 
 What it does: puts that number in the place of the trip count, and true in the place of the first condition, so that
 constant-loop can write the body out.
-Why TensorRT minds: the length of what a loop collects would depend on data.
+Why: the length of what a loop collects would depend on data.
 Before → After: `y = Loop(n, c, x)` that collects y, declared [5, 1] → `y = Loop(5, true, x)`
 Leaves alone: loops that collect nothing of a declared static size, that may stop early, or that are constant already.
 Numerics: exact as long as the declared shape is true, which is why it runs only with --trust-declared-shapes.

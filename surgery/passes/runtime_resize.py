@@ -1,7 +1,7 @@
 """Resize whose scales, sizes or region are known only at run time, while the output shape is declared.
 
 What it does: computes the interpolation matrix of each axis from the runtime scale and multiplies; nearest gathers.
-Why TensorRT minds: it wants scales when it builds the engine, and takes neither antialiasing nor crops nor policies.
+Why: it wants scales when it builds the engine, and takes neither antialiasing nor crops nor policies.
 Before → After: `y = Resize<mode = "linear">(x, , scales)` with y declared [1, 1, 4, 4] →
 `w = Relu(1 - Abs((i + 0.5) / scale - 0.5 - [0, 1, ..])); y = MatMul(.., w)`
 Leaves alone: constant operands (see unsupported-resize); output shapes that are not declared static; floating point

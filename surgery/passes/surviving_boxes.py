@@ -2,7 +2,7 @@
 
 What it does: compares all boxes of an image with each other once, then takes the best box that is left as often as
 boxes can survive, and gathers the rows that were taken.
-Why TensorRT minds: how many boxes survive depends on the data, and TensorRT-RTX has no kernel for it.
+Why: how many boxes survive depends on the data, and TensorRT-RTX has no kernel for it.
 Before → After: `y = NonMaxSuppression(b, s, 3, 0.5)` with y declared [3, 3] →
 `i = ArgMax(Where(left, s, -inf)); left = And(left, Not(Gather(<overlaps>, i))); .. y = Gather(<rows>, <taken>)`
 Leaves alone: results whose size is not declared static; more boxes to take than `--loop-limit`; more than 4M pairs;

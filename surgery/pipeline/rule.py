@@ -1,6 +1,6 @@
 """What a pass is: a rule with a code that finds, and findings that carry their own fix.
 
-A pass is one module in `surgery/passes/` with a docstring (*What it does / Why TensorRT minds / Before → After /
+A pass is one module in `surgery/passes/` with a docstring (*What it does / Why / Before → After /
 Leaves alone / Numerics*), a generator `find(graph, context)` and a constant `PASS`. `find` only looks; each finding it
 yields carries `fix`, a callable without arguments that mends exactly that place, and `touches`, the nodes it looked at.
 """

@@ -1,7 +1,7 @@
 """Nodes that compute the same as an earlier one.
 
 What it does: lets the readers of the later node read the earlier one's outputs.
-Why TensorRT minds: it joins them itself, but only after it has imported and typed each of them.
+Why: it joins them itself, but only after it has imported and typed each of them.
 Before → After: `a = Shape(x); b = Shape(x)` → `a = Shape(x)`
 Leaves alone: random operators, nodes with graphs inside, operators of unknown domains, and a later node that makes a
 graph output while the earlier one does too.

@@ -2,7 +2,7 @@
 
 What it does: writes the shape as a constant: numbers where dims are known, 0 (copy) where a dim is the input's own dim
 at the same place, -1 for the one dim that is left.
-Why TensorRT minds: computed shapes become host work at run time and keep Myelin from fusing across the Reshape.
+Why: computed shapes become host work at run time and keep Myelin from fusing across the Reshape.
 Before → After: `Reshape(x: [n, 12], Concat(Shape(x)[:1], [3, 4]))` → `Reshape(x, [0, 3, 4])`
 Leaves alone: shapes with two free dims that are not copies, and those where a given -1 meets a free dim.
 Numerics: exact for every tensor that has elements; -1 has no meaning for an empty one, which is then an error at run

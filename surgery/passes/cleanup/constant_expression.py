@@ -3,7 +3,7 @@
 What it does: computes them once, with onnxruntime's own kernels (onnx.reference where it has none), and stores the
 result. A whole cone of nodes is judged at once: its result may be larger than the initializers it makes superfluous by
 at most `--fold-limit` bytes.
-Why TensorRT minds: many operands (axes, pads, shapes, sizes) must be build-time constants.
+Why: many operands (axes, pads, shapes, sizes) must be build-time constants.
 Before → After: `c = Mul(2, 3); y = Add(x, c)` → `y = Add(x, 6)`
 Leaves alone: random operators, quantize and dequantize pairs (their place in the graph carries meaning), operators of
 other domains, strings, nodes with graphs inside, results of unknown size, results too large, and eight-bit weights

@@ -1,7 +1,7 @@
 """`Loop` that runs a fixed, small number of times.
 
 What it does: writes its body out once for each iteration; what the iterations collect is concatenated.
-Why TensorRT minds: a loop cannot be fused, and one whose carried tensors change shape is refused.
+Why: a loop cannot be fused, and one whose carried tensors change shape is refused.
 Before → After: `y = Loop(2, true, x) <body: out = Relu(in)>` → `y = Relu(Relu(x))`
 Leaves alone: trip counts above `--loop-limit` or not constant, bodies that may stop early, results of more than 5,000
 nodes, and a body run zero times that collects something.

@@ -1,7 +1,7 @@
 """Constants written as nodes.
 
 What it does: makes the value of a Constant node an initializer.
-Why TensorRT minds: it does not; the node count falls, and every later pass finds constants in one place.
+Why: it does not; the node count falls, and every later pass finds constants in one place.
 Before → After: `c = Constant<value=...>(); y = Add(x, c)` → `y = Add(x, c)` with initializer `c`
 Leaves alone: Constant nodes that make a graph output (the output must be made by a node), sparse and string values,
 references to a function's attributes, and function bodies, which have no initializers.

@@ -1,7 +1,7 @@
 """Initializers with the same values.
 
 What it does: keeps the first of each and lets all readers share it.
-Why TensorRT minds: it does not; files get smaller, and equal nodes that read equal weights can be joined.
+Why: it does not; files get smaller, and equal nodes that read equal weights can be joined.
 Before → After: `a = [1, 2]; b = [1, 2]` → `a`
 Leaves alone: graph outputs, defaults of graph inputs, quantization annotations' scales, and pairs that differ in type
 or shape. External data counts as equal when it is the same bytes of the same file; it is not read.

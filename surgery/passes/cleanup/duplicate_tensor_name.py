@@ -2,7 +2,7 @@
 
 What it does: gives the later one a name of its own, also where a graph inside a node hides a name of the graph around
 it.
-Why TensorRT minds: it sorts nodes by tensor names and stops with "Failed to sort", or wires the wrong tensor.
+Why: it sorts nodes by tensor names and stops with "Failed to sort", or wires the wrong tensor.
 Before → After: `a = Relu(x); a = Neg(a); y = Abs(a)` → `a = Relu(x); a_1 = Neg(a); y = Abs(a_1)`
 Leaves alone: names of graph inputs and outputs, and equal names in the two branches of an If.
 Numerics: exact: each node reads what the last definition before it made.

@@ -2,7 +2,7 @@
 
 What it does: feeds the consumers of an Identity from its input and drops the node; where the Identity makes a graph
 output, the node before it makes that output instead.
-Why TensorRT minds: it does not; every later pass sees through fewer nodes.
+Why: it does not; every later pass sees through fewer nodes.
 Before → After: `y = Identity(x); z = Relu(y)` → `z = Relu(x)`
 Leaves alone: an Identity that makes a graph output from a graph input, a constant, another output or a tensor of an
 outer graph (the output would lose its name).

@@ -3,7 +3,7 @@
 What it does: takes out Cast to the type a tensor has, Transpose in the present order, Reshape, Flatten, Squeeze,
 Unsqueeze, Expand and Tile to the present shape, Slice of everything, Pad by nothing, Concat, Sum, Max, Min and Mean of
 one tensor, Split into one part, and Dropout that is not training.
-Why TensorRT minds: each is a layer to import; a Slice or Expand with computed operands costs host work at every run.
+Why: each is a layer to import; a Slice or Expand with computed operands costs host work at every run.
 Before → After: `y = Cast<to=FLOAT>(x: float); z = Relu(y)` → `z = Relu(x)`
 Leaves alone: shapes that are not proved equal for every input, a second output that is read (the Dropout mask), and a
 node between a graph input and a graph output.

@@ -2,7 +2,7 @@
 
 What it does: stores the result of Shape, Gather, Slice, Concat, arithmetic and comparisons over known dims, also where
 other dims of the same tensors are free.
-Why TensorRT minds: it resolves most of it by itself, but operands that must be build-time constants often come from
+Why: it resolves most of it by itself, but operands that must be build-time constants often come from
 here.
 Before → After: `s = Shape(x: [n, 3, 4]); h = Gather(s, 1); y = Add(h, 1)` → `y = 4`
 Leaves alone: what depends on a free dim, on a declared shape of a graph output, or on arithmetic beyond 64 bits; more

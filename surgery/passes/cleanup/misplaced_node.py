@@ -1,7 +1,7 @@
 """Nodes that stand before the nodes they read from.
 
 What it does: puts the nodes in an order in which each follows what it reads, as ONNX asks.
-Why TensorRT minds: older parsers read the nodes in file order and miss the tensor.
+Why: older parsers read the nodes in file order and miss the tensor.
 Before → After: `y = Relu(a); a = Neg(x)` → `a = Neg(x); y = Relu(a)`
 Leaves alone: graphs in order. Nodes that read from each other in a circle are an error.
 Numerics: exact.

@@ -1,7 +1,7 @@
 """A Concat of what another Concat has made along the same axis.
 
 What it does: reads the inputs of the first in the place of its result.
-Why TensorRT minds: each Concat copies its inputs; the node count falls.
+Why: each Concat copies its inputs; the node count falls.
 Before → After: `y = Concat(Concat(a, b), c)` → `y = Concat(a, b, c)`
 Leaves alone: a first Concat whose result is read elsewhere or is a graph output; axes that are not known to be one.
 Numerics: exact.

@@ -1,7 +1,7 @@
 """`Where` that picks known elements from two short vectors, as torch's older exporter writes `expand(n, -1, -1)`.
 
 What it does: puts the elements that are picked side by side with Concat.
-Why TensorRT minds: it computes shapes on the host, one small layer after another; Concat is one of them already.
+Why: it computes shapes on the host, one small layer after another; Concat is one of them already.
 Before → After: `y = Where([false, true, true], [1, 1, 1], Concat(n, [-1, -1]))` → `y = Concat(n, [1, 1])`
 Leaves alone: conditions that are not constant, more than one dim or 64 elements, sides that are neither constant nor a
 Concat of parts of known length, and a part of which only some elements are picked.

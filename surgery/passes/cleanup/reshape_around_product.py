@@ -2,7 +2,7 @@
 
 What it does: leaves out the first Reshape when the ones behind set the shape anyway; else moves the last one, when it
 keeps the last dim, into the first.
-Why TensorRT minds: it moves Reshapes itself where it can; the node count falls.
+Why: it moves Reshapes itself where it can; the node count falls.
 Before → After: `Reshape(Add(MatMul(Reshape(x: [1, 4, 4, c], [16, c]), w), b), [2, 8, d])` →
 `Reshape(Add(MatMul(x, w), b), [2, 8, d])`
 Leaves alone: operands that are no constants of at most one dim (two in a product), results in between that are read

@@ -1,7 +1,7 @@
 """`Where` that always chooses the same side.
 
 What it does: feeds the readers from that side.
-Why TensorRT minds: both sides are computed at every run, and a side that is never used may hold what it refuses.
+Why: both sides are computed at every run, and a side that is never used may hold what it refuses.
 Before → After: `y = Where(true, a, b)` with shapes equal → `y = a`
 Leaves alone: conditions that differ between elements or runs, and a side that broadcasting makes larger.
 Numerics: exact.

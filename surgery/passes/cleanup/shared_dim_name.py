@@ -1,7 +1,7 @@
 """Free dims of the inputs that carry one meaningless name, such as '?'.
 
 What it does: gives each such dim a name made of its input and axis.
-Why TensorRT minds: dims of one name must be equal in every profile: "Input dimensions with this name have different
+Why: dims of one name must be equal in every profile: "Input dimensions with this name have different
 constant values".
 Before → After: inputs `a: ? x 3`, `b: ? x ?` → `a: a_dim_0 x 3`, `b: b_dim_0 x b_dim_1`
 Leaves alone: names with a letter or digit in them, which may be meant, and a '?' that occurs once.

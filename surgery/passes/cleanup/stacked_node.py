@@ -2,7 +2,7 @@
 
 What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (the last one
 decides), Unsqueeze after Reshape, Slice after Slice of other dims, and Cast after Cast where the first loses nothing.
-Why TensorRT minds: it joins most itself; the node count falls.
+Why: it joins most itself; the node count falls.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
 Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape that copies dims (0) or keeps
 zeros; a first node whose result is a graph output still makes it; Slices with computed bounds, or one of which others

@@ -1,7 +1,7 @@
 """Transpose, Reshape and Transpose in a row that fewer of them can do.
 
 What it does: writes one Reshape and one Transpose, or one of the two alone, when the first two orders can be undone.
-Why TensorRT minds: each Transpose moves the whole tensor through memory; the node count falls.
+Why: each Transpose moves the whole tensor through memory; the node count falls.
 Before → After: `Transpose<0,2,1,3>(Reshape(Transpose<0,2,3,1>(x: [n, hc, y, x]), [n, yx, h, c]))` →
 `Transpose<0,1,3,2>(Reshape(x, [n, h, c, yx]))`
 Leaves alone: shapes with free dims, results in between that something else reads, and orders that need all three.

@@ -1,7 +1,7 @@
 """Optional outputs that nothing reads.
 
 What it does: drops them from the end of the node's outputs.
-Why TensorRT minds: it refuses LayerNormalization, MaxPool and Attention for having more than one output, read or not.
+Why: it refuses LayerNormalization, MaxPool and Attention for having more than one output, read or not.
 Before → After: `y, mean, deviation = LayerNormalization(x, s)` where only `y` is read → `y = LayerNormalization(x, s)`
 Leaves alone: outputs ONNX requires, outputs that are read or are graph outputs, and everything before such an output;
 operators of unknown domains; BatchNormalization and Dropout, where the number of outputs once chose the training mode.

@@ -1,7 +1,7 @@
 """Initializers that nothing reads.
 
 What it does: drops them from the file.
-Why TensorRT minds: it imports every initializer, and refuses the model for one of a type it lacks (uint16, string).
+Why: it imports every initializer, and refuses the model for one of a type it lacks (uint16, string).
 Before → After: initializers `w`, `old` with only `w` read → `w`
 Leaves alone: defaults of graph inputs, graph outputs, and what quantization annotations name.
 Numerics: exact.

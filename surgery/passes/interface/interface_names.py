@@ -3,7 +3,7 @@
 What it does: renames inputs and outputs to the spec's names, puts them in its order, and pins the documented dims:
 numbers where the spec has numbers, its symbols where it has symbols. A port is found by its name, else by its place
 among those left over when rank and type fit.
-Why TensorRT minds: engines are fed by name, and profiles are derived from dims; a dim left free costs a profile.
+Why: engines are fed by name, and profiles are derived from dims; a dim left free costs a profile.
 Before → After: output `Addpix_feat_dim_0 x 256 x ...` → `pix_feat: 1 x 256 x 64 x 64`
 Leaves alone: models that have fewer or more inputs than the spec, dims whose number contradicts the spec (verify
 reports those), and dims that are already a number where the spec has a symbol.

@@ -1,7 +1,7 @@
 """A scale or an offset for each channel behind a convolution: BatchNormalization, Mul and Add.
 
 What it does: multiplies the weights by the scale and puts the offset into the bias, computed in float64.
-Why TensorRT minds: it does the same when it builds, and so does onnxruntime when it loads, so that this runs only when
+Why: it does the same when it builds, and so does onnxruntime when it loads, so that this runs only when
 asked for (`--select SG210`): for a tool that does not, or to see the weights that are used.
 Before → After: `y = BatchNormalization(Conv(x, w), s, b, m, v)` → `y = Conv(x, w * f, b - m * f)` with
 `f = s / Sqrt(v + epsilon)`

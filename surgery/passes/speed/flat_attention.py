@@ -1,7 +1,7 @@
 """Half-precision attention of one head whose values come straight from a product.
 
 What it does: gives query, key and value a dim for the head, as exporters of several heads write it.
-Why TensorRT minds: it merges the products that make query, key and value into one; where the value is then a plain
+Why: it merges the products that make query, key and value into one; where the value is then a plain
 slice of that product, it does not fuse the attention, and the scores (queries x keys) go through memory. With a dim
 for heads between, it does. Seen in builds of TensorRT-RTX 1.7.1: SAM2 memory attention needs 197 MB instead of 657.
 Before → After: `s = MatMul(q, Transpose(k)); y = MatMul(Softmax(s), v)` in three dims → the same in four

@@ -1,7 +1,7 @@
 """OneHot of known indices, as torch's older exporter writes the repeats of `repeat_interleave(x, n)`.
 
 What it does: picks the two values with Gather, at places computed now.
-Why TensorRT minds: up to 10.3 it takes no OneHot in the arithmetic of shapes ("IIOneHotLayer cannot be used to compute
+Why: up to 10.3 it takes no OneHot in the arithmetic of shapes ("IIOneHotLayer cannot be used to compute
 a shape tensor"), the failure most often reported of SAM decoders; and shapes can be followed through Gather.
 Before → After: `y = OneHot([1], 4, Concat([1], n))` → `y = Gather(Concat([1], n), [[0, 1, 0, 0]])`
 Leaves alone: indices or a depth that are not constant, and results of more than 4096 elements.

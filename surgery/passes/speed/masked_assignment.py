@@ -1,7 +1,7 @@
 """Assignment through a boolean mask, exported as NonZero and ScatterND.
 
 What it does: computes what would be written everywhere, and lets Where choose it under the mask.
-Why TensorRT minds: TensorRT-RTX has no NonZero; TensorRT has, but the number of places then depends on the data, and
+Why: TensorRT-RTX has no NonZero; TensorRT has, but the number of places then depends on the data, and
 nothing around it is fused.
 Before → After: `i = Transpose(NonZero(Expand(m, Shape(x)))); y = ScatterND(x, i, Expand(v, n))` → `y = Where(m, v, x)`
 Leaves alone: values other than one number, one row for all places, and sums, differences and products of `x[mask]`

@@ -1,7 +1,7 @@
 """Half-precision attention whose values are narrower or wider than its keys.
 
 What it does: pads the narrower of the two with zeros; extra columns of the result are sliced off again.
-Why TensorRT minds: its fused attention takes keys and values of one width. Otherwise the scores go through memory.
+Why: its fused attention takes keys and values of one width. Otherwise the scores go through memory.
 Before → After: `y = MatMul(Softmax(s), v)` with v 64 wide, keys 256 → `y = MatMul(Softmax(s), Pad(v))[..., :64]`
 Leaves alone: everything unless selected: padding multiplies the work of the second product, and what is better depends
 on the sizes (`surgeon compile --vs` says). Float32, unknown widths, keys wider than 256 and other targets.

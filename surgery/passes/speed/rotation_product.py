@@ -1,7 +1,7 @@
 """Rotary encoding written as a product with a table of 2x2 matrices.
 
 What it does: writes `[a, b; c, d] @ [s, t]` as `[a, d] * [s, t] + [b, c] * [t, s]`, for the whole table at once.
-Why TensorRT minds: the table of matrices is held at full size beside the products. SAM2 memory attention as NVIDIA's
+Why: the table of matrices is held at full size beside the products. SAM2 memory attention as NVIDIA's
 exporter writes it, built by TensorRT-RTX 1.7.1: weights 41 → 32 MB, scratch 1324 → 1260 MB, kernels 108 → 107. In
 onnxruntime the whole module takes 0.7 of the processor time it took.
 Before → After: `y = MatMul(table, x)` with x [..., 2, 1] → `y = x * own + Gather<axis=-2>(x, [1, 0]) * other`

@@ -1,7 +1,7 @@
 """Assignment to a constant slice, exported as ScatterND.
 
 What it does: puts the updates between slices of the data with Concat.
-Why TensorRT minds: ScatterND is taken but runs as a scatter kernel of its own, which nothing is fused into; Slice and
+Why: ScatterND is taken but runs as a scatter kernel of its own, which nothing is fused into; Slice and
 Concat mostly disappear into the kernels around them.
 Before → After: `y = ScatterND(x, [[2],[3]], u)` → `y = Concat<axis=0>(x[:2], u, x[4:])`
 Leaves alone: indices that are computed, that skip or repeat places, or that leave parts of two axes; reductions; data

@@ -1,7 +1,7 @@
 """GELU written out with Erf.
 
 What it does: writes `0.5 * x * (1 + erf(x / sqrt(2)))` as Gelu.
-Why TensorRT minds: it compiles both forms to one kernel, so nothing is gained there but five nodes fewer to parse;
+Why: it compiles both forms to one kernel, so nothing is gained there but five nodes fewer to parse;
 onnxruntime runs one kernel instead of five, also where its own fusion does not know the order of the factors.
 Before → After: `y = x * (1 + Erf(x / 1.4142135)) * 0.5` → `y = Gelu(x)`
 Leaves alone: opset below 20, the tanh approximation, constants that differ, and parts that something else reads.

@@ -2,7 +2,7 @@
 
 What it does: writes Sub, Pow or Mul, ReduceMean, Add, Sqrt, Div, scale and shift over one axis as LayerNormalization;
 over channels of a four-dim tensor with a Transpose before and after.
-Why TensorRT minds: the mean of squares overflows in half precision, and the parts are compiled as several kernels.
+Why: the mean of squares overflows in half precision, and the parts are compiled as several kernels.
 onnxruntime runs one kernel instead of nine.
 Before → After: `d = x - mean(x); y = d / sqrt(mean(d * d) + eps) * w + b` → `y = LayerNormalization(x, w, b)`
 Leaves alone: opset below 17, means over several axes, a scale or shift that is no constant vector of that axis, any

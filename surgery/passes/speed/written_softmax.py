@@ -1,7 +1,7 @@
 """Softmax written out in smaller operators.
 
 What it does: writes Exp(x - max(x)) / sum of the same, and Exp(LogSoftmax(x)), as Softmax.
-Why TensorRT minds: it fuses an attention only around a Softmax; written out, the scores (queries x keys) go through
+Why: it fuses an attention only around a Softmax; written out, the scores (queries x keys) go through
 memory once there are more than a few hundred keys. Seen in builds of TensorRT-RTX 1.7.1 (541 MB against 17).
 Before → After: `e = Exp(x - ReduceMax(x)); y = e / ReduceSum(e)` → `y = Softmax(x)`
 Leaves alone: sums over several axes or without kept dims, opset below 13 (Softmax flattened there), and parts that

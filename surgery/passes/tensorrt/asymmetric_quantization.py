@@ -1,7 +1,7 @@
 """QuantizeLinear and DequantizeLinear with a zero point, an unsigned type or INT32, or parameters computed at run time.
 
 What it does: writes them as a division or product by the scale, Round, Add, Clip and Cast.
-Why TensorRT minds: it takes symmetric quantization only: int8, zero points of zero, constant parameters.
+Why: it takes symmetric quantization only: int8, zero points of zero, constant parameters.
 Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(x / s) + z, 0, 255))`
 Biases that onnxruntime's quantizer stored as INT32 become floating point with it.
 Leaves alone: quantization the target takes; blocked quantization; types other than int8, uint8 and int32; a zero point

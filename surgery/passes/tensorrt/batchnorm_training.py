@@ -2,7 +2,7 @@
 
 What it does: computes the mean and variance of the batch with reductions, normalises with them, and updates the running
 values as the operator defines.
-Why TensorRT minds: it takes BatchNormalization for inference only.
+Why: it takes BatchNormalization for inference only.
 Before → After: `y, m, v = BatchNormalization<training_mode = 1>(x, s, b, m0, v0)` → `mean = ReduceMean(x); ...`
 Leaves alone: inference; models before opset 14, where the training mode has another form; data of unknown rank.
 Numerics: sums in another order than a fused kernel takes them.

@@ -1,7 +1,7 @@
 """ReduceMax and ReduceMin of booleans.
 
 What it does: reduces in int32 and casts back.
-Why TensorRT minds: its reductions do not take BOOL.
+Why: its reductions do not take BOOL.
 Before → After: `y = ReduceMax(x, axes)` on bools → `y = Cast<bool>(ReduceMax(Cast<int32>(x), axes))`
 Leaves alone: every other type, and inputs of unknown type; data that may have a dim of size zero, where the smallest
 int32 would become true.

@@ -2,7 +2,7 @@
 
 What it does: for each place of the cache, gathers the update that belongs there, and keeps the old value where none
 does.
-Why TensorRT minds: its TensorScatter takes 4-D caches in linear mode only.
+Why: its TensorScatter takes 4-D caches in linear mode only.
 Before → After: `y = TensorScatter(cache, update, at)` → `n = [0, 1, ..] - at; y = Where(And(n >= 0, n < 2),
 GatherElements(update, Clip(n)), cache)`
 Leaves alone: caches the target takes; shapes that are not known.

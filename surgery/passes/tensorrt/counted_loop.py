@@ -1,7 +1,7 @@
 """`Loop` with a condition that counts and no trip count, as TensorFlow's `while` is exported.
 
 What it does: computes how often it will run, from where the counter starts and where it ends; the condition stays.
-Why TensorRT minds: it has to know the length of what a loop collects before the loop runs.
+Why: it has to know the length of what a loop collects before the loop runs.
 Before → After: `y = Loop("", i < n, i) <body: i' = i + 1, on = i' < n>` → `y = Loop(n - i, i < n, i) <the same body>`
 Leaves alone: loops that collect nothing or have a trip count, and conditions that do anything but compare a whole
 number, counted up by a constant, with one that stays the same.

@@ -2,7 +2,7 @@
 
 What it does: multiplies slice by slice along the axis and concatenates; with a runtime axis along each axis, chosen by
 Where.
-Why TensorRT minds: its parser has no CumProd.
+Why: its parser has no CumProd.
 Before → After: `y = CumProd(x, 1)` on [2, 3] → `a = x[:, :1]; b = a * x[:, 1:2]; c = b * x[:, 2:]; y = Concat(a, b, c)`
 Leaves alone: data of unknown size; axes longer than 256.
 Numerics: exact; the products are taken in the order of the definition.

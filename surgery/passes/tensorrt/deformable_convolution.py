@@ -2,7 +2,7 @@
 
 What it does: samples the image where the offsets point (GridSample, zeros outside), multiplies by the mask, and takes
 the products with the weights as one MatMul.
-Why TensorRT minds: TensorRT-RTX does not ship the plugin.
+Why: TensorRT-RTX does not ship the plugin.
 Before → After: `y = DeformConv(x, w, offset)` → `y = MatMul(Reshape(w), Reshape(GridSample(x, <grid + offset>)))`
 Leaves alone: unknown shapes, other than two spatial dims, and types other than float32.
 Numerics: places are brought to [-1, 1] and back, so that they are off by some 1e-7 of the image; sums in another order.

@@ -2,7 +2,7 @@
 
 What it does: reads them through a DequantizeLinear with a scale of one, which gives the integers as float32; a Gather
 in between (a table of embeddings) gathers from that.
-Why TensorRT minds: it takes INT8 as quantized floating point, and a constant of it in front of DequantizeLinear only.
+Why: it takes INT8 as quantized floating point, and a constant of it in front of DequantizeLinear only.
 Before → After: `w = Cast<float>(stored)` → `w = DequantizeLinear(stored, 1.0)`
 Leaves alone: readers other than Cast and DequantizeLinear; after a Gather, scales and zero points of more than one
 value or computed at run time; models before opset 10.

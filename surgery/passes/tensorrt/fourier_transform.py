@@ -1,7 +1,7 @@
 """DFT of a static length.
 
 What it does: multiplies by the constant matrix of cosines and sines, real and imaginary parts side by side.
-Why TensorRT minds: its parser has no DFT.
+Why: its parser has no DFT.
 Before → After: `y = DFT(x)` on [1, 4, 1] → `y = Reshape(MatMul(Reshape(x, [1, 4]), W), [1, 4, 2])` with W[4, 8]
 Leaves alone: unknown sizes; an axis or length known only at run time (a full transform along a runtime axis is chosen
 among all axes with Where); matrices of more than 4M elements; types other than float32 and float16.

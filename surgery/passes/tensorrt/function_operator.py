@@ -2,7 +2,7 @@
 
 What it does: writes the function body of ONNX's own operator schema in the place of the node, again and again until
 what is left is known to the target.
-Why TensorRT minds: its parser knows a fixed list of operators and does not look up the bodies ONNX defines for the
+Why: its parser knows a fixed list of operators and does not look up the bodies ONNX defines for the
 rest (NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, CenterCropPad, DynamicQuantizeLinear, LinearAttention, ...).
 Before → After: `loss = NegativeLogLikelihoodLoss(x, target)` → `Unsqueeze, GatherElements, Neg, Slice, ReduceMean`
 Swish above opset 24 is written out too: onnxruntime does not run it there, so that nothing could be compared.

@@ -1,7 +1,7 @@
 """Dropout that drops nothing although it may be in training mode.
 
 What it does: replaces it by its input, and the mask by trues, where its ratio is a constant zero.
-Why TensorRT minds: it wants the training mode to be a constant false.
+Why: it wants the training mode to be a constant false.
 Before → After: `y = Dropout(x, 0, training)` → `y = Identity(x)`
 Leaves alone: every other ratio: what training mode drops is random, and only the exporter can switch it off.
 Numerics: exact.

@@ -1,7 +1,7 @@
 """MatMul of integers.
 
 What it does: multiplies elementwise over a new dim and sums.
-Why TensorRT minds: its matrix products take floating point only.
+Why: its matrix products take floating point only.
 Before → After: `c = MatMul(a, b)` in int32 → `c = ReduceSum(Unsqueeze(a, -1) * Unsqueeze(b, -3), -2)`
 Leaves alone: floating point; unknown sizes; vectors; products of more than 4M terms; int64, which onnxruntime sums in
 floating point of 53 bits.

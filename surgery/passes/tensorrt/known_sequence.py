@@ -2,7 +2,7 @@
 
 What it does: answers SequenceAt, SequenceLength and ConcatFromSequence from the tensors the sequence was built from,
 and writes SplitToSequence as Split.
-Why TensorRT minds: it has tensors only, no sequences.
+Why: it has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = ConcatFromSequence<axis = 0>(s)` → `y = Concat<axis = 0>(a, b)`
 Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, and splits whose
 number of parts is not known.

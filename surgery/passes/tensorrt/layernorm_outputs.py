@@ -1,7 +1,7 @@
 """LayerNormalization whose mean or inverse deviation is read.
 
 What it does: writes ONNX's own function body in its place, which computes them on the way.
-Why TensorRT minds: it takes LayerNormalization with one output only.
+Why: it takes LayerNormalization with one output only.
 Before → After: `y, mean = LayerNormalization(x, s, b)` → `mean = ReduceMean(x); d = x - mean; y = d / Sqrt(...) * s +
 b`
 Leaves alone: LayerNormalization with one output, which is fast as it is; inputs of unknown type.

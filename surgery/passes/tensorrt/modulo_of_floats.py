@@ -1,7 +1,7 @@
 """Mod with fmod=0 on floating point.
 
 What it does: takes the remainder with the dividend's sign (fmod=1), and adds the divisor where the signs differ.
-Why TensorRT minds: its parser takes fmod=0 for integers only.
+Why: its parser takes fmod=0 for integers only.
 Before → After: `c = Mod<fmod = 0>(a, b)` on floats → `r = Mod<fmod = 1>(a, b); c = Where(r != 0 and (r < 0) != (b <
 0), r + b, r)`
 Leaves alone: integers; fmod=1, which the target takes.

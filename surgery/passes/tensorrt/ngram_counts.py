@@ -2,7 +2,7 @@
 
 What it does: gathers every window of the row (each length, each skip), compares it with the n-grams of the pool, and
 adds up the hits.
-Why TensorRT minds: its parser has no TfIdfVectorizer.
+Why: its parser has no TfIdfVectorizer.
 Before → After: `y = TfIdfVectorizer<.., pool_int64s = [5, 6]>(x)` →
 `y = ReduceSum(Cast(And(Equal(Gather(x, first), 5), Equal(Gather(x, second), 6))))`
 Leaves alone: strings; rows of unknown length; n-grams that stand twice in the pool or share a column; weights beside

@@ -1,7 +1,7 @@
 """An output left out between others.
 
 What it does: gives it a name.
-Why TensorRT minds: its parser counts the outputs it makes against those that have a name.
+Why: its parser counts the outputs it makes against those that have a name.
 Before → After: `a, , b = Split(x)` → `a, unread, b = Split(x)`
 Leaves alone: outputs left out at the end, and operators where a name would ask for more work (optional outputs).
 Numerics: exact.

@@ -1,7 +1,7 @@
 """Optional values whose presence is known.
 
 What it does: answers OptionalHasElement with a constant and OptionalGetElement with the value itself.
-Why TensorRT minds: it has tensors only, no optional values.
+Why: it has tensors only, no optional values.
 Before → After: `o = Optional(x); y = OptionalGetElement(o)` → `y = x`
 Leaves alone: optional graph inputs and optionals that an If or Loop makes: their presence is known only at run time.
 Numerics: exact.

@@ -2,7 +2,7 @@
 
 What it does: gathers, for every pixel, the one value that each place of the patch puts there (or a zero), and adds
 them.
-Why TensorRT minds: its parser has no Col2Im.
+Why: its parser has no Col2Im.
 Before → After: `y = Col2Im(x, image, block)` → `y = ReduceSum(Gather(Concat(x, 0), <table>))`
 Leaves alone: images of unknown size; tables of more than 4M elements. Blocks known only at run time: with
 --trust-declared-shapes those that fit the shapes are tried, at most eight, and the block chooses the table.

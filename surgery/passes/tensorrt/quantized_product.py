@@ -2,7 +2,7 @@
 
 What it does: subtracts the zero points, multiplies in float32, and rounds the product back by the ratio of the
 scales. Sums that might leave the 24 bits float32 counts in are taken in pieces, which are added as integers.
-Why TensorRT minds: these operators of onnxruntime's quantizer are unknown to its parser.
+Why: these operators of onnxruntime's quantizer are unknown to its parser.
 Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
 / ys)) + yz, 0, 255)`
 Leaves alone: products of more than 64 pieces, and convolutions in groups of more than one; inputs of unknown shape;

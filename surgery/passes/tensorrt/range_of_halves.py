@@ -1,7 +1,7 @@
 """Range in float16.
 
 What it does: counts in float32 and casts.
-Why TensorRT minds: it counts in int32, int64 and float32 only.
+Why: it counts in int32, int64 and float32 only.
 Before → After: `r = Range(a, b, d)` in float16 →
 `r = Cast<float16>(Range(Cast<float>(a), Cast<float>(b), Cast<float>(d)))`
 Leaves alone: every other type.

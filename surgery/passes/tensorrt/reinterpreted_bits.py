@@ -2,7 +2,7 @@
 
 What it does: computes the bits of a float32 (or the float32 of the bits) by comparing with, and multiplying by, powers
 of two; between int8 and uint8 it adds or takes 256.
-Why TensorRT minds: its parser has no BitCast.
+Why: its parser has no BitCast.
 Before → After: `y = BitCast<to = INT32>(x)` → `e = <8 steps that halve the exponent's range>; y = (e + 127) * 2^23 +
 Cast<int32>(<mantissa>) ..`
 Leaves alone: 64-bit types (TensorRT narrows float64 to float32, so their bits are not there), 16-bit types, bits to

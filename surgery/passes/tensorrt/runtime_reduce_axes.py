@@ -2,7 +2,7 @@
 
 What it does: reduces over every axis in turn, keeps each result where that axis is asked for (Where), and slices or
 reshapes the rest away with shape arithmetic.
-Why TensorRT minds: its parser wants the axes of a reduction when it builds the engine.
+Why: its parser wants the axes of a reduction when it builds the engine.
 Before → After: `y = ReduceSum(x, axes)` → `a = Where(0 in axes, ReduceSum(x, [0]), x); b = Where(1 in axes, ...); y =
 Slice(b, ...)`
 Leaves alone: constant axes; data of unknown shape, since a dim might be of size zero and a sum over nothing has no

@@ -2,7 +2,7 @@
 
 What it does: stacks the tensors, keeps the order of the sequence as a vector of numbers that inserting and erasing
 change, and gathers the element that is read.
-Why TensorRT minds: it has tensors only, no sequences.
+Why: it has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = SequenceAt(s, i)` →
 `y = Gather(Concat(Unsqueeze(a), Unsqueeze(b)), i)`
 Leaves alone: constant positions (see known-sequence); sequences that are graph inputs or made by a loop; elements of

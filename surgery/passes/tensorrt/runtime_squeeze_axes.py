@@ -1,7 +1,7 @@
 """Squeeze and Unsqueeze with axes that are known only at run time, and Squeeze without axes.
 
 What it does: computes the new shape from the axes and reshapes; writes the axes of a bare Squeeze.
-Why TensorRT minds: its parser wants the axes when it builds the engine.
+Why: its parser wants the axes when it builds the engine.
 Before → After: `y = Unsqueeze(x, axes)` → `y = Reshape(x, <shape computed from Shape(x) and axes>)`
 Leaves alone: constant axes; data of unknown rank, axes of unknown length, a bare Squeeze of unknown shape: the rank of
 the result cannot be told.

@@ -2,7 +2,7 @@
 
 What it does: compares every index with every place (Equal), spreads the updates over the places they hit (Where), and
 reduces them onto the data.
-Why TensorRT minds: its scatter layers overwrite only.
+Why: its scatter layers overwrite only.
 Before → After: `y = ScatterND<reduction = "add">(x, i, u)` → `y = x + ReduceSum(Where(Equal(i, places), u, 0), 0)`
 Leaves alone: scatters that overwrite; sizes that are unknown or whose comparison would hold more than 4M elements;
 ScatterElements whose updates are narrower than the data beside the axis; types other than float32, float16 and int32

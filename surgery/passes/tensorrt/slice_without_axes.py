@@ -1,7 +1,7 @@
 """Slice with bounds for the first axes only and no axes.
 
 What it does: writes the axes.
-Why TensorRT minds: its parser takes missing axes for all axes and finds fewer bounds.
+Why: its parser takes missing axes for all axes and finds fewer bounds.
 Before → After: `y = Slice(x, starts, ends)` with two starts on three dims → `y = Slice(x, starts, ends, [0, 1])`
 Leaves alone: slices that name their axes, or whose number of bounds is not known or is the rank.
 Numerics: exact.

@@ -1,7 +1,7 @@
 """MaxUnpool without an output shape of its own.
 
 What it does: scatters the values into zeros at their indices.
-Why TensorRT minds: its parser has no MaxUnpool.
+Why: its parser has no MaxUnpool.
 Before → After: `y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i)` →
 `y = Reshape(ScatterElements(<zeros>, Reshape(i), Reshape(x)), [1, 1, 4, 4])`
 Leaves alone: nodes with an output shape, where runtimes read the indices differently; shapes that are not known.

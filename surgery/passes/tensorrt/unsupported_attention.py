@@ -2,7 +2,7 @@
 
 What it does: writes ONNX's own function body of Attention (MatMul, Softmax, MatMul and the mask arithmetic) in its
 place.
-Why TensorRT minds: its Attention takes float16 and bfloat16 with heads of 16 and more, one output, no softcap, no
+Why: its Attention takes float16 and bfloat16 with heads of 16 and more, one output, no softcap, no
 softmax precision, values as wide as keys, and a mask or causality but not both; everything else fails to parse or
 build.
 Before → After: `y = Attention(q, k, v)` in float32 → `scores = MatMul(q * s, Transpose(k) * s); y =

@@ -2,7 +2,7 @@
 
 What it does: takes one strided slice of the padded input for each place of the kernel, and their maximum, mean or
 norm; indices follow the comparisons.
-Why TensorRT minds: it pools without dilations, gives no indices, and knows the norms 1 and 2 only.
+Why: it pools without dilations, gives no indices, and knows the norms 1 and 2 only.
 Before → After: `y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)` → `r = Max(x[:, :, 0:-2], x[:, :, 2:]); y
 = Max(r[..., 0:-2], r[..., 2:])`
 Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 places (for plain maxima,

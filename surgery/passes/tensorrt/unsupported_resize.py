@@ -1,7 +1,7 @@
 """Resize with settings the target does not take, at static sizes.
 
 What it does: multiplies each resized axis by its constant interpolation matrix; for nearest it gathers.
-Why TensorRT minds: it has no antialiasing, keeps no aspect ratio, knows four ways to place coordinates, interpolates
+Why: it has no antialiasing, keeps no aspect ratio, knows four ways to place coordinates, interpolates
 linearly over at most three axes and cubically over two, takes floating point only, and wants constant scales.
 Before → After: `y = Resize<mode = "linear", antialias = 1>(x, , scales)` → `y = Transpose(MatMul(Transpose(x), W))`
 Leaves alone: Resize the target takes; sizes that are unknown or depend on run time, but for axes that keep theirs;

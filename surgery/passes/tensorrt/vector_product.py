@@ -1,7 +1,7 @@
 """MatMul of a vector with a batch of matrices.
 
 What it does: makes the vector a matrix of one row (or column), multiplies, and takes the dim out again.
-Why TensorRT minds: it broadcasts the vector's single dim against the batch and fails.
+Why: it broadcasts the vector's single dim against the batch and fails.
 Before → After: `c = MatMul(a, b)` with a[3], b[2, 3, 4] → `c = Squeeze(MatMul(Unsqueeze(a, 0), b), -2)`
 Leaves alone: products where neither or both operands are vectors, or the other is a plain matrix; unknown ranks.
 Numerics: exact up to the order of summation of the matrix product.

@@ -18,7 +18,7 @@ from tests.surgery.passes.cleanup.cleanup_cases import CASES, CLEAN, model
 from verify.inputs.draw import draw_inputs
 from verify.run.session import open_session
 
-HEADINGS = ("What it does:", "Why TensorRT minds:", "Before → After:", "Leaves alone:", "Numerics:")
+HEADINGS = ("What it does:", "Why:", "Before → After:", "Leaves alone:", "Numerics:")
 KINDS = {"cleanup", "replace", "speed", "interface", "trusted", "chosen"}
 PASSES = [pytest.param(rule, id=f"{rule.code}-{rule.name}") for rule in all_passes()]
 

@@ -37,7 +37,6 @@ PATH = click.Path(path_type=Path)
 @click.option("--fold-limit", default="64K", show_default=True, help="How much larger folding may make the file.")
 @click.option("--loop-limit", default=64, show_default=True, help="Largest number of iterations written out.")
 @click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
-@click.option("--trust-declared-shapes", is_flag=True, help="Believe the static output shapes the model declares.")
 @click.option("--precision", type=click.Choice(["fp16", "bf16", "mixed"]), help="Write half precision into the result.")
 @click.option("--max-error", type=float, help="Most an output may move by it, of its RMS.  [default: 0.01]")
 @click.option("--calibrate", type=PATH, help="Inputs (.npz) that precision is chosen on, instead of goldens.")
@@ -89,7 +88,6 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         "skip_nodes": frozenset(given["skip_node"]),
         "fold_limit": parse_size(str(given["fold_limit"])),
         "loop_limit": given["loop_limit"],
-        "trust_declared_shapes": given["trust_declared_shapes"],
         "spec": given["spec"],
         "input_shapes": dict(map(parse_shape, given["input_shape"])),
         "set_inputs": dict(map(parse_value, given["set_input"])),

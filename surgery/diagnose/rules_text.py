@@ -14,7 +14,6 @@ KINDS = {
     "replace": "applied by surgeon fix where the target refuses the original",
     "speed": "applied by surgeon fix for targets that gain",
     "interface": "applied by surgeon fix when a spec or an option asks for it",
-    "trusted": "applied by surgeon fix with --trust-declared-shapes",
     "chosen": "applied by surgeon fix when selected by its code",
     "report": "reported only",
 }

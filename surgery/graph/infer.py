@@ -26,19 +26,18 @@ RUNS = count(1)
 LONG = 1 << 20
 
 
-def infer(graph: gs.Graph, opsets: dict[str, int], trust_outputs: bool = False) -> None:
+def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
     """Set dtype and shape of every tensor of the main graph and the graphs inside it, as far as they are known.
 
-    Declared types of inner tensors count where inference finds nothing; declared shapes of graph outputs only with
-    `trust_outputs`. Never fails: what cannot be inferred stays as it is. A dim is a number, a name, or None.
+    Declared types of inner tensors count where inference finds nothing; declared shapes of graph outputs never do.
+    Never fails: what cannot be inferred stays as it is. A dim is a number, a name, or None.
     """
     _settle(graph)
-    if not trust_outputs:
-        for tensor in graph.outputs:
-            if isinstance(tensor, gs.Variable) and not tensor.snapshot_inferred:
-                tensor.shape = None if not tensor.is_input else tensor.shape
+    for tensor in graph.outputs:
+        if isinstance(tensor, gs.Variable) and not tensor.snapshot_inferred:
+            tensor.shape = None if not tensor.is_input else tensor.shape
     model, names = to_skeleton(graph, opsets)
-    _separate(model.graph, trust_outputs, main=True)
+    _separate(model.graph, main=True)
     inferred = _inferred(model)
     run = next(RUNS)
     todo = [(graph, inferred.graph)]
@@ -116,7 +115,7 @@ def _settle(graph: gs.Graph) -> None:
                 infos[tensor.name] = info
 
 
-def _separate(graph: onnx.GraphProto, trust_outputs: bool, main: bool = False) -> None:
+def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
     """Give each free dim of the main inputs a name of its own; names elsewhere prove nothing and go."""
     inputs = list(graph.input) if main else []
     for info in inputs:
@@ -127,13 +126,13 @@ def _separate(graph: onnx.GraphProto, trust_outputs: bool, main: bool = False) -
         for dim in info.type.tensor_type.shape.dim:
             if not dim.HasField("dim_value") or dim.dim_value < 0:
                 dim.Clear()
-    for info in graph.output if main and not trust_outputs else ():
+    for info in graph.output if main else ():
         if info.type.WhichOneof("value") == "tensor_type":
             info.type.tensor_type.ClearField("shape")
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                _separate(attribute.g, trust_outputs)
+                _separate(attribute.g)
 
 
 def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:

@@ -18,7 +18,6 @@ SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 PICTURES = (16, 32, 64, 224)
 SOUNDS = (1024, 4096)  # a window over which a spectrum is taken has hundreds of samples
 MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
-MORE_SEEDS = range(100, 160)
 NOTICED = 1.02
 
 
@@ -64,14 +63,6 @@ def _batches(model: onnx.ModelProto) -> list[str]:
         if len(free) > 1 and free[0] == 0:
             found.append(f"{value.name}:0")
     return found
-
-
-def many_plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
-    """Those of `plans`, and more for models that rarely give the shapes they declare."""
-    yield from plans(model)
-    draw = partial(draw_inputs, model, confined=input_ranges(model))
-    for seed in MORE_SEEDS:
-        yield draw(default_size=2, seed=seed)
 
 
 def _spec_sizes(spec: Spec) -> Iterator[dict[str, int]]:

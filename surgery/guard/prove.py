@@ -59,9 +59,8 @@ class Job:
             write(outcome)
             return outcome
         used = self.used(outcome, rules)
-        trust = bool(outcome.context.believed) or any(rule.kind == "trusted" for rule in used)
-        self.parts = None if trust else self.parts_of(outcome)
-        with beside(lambda halt: self.look(trust, halt)) as looking:
+        self.parts = self.parts_of(outcome)
+        with beside(self.look) as looking:
             fixed = write(outcome)
             if self.parts is not None:
                 shared, folder = reference.weighs_little(self.model), self.folder or None
@@ -74,14 +73,14 @@ class Job:
             write(outcome)
         return outcome
 
-    def look(self, trust: bool, halt: Halt) -> reference.Reference:
+    def look(self, halt: Halt) -> reference.Reference:
         """Run the original, with parts of the fixed model where those tell; else, or if it does not run so, alone."""
         if self.parts is not None:
-            found = self.look_at_original(trust, halt, self.parts)
+            found = self.look_at_original(halt, self.parts)
             if found.sets or halt.asked:
                 return found
             self.parts = None
-        return self.look_at_original(trust, halt)
+        return self.look_at_original(halt)
 
     def parts_of(self, outcome: Outcome) -> Parts | None:
         """Where the fixed model parts from the original, if both are of a size at which that is worth a look."""
@@ -100,8 +99,8 @@ class Job:
         codes = {finding.code for finding in outcome.applied}
         return [rule for rule in rules if rule.code in codes]
 
-    def look_at_original(self, trust: bool, halt: Halt, parts: Parts | None = None) -> reference.Reference:
-        """Run the original; with `trust`, only on inputs that give the output shapes it declares."""
+    def look_at_original(self, halt: Halt, parts: Parts | None = None) -> reference.Reference:
+        """Run the original."""
         model, source = self.model, self.source
         if self.binds():
             model = source = bound_original(self.model, self.folder, self.options)
@@ -109,9 +108,7 @@ class Job:
         if given is not None and not isinstance(given, dict):
             given = load_npz(given)
         folder = self.folder or None
-        return reference.reference(
-            model, source, given, base_dir=folder, trust_declared_shapes=trust, halt=halt, parts=parts
-        )
+        return reference.reference(model, source, given, base_dir=folder, halt=halt, parts=parts)
 
     def report(self, outcome: Outcome, fixed: Any) -> Report:
         """Compare and sum up; `fixed` gives the fixed model as the runner takes it."""

@@ -15,10 +15,9 @@ from typing import Any
 import onnx
 
 from surgery.files.model_file import tensors
-from surgery.guard.inputs import growth, many_plans, plans
+from surgery.guard.inputs import growth, plans
 from surgery.guard.partial_run import NEAR, Parts
 from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, difference
-from surgery.told import as_declared, told
 from verify.errors import SurgeonError
 from verify.report import Check, counted
 from verify.run.session import Halt, Session, open_session
@@ -58,7 +57,6 @@ def reference(
     given: Mapping[str, Any] | None = None,
     fixed_inputs: Mapping[str, Any] | None = None,
     base_dir: str | os.PathLike[str] | None = None,
-    trust_declared_shapes: bool = False,
     halt: Halt | None = None,
     parts: Parts | None = None,
 ) -> Reference:
@@ -69,7 +67,6 @@ def reference(
         source: the same model as the runner takes it (a path for external data).
         given: real inputs to use instead of drawn ones.
         fixed_inputs: values that `--set-input` gives, which the original still takes as inputs.
-        trust_declared_shapes: draw sizes that give the output shapes the model declares, for those it will only get.
         halt: ends it from another thread; what is found then is worth nothing.
         parts: where the fixed model differs, to be compared on the way.
     """
@@ -84,8 +81,8 @@ def reference(
         return Reference(reason="every output depends on random operators", left_out=left_out)
     found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model), shared=shared)
     try:
-        sets = _sets(model, given, fixed_inputs or {}, trust_declared_shapes)
-        _collect(found, session, model, sets, started, trust_declared_shapes, halt or Halt(), parts)
+        sets = _sets(model, given, fixed_inputs or {})
+        _collect(found, session, model, sets, started, halt or Halt(), parts)
         found.short = found.short and given is None
     except (SurgeonError, MemoryError) as error:
         found.reason = str(error) or "inputs do not fit in memory"
@@ -102,12 +99,10 @@ def _opened(source: Any, base_dir: str | os.PathLike[str] | None, shared: bool, 
 
 
 def _sets(
-    model: onnx.ModelProto, given: Mapping[str, Any] | None, fixed_inputs: Mapping[str, Any], trust: bool
+    model: onnx.ModelProto, given: Mapping[str, Any] | None, fixed_inputs: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """The sets of inputs to try, as `reference` describes them."""
     sets: Iterable[dict[str, Any]] = plans(model) if given is None else [dict(given)]
-    if given is None and trust:
-        sets = (told(model, inputs) for inputs in many_plans(model))
     return ({**inputs, **fixed_inputs} for inputs in sets)
 
 
@@ -134,7 +129,6 @@ def _collect(
     model: onnx.ModelProto,
     sets: Iterable[dict[str, Any]],
     started: float,
-    trust: bool,
     halt: Halt,
     parts: Parts | None,
 ) -> None:
@@ -149,8 +143,6 @@ def _collect(
         spent += run.seconds
         if run.error:
             last = run.error
-        elif trust and not as_declared(model, run.outputs):
-            last = "an output has another shape than the model declares"
         else:
             outputs = run.outputs if parts is None else parts.take(inputs, run.outputs)
             found.sets.append((inputs, outputs))

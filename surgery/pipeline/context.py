@@ -23,7 +23,6 @@ class Options:
     skip_nodes             names of nodes no pass may touch
     fold_limit             bytes a folded constant may be larger than the constants it is computed from
     loop_limit             largest constant trip count that is unrolled
-    trust_declared_shapes  allow passes that believe a declared static output shape
     spec                   a verify.interface.spec.Spec for the interface passes, or None
     input_shapes           dims of an input by its name; a number pins a dim, a name or -1 leaves it free
     set_inputs             inputs that become constants, by name
@@ -36,7 +35,6 @@ class Options:
     skip_nodes: frozenset[str] = frozenset()
     fold_limit: int = 64 * 1024
     loop_limit: int = 64
-    trust_declared_shapes: bool = False
     spec: Any = None
     input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
     set_inputs: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +53,6 @@ class Context:
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
         self._names: set[str] | None = None
         self.troubles: list[str] = []
-        self.believed: set[str] = set()  # codes of passes whose rewrite holds only if a declared output shape is true
         self.renamed_inputs: dict[str, str] = {}
         self.renamed_outputs: dict[str, str] = {}
         self._memory: dict[str, Any] = {}

@@ -23,7 +23,6 @@ Kind = Literal[
     "replace",  # applied only when the target refuses the original (`feature` names the row of the target's table)
     "speed",  # a form the target runs faster
     "interface",  # changes graph inputs or outputs, only when a spec or an option asks for it
-    "trusted",  # believes a declared static output shape; behind --trust-declared-shapes
     "chosen",  # off unless selected by code
 ]
 

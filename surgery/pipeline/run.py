@@ -51,8 +51,6 @@ def wanted(rule: Pass, context: Context) -> bool:
         return True
     if options.select or rule.kind == "chosen":
         return False
-    if rule.kind == "trusted":
-        return options.trust_declared_shapes
     if rule.kind == "replace" and rule.feature:
         return context.target.refuses(rule.feature) is not None
     return rule.kind != "interface" or options.spec is not None
@@ -134,7 +132,7 @@ def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Findin
     active = [rule for rule in rules if wanted(rule, context)]
     applied: list[Finding] = []
     for number in range(1, MAX_ROUNDS + 1):
-        infer.infer(graph, context.opsets, context.options.trust_declared_shapes)
+        infer.infer(graph, context.opsets)
         context.invalidate()
         before = len(applied)
         for rule in active:

@@ -38,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         if len(body.inputs) != states + 2 or len(body.outputs) - 1 < len(node.outputs):
             continue
-        if _starts(node, context) and goes_on(body, context):
+        if _starts(node, context) and _goes_on(body, context):
             # Nodes further inside are copied as they are now: they wait for the next round.
             fix = partial(_unroll, graph, node, count, context)
             yield finding(f"always runs {count} times", node, fix, *nodes_inside(node))
@@ -51,7 +51,7 @@ def _starts(node: gs.Node, context: Context) -> bool:
     return value is not None and bool(value.all())
 
 
-def goes_on(body: gs.Graph, context: Context) -> bool:
+def _goes_on(body: gs.Graph, context: Context) -> bool:
     """Whether the body's condition for the next iteration is true, or the one it was given."""
     condition = body.outputs[0]
     while condition.inputs and condition.inputs[0].op == "Identity" and condition.inputs[0].inputs:

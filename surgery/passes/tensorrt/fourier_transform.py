@@ -32,7 +32,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if shape is None or data.dtype is None or np.dtype(data.dtype).name not in ("float32", "float16"):
             continue
         length = operand(node, 1, context)
-        axes = told(node, axes_of(node, shape, context), context)
+        axes = axes_of(node, shape, context)
         if length is None or not axes or (len(axes) > 1 and (length or node.attrs.get("onesided", 0))):
             continue
         if all(shape[axis] * max(length, shape[axis]) * 4 <= LARGEST for axis in axes):
@@ -59,24 +59,9 @@ def axes_of(node: gs.Node, shape: tuple[int, ...], context: Context) -> list[int
     return list(range(len(shape) - 1)) if axis is None else [axis % len(shape)]
 
 
-def told(node: gs.Node, axes: list[int], context: Context) -> list[int]:
-    """Those of the axes that give the output shape, where it is known (a one-sided transform changes one dim)."""
-    shape, out = context.static_shape(node.inputs[0]), context.static_shape(node.outputs[0])
-    if out is None or shape is None or len(axes) == 1 or not node.attrs.get("onesided", 0):
-        return axes
-    return [
-        axis
-        for axis in axes
-        if all(a == b or i == axis for i, (a, b) in enumerate(zip(shape, out[:-1], strict=False)))
-        and shape[axis] != out[axis]
-    ]
-
-
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, axes: list[int], length: int) -> None:
     """One product; for a runtime axis one for each axis, and a choice."""
     build = Build(graph, node, context, PASS.code)
-    if len(axes) < len(axes_of(node, node.inputs[0].shape, context)):
-        context.believed.add(PASS.code)
     value = transform(build, axes[0], length)
     for axis in axes[1:]:
         where = build.reshape(node.inputs[2], [])

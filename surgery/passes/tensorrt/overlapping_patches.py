@@ -4,8 +4,7 @@ What it does: gathers, for every pixel, the one value that each place of the pat
 them.
 Why: its parser has no Col2Im.
 Before → After: `y = Col2Im(x, image, block)` → `y = ReduceSum(Gather(Concat(x, 0), <table>))`
-Leaves alone: images of unknown size; tables of more than 4M elements. Blocks known only at run time: with
---trust-declared-shapes those that fit the shapes are tried, at most eight, and the block chooses the table.
+Leaves alone: images or blocks of unknown size; tables of more than 4M elements.
 Numerics: the terms of a pixel are added in another order.
 """
 
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import product
 from math import prod
 
 import numpy as np
@@ -24,27 +22,20 @@ from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
 LARGEST = 1 << 22
-MOST_BLOCKS = 8
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Col2Im"):
         image, block = (context.constant(tensor) for tensor in node.inputs[1:3])
         shape = context.static_shape(node.inputs[0])
-        if image is None or shape is None or len(shape) != 3 or 0 in shape or node.inputs[0].dtype is None:
+        if image is None or block is None or shape is None or len(shape) != 3 or 0 in shape:
             continue
-        sizes = [int(size) for size in image]
-        if block is not None:
-            blocks = [tuple(int(size) for size in block)]
-        elif context.options.trust_declared_shapes and context.static_shape(node.outputs[0]) is not None:
-            blocks = fitting(node, shape, context.static_shape(node.outputs[0]) or ())
-        else:
-            continue
-        if not 1 <= len(blocks) <= MOST_BLOCKS or not all(fits(node, shape, sizes, block) for block in blocks):
+        sizes, patch = [int(size) for size in image], tuple(int(size) for size in block)
+        if node.inputs[0].dtype is None or not fits(node, shape, sizes, patch):
             continue
         if shape[0] * shape[1] * prod(sizes) <= LARGEST:
             message = f"{context.target.name} has no Col2Im"
-            yield finding(message, node, partial(rewrite, graph, node, context, sizes, blocks))
+            yield finding(message, node, partial(rewrite, graph, node, context, sizes, patch))
 
 
 def steps(node: gs.Node, sizes: list[int], block: tuple[int, ...]) -> list[int]:
@@ -66,18 +57,6 @@ def fits(node: gs.Node, shape: tuple[int, ...], sizes: list[int], block: tuple[i
     return min(along) > 0 and prod(along) == shape[2]
 
 
-def fitting(node: gs.Node, shape: tuple[int, ...], out: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Every block with which columns of `shape` give an output of the shape `out`."""
-    if len(out) < 3 or 0 in out or shape[1] % out[1]:
-        return []
-    volume, sizes = shape[1] // out[1], list(out[2:])
-    factors = [size for size in range(1, volume + 1) if volume % size == 0]
-    if len(factors) ** len(sizes) > LARGEST:
-        return []
-    found = (block for block in product(factors, repeat=len(sizes)) if prod(block) == volume)
-    return [block for block in found if fits(node, shape, sizes, block)]
-
-
 def table(node: gs.Node, sizes: list[int], block: tuple[int, ...]) -> np.ndarray:
     """int64[places of the block, pixels]: the element of [block x patches] that lands there, or one past the end."""
     rank, along = len(sizes), steps(node, sizes, block)
@@ -93,22 +72,16 @@ def table(node: gs.Node, sizes: list[int], block: tuple[int, ...]) -> np.ndarray
     return places
 
 
-def rewrite(graph: gs.Graph, node: gs.Node, context: Context, sizes: list[int], blocks: list[tuple[int, ...]]) -> None:
+def rewrite(graph: gs.Graph, node: gs.Node, context: Context, sizes: list[int], block: tuple[int, ...]) -> None:
     """One Gather and one sum."""
     build = Build(graph, node, context, PASS.code)
-    if context.constant(node.inputs[2]) is None:
-        context.believed.add(PASS.code)
-    data, volume = node.inputs[0], prod(blocks[0])
+    data, volume = node.inputs[0], prod(block)
     batch, rows, patches = data.shape
     channels = rows // volume
-    chosen: gs.Tensor = build.constant(table(node, sizes, blocks[0]).ravel())
-    for block in blocks[1:]:
-        equal = build.cast(build("Equal", node.inputs[2], np.array(block, np.int64)), np.int32)
-        this = build("Equal", build.axes("ReduceSum", equal, [0], keepdims=1), np.int32(len(block)))
-        chosen = build("Where", this, table(node, sizes, block).ravel(), chosen)
+    places = build.constant(table(node, sizes, block).ravel())
     flat = build.reshape(data, [batch, channels, volume * patches])
     padded = build("Concat", flat, np.zeros((batch, channels, 1), np.dtype(data.dtype)), axis=2)
-    spread = build.reshape(build("Gather", padded, chosen, axis=2), [batch, channels, volume, prod(sizes)])
+    spread = build.reshape(build("Gather", padded, places, axis=2), [batch, channels, volume, prod(sizes)])
     build.replace(build.reshape(build.axes("ReduceSum", spread, [2], keepdims=0), [batch, channels, *sizes]))
 
 

@@ -19,7 +19,7 @@ from verify.inputs.draw import draw_inputs
 from verify.run.session import open_session
 
 HEADINGS = ("What it does:", "Why:", "Before → After:", "Leaves alone:", "Numerics:")
-KINDS = {"cleanup", "replace", "speed", "interface", "trusted", "chosen"}
+KINDS = {"cleanup", "replace", "speed", "interface", "chosen"}
 PASSES = [pytest.param(rule, id=f"{rule.code}-{rule.name}") for rule in all_passes()]
 
 

@@ -55,5 +55,5 @@ def test_tensorrt_takes_what_was_fixed(feature: Feature) -> None:
 
     model = feature.model()
     assert ask_tensorrt(model, feature.profile)
-    fixed, _ = surgery.fix_model(model, trust_declared_shapes=True, guard=False)
+    fixed, _ = surgery.fix_model(model, guard=False)
     assert ask_tensorrt(fixed, feature.profile) is None

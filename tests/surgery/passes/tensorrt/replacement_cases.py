@@ -129,19 +129,3 @@ LEFT_ALONE: list[tuple[str, str, int, str]] = [
     ("SG121", "runtimes disagree on one antialiased pixel", 19, "g (float[1,1,1,4] x) => (float[1,1,1,1] y) <int64[4] s = {1, 1, 1, 1}> { y = Resize<mode = \"linear\", antialias = 1, coordinate_transformation_mode = \"pytorch_half_pixel\">(x, , , s) }"),
     ("SG103", "its output is declared to be of another type", 17, "g (uint8[2] a, uint8[2] b) => (float[2] c) { c = Add(a, b) }"),
 ]  # fmt: skip
-
-# code, case, opset, model whose declared output shape tells something, values, operators that must be gone
-TRUSTED: list[tuple[str, str, int, str, tuple[str, ...], dict[str, Any]]] = [
-    ("SG170", "depth", 17, "g (int64[3] i, float depth, float[2] v) => (float[3,5] y) { y = OneHot(i, depth, v) }", (), {"i": [0, 4, -1], "depth": 5.0}),
-    ("SG170", "size of a grid", 20, "g (float[1,2,3] t, int64[4] s) => (float[1,4,5,2] y) { y = AffineGrid(t, s) }", ("AffineGrid",), {"s": [1, 1, 4, 5]}),
-    ("SG122", "linear by a runtime scale", 18, "g (float[1,1,4,5] x, float[4] s) => (float[1,1,2,4] y) { y = Resize<mode = \"linear\">(x, , s) }", ("Resize",), {"s": [1.0, 1.0, 0.6, 0.8]}),
-    ("SG122", "cubic, edges left out", 18, "g (float[1,1,4,4] x, float[4] s) => (float[1,1,8,8] y) { y = Resize<mode = \"cubic\", cubic_coeff_a = -0.5, exclude_outside = 1>(x, , s) }", ("Resize",), {"s": [1.0, 1.0, 2.0, 2.0]}),
-    ("SG122", "antialiased by a runtime size", 18, "g (float[1,1,6,4] x, int64[4] s) => (float[1,1,3,2] y) { y = Resize<mode = \"cubic\", antialias = 1>(x, , , s) }", ("Resize",), {"s": [1, 1, 3, 2]}),
-    ("SG122", "nearest", 18, "g (float[1,1,2,2] x, float[2] s) => (float[1,1,4,6] y) { y = Resize<mode = \"nearest\", axes = [3, 2]>(x, , s) }", ("Resize",), {"s": [3.0, 2.0]}),
-    ("SG122", "cropped", 13, "g (float[1,1,4,4] x, float[8] r, int64[4] s) => (float[1,1,3,3] y) { y = Resize<mode = \"linear\", coordinate_transformation_mode = \"tf_crop_and_resize\", extrapolation_value = 10.0>(x, r, , s) }", ("Resize",), {"r": [0, 0, 0.4, 0.6, 1, 1, 1.2, 1.7], "s": [1, 1, 3, 3]}),
-    ("SG151", "rows that are kept", 17, "g (float[4,2] x, bool[4] k) => (float[2,2] y) { y = Compress<axis = 0>(x, k) }", ("Compress",), {"k": [False, True, False, True]}),
-    ("SG152", "two of three boxes", 11, "g (float[1,3,4] b, float[1,1,3] s, int64 n, float i) => (int64[2,3] y) { y = NonMaxSuppression(b, s, n, i) }", ("NonMaxSuppression",), {"b": [[[0, 0, 1, 1], [0, 0, 1, 0.9], [3, 3, 4, 4]]], "n": 3, "i": 0.5}),
-    ("SG153", "three steps", 17, "g (float a, float b, float d) => (float[3] y) { y = Range(a, b, d) }", ("Range",), {"a": 1, "b": 6, "d": 2}),
-    ("SG154", "three turns", 17, "g (int64 n, bool c, float[1] x) => (float[3,1] y) { l, y = Loop(n, c, x) <body = b (int64 i, bool p, float[1] v) => (bool q, float[1] w, float[1] u) { q = Identity(p) w = Add(v, v) u = Identity(w) }> }", ("Loop",), {"n": 3, "c": True}),
-    ("SG155", "two places", 17, "g (bool[4] x) => (int64[1,2] y) { y = NonZero(x) }", ("NonZero",), {"x": [False, True, False, True]}),
-]  # fmt: skip

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 import surgery
 from surgery.passes import all_passes
-from tests.surgery.passes.tensorrt.replacement_cases import LEFT_ALONE, REWRITES, TRUSTED
+from tests.surgery.passes.tensorrt.replacement_cases import LEFT_ALONE, REWRITES
 
 
 def parse(text: str, opset: int) -> onnx.ModelProto:
@@ -71,20 +71,6 @@ def test_values_are_kept(
 
 
 @pytest.mark.parametrize(
-    ("code", "case", "opset", "text", "gone", "values"), TRUSTED, ids=[f"{case[0]} {case[1]}" for case in TRUSTED]
-)
-def test_declared_shapes_are_believed_when_asked(
-    code: str, case: str, opset: int, text: str, gone: tuple[str, ...], values: dict[str, Any]
-) -> None:
-    model = parse(text, opset)
-    _, report = surgery.fix_model(model, guard=False)
-    assert code not in {finding.code for finding in report.findings}
-    fixed, report = surgery.fix_model(model, guard=False, trust_declared_shapes=True)
-    assert code in {finding.code for finding in report.findings}, case
-    check(model, fixed, values, gone)
-
-
-@pytest.mark.parametrize(
     ("code", "reason", "opset", "text"), LEFT_ALONE, ids=[f"{case[0]} {case[1]}" for case in LEFT_ALONE]
 )
 def test_left_alone(code: str, reason: str, opset: int, text: str) -> None:
@@ -102,7 +88,7 @@ def test_a_target_that_takes_it_keeps_it(case: Any) -> None:
 
 
 def test_every_replacing_pass_has_cases() -> None:
-    tested = {case[0] for case in (*REWRITES, *TRUSTED)}
+    tested = {case[0] for case in REWRITES}
     assert {rule.code for rule in all_passes() if "SG100" < rule.code < "SG200"} - tested == set()
 
 

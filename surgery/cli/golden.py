@@ -54,25 +54,24 @@ def record(
 
 
 def _record(path: Path, output: Path, drawn: dict[str, Any], from_torch: bool, checkpoint: Path | None) -> str:
-    """Record one model; what to say of it."""
-    from verify.goldens.record import record as record_one
-    from verify.model.read import read_model
+    """Record one model; returns the line to print."""
+    from verify import record_golden
 
-    model = read_model(path)
-    truth, words = _stock(model, checkpoint) if from_torch else (None, {})
+    reference, words = _stock(path, checkpoint) if from_torch else (None, {})
     with _progress(path) as progress:
-        golden = record_one(path, model, output, truth=truth, made_by=words, progress=progress, **drawn)
+        golden = record_golden(path, output, reference=reference, made_by=words, progress=progress, **drawn)
     return f"{path} -> {output / golden.data}: {_size(golden)}"
 
 
-def _stock(model: Any, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
+def _stock(path: Path, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
     from importlib.metadata import version
 
     from export.check_stock import stock
     from verify.interface.recognise import read_metadata
+    from verify.model.read import read_model
 
-    truth = stock(read_metadata(model), checkpoint)
-    return truth, {"outputs": "stock SAM2", "torch": version("torch"), "sam2": version("sam2")}
+    reference = stock(read_metadata(read_model(path)), checkpoint)
+    return reference, {"outputs": "stock SAM2", "torch": version("torch"), "sam2": version("sam2")}
 
 
 class _progress:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from surgery.cli.config import with_defaults
 from verify.errors import MissingBackend, SurgeonError
 from verify.report import Report
-
-if TYPE_CHECKING:
-    from verify.verifying import Options
 
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
 
@@ -116,17 +113,19 @@ def _expand(models: Sequence[Path]) -> list[Path]:
 
 
 def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[SurgeonError]) -> list[Report]:
-    from verify.verifying import Options
-
-    spec = None if given["spec"] == "none" else given["spec"]
-    options = Options(
-        spec, given["golden"], given["trt"], given["strict"], given["scale"], _profiles(given["input_shape"])
-    )
-    outside = _stock(given["checkpoint"]) if given["against_torch"] else None
+    options = {
+        "spec": None if given["spec"] == "none" else given["spec"],
+        "goldens": given["golden"],
+        "tensorrt": given["trt"],
+        "strict": given["strict"],
+        "scale": given["scale"],
+        "profiles": _profiles(given["input_shape"]),
+    }
+    stock = _stock(given["checkpoint"]) if given["against_torch"] else None
     reports = []
     for path in paths:
         try:
-            reports.append(_verify_one(path, options, outside, given["no_cache"]))
+            reports.append(_verify_one(path, options, stock, given["no_cache"]))
         except SurgeonError as error:
             errors.append(error)
     return reports
@@ -155,30 +154,30 @@ def _stock(checkpoint: Path | None) -> Any:
     return check
 
 
-def _verify_one(path: Path, options: Options, outside: Any, no_cache: bool) -> Report:
+def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache: bool) -> Report:
     from verify import cache
 
-    key = None if no_cache or outside is not None else _key(path, options)
+    key = None if no_cache or extra_check is not None else _key(path, options)
     known = cache.load(key, path) if key else None
     if known is not None:
         return known
+    from verify import verify_model
     from verify.model.read import external_files, read_model
-    from verify.verifying import verify
 
     with _status(path):
-        report = verify(path, options, outside)
+        report = verify_model(path, **options, extra_check=extra_check)
     if key and report.exit_code == 0:
         cache.save(key, path, report, external_files(path, read_model(path)))
     return report
 
 
-def _key(path: Path, options: Options) -> str | None:
+def _key(path: Path, options: dict[str, Any]) -> str | None:
     """Key of the report in the cache; None for a file that cannot be read, which the checks will say."""
     from verify import cache
     from verify.goldens.index import folders
 
-    places = folders(options.goldens)
-    spec = Path(options.spec) if options.spec and options.spec.endswith(".toml") else None
+    places = folders(options["goldens"])
+    spec = Path(options["spec"]) if options["spec"] and options["spec"].endswith(".toml") else None
     try:
         parts = [*cache.tools(PACKAGES), repr(options), *cache.folder_state(places)]
         parts += [cache.file_hash(spec)] if spec else []

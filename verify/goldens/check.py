@@ -16,7 +16,7 @@ from verify.compare.statistics import share_above
 from verify.compare.tolerance import exceeded
 from verify.errors import SurgeonError
 from verify.goldens.compact import statistics
-from verify.goldens.index import Case, Golden, Tensor, read_data
+from verify.goldens.index import Case, Golden, Tensor, find, folders, read_data
 from verify.inputs.seeded import draw
 from verify.interface.check import read_dims, show
 from verify.report import Check, counted
@@ -26,6 +26,33 @@ if TYPE_CHECKING:
     import onnx
 
 FORMS = ({"whole"}, {"levels", "codes"}, {"probes", "sums", "special"})
+
+
+def check_goldens(
+    path: Path,
+    model: onnx.ModelProto,
+    metadata: Mapping[str, str],
+    given: Sequence[Path] = (),
+    required: bool = False,
+    scale: float = 1.0,
+) -> list[Check]:
+    """Find the golden of a model and check the model against it; a skipped check where none was recorded.
+
+    Args:
+        given: folders to look in; empty for the usual ones (`verify.goldens.index.folders`).
+        required: a golden that is missing in the folders given is a failure.
+        scale: tolerances are multiplied by it.
+    """
+    found = find(path, metadata, folders(given))
+    if found is not None:
+        return check_golden(path, model, found, scale)
+    message = f"none recorded for {_described(metadata) or 'this model'}; see surgeon golden record --help"
+    return [Check("golden", "fail" if required and given else "skip", message)]
+
+
+def _described(metadata: Mapping[str, str]) -> str:
+    keys = ("model_version", "model_type", "module", "semantics", "image_size", "precision", "checkpoint")
+    return " ".join(metadata[key][:20] for key in keys if key in metadata)
 
 
 def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: float = 1.0) -> list[Check]:

@@ -1,4 +1,4 @@
-"""Record goldens: choose inputs, take the outputs that are right, measure how much they vary, pack, write."""
+"""Record goldens: choose inputs, take the right outputs, measure how much they vary, pack, write."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from verify.run.session import open_session
 if TYPE_CHECKING:
     import onnx
 
-# Given inputs, the outputs that are right, from somewhere else than the model itself.
-Truth = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+# Given inputs, the outputs to record, from another source than the model itself.
+ReferenceOutputs = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 # A tensor whose RMS error from run to run is above this share of its RMS tells nothing apart.
 MOST_NOISE = 0.01
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy")
@@ -43,30 +43,16 @@ def record(
     seed: int = 1,
     inputs: Mapping[str, Any] | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
-    truth: Truth | None = None,
+    reference: ReferenceOutputs | None = None,
     made_by: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Golden:
-    """Record a golden of `path` into `folder`, in the place of an earlier one of the same model.
-
-    Args:
-        model: the same model, weights not needed.
-        seed: of the inputs, drawn as the spec or the input types say; without `inputs` only.
-        inputs: stored whole.
-        sizes: shape of an input by name, where dims are free.
-        truth: gives the outputs to record, e.g. stock torch; the model's own otherwise.
-        made_by: further words for the index, e.g. what `truth` is.
-        progress: told what is being run.
-
-    Raises:
-        SurgeonError: the model cannot be run on the inputs, it gives something else each time, or the folder cannot be
-            written.
-    """
+    """Record a golden; arguments and errors are those of `verify.record_golden`. `model` may lack its weights."""
     metadata = read_metadata(model)
     match = identity(metadata) or {"file": place(path, folder)}
     name = "-".join(match.values())
     planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes or {})
-    recorded = [_record_case(path, plan, f"c{number}", truth, progress) for number, plan in enumerate(planned)]
+    recorded = [_record_case(path, plan, f"c{number}", reference, progress) for number, plan in enumerate(planned)]
     cases = tuple(case for case, _ in recorded)
     words = {package: _version(package) for package in PACKAGES} | {"outputs": "the model itself", "seed": str(seed)}
     golden = Golden(name, match, words | metadata | dict(made_by or {}), _data_file(name), cases, folder)
@@ -75,12 +61,12 @@ def record(
 
 
 def _record_case(
-    path: Path, plan: Plan, prefix: str, truth: Truth | None, progress: Callable[[str], None]
+    path: Path, plan: Plan, prefix: str, reference: ReferenceOutputs | None, progress: Callable[[str], None]
 ) -> tuple[Case, dict[str, Any]]:
     given = plan.arrays()
     runs = _runs(path, given, progress)
     start, first = next(runs)
-    outputs = dict(truth(given)) if truth else first
+    outputs = dict(reference(given)) if reference else first
     names = list(first)
     arrays: dict[str, Any] = {}
     for index, name in enumerate(names):
@@ -88,7 +74,7 @@ def _record_case(
             raise SurgeonError(f"{path}: nothing to hold output {name!r} against")
         arrays |= {f"{prefix}o{index}.{key}": array for key, array in pack(np.asarray(outputs[name])).items()}
     varied: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for label, found in [(start, first), *runs] if truth else runs:
+    for label, found in [(start, first), *runs] if reference else runs:
         for index, name in enumerate(names):
             varied[name][label] = _difference(found[name], outputs[name], arrays, f"{prefix}o{index}.", path, name)
     tensors = [

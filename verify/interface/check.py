@@ -7,13 +7,63 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verify.interface.spec import Dim, Port, Spec
+from verify.interface.spec import Dim, Port, Spec, load_spec
 from verify.report import Check
 
 if TYPE_CHECKING:
     import onnx
 
     ValueInfos = Sequence[onnx.ValueInfoProto]
+
+
+def check_form(path: Path) -> Check:
+    """Whether the file is valid ONNX, as onnx.checker has it; skipped where an operator is not ONNX's own."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path))
+    except onnx.checker.ValidationError as error:
+        first = " ".join(str(error).split("\n")[0].split())
+        unknown = "No Op registered" in str(error)
+        return Check("onnx", "skip" if unknown else "fail", first[:300])
+    except Exception as error:  # the checker hands through whatever its readers raise
+        return Check("onnx", "fail", " ".join(f"{type(error).__name__}: {error}".split())[:300])
+    return Check("onnx", "pass", "well-formed")
+
+
+def check_interface(model: onnx.ModelProto, spec: Spec, source: str | Path | Spec | None = None) -> list[Check]:
+    """One check when all inputs and outputs are as documented, else one for each that is not.
+
+    A model that is another module than its metadata or file name say gives the single check "module".
+
+    Args:
+        source: name or path of the spec file, whose other modules are then compared too.
+    """
+    other = _other_module(model, spec, source)
+    if other:
+        return [Check("module", "fail", other)]
+    bad = [check for check in check_shapes(model, spec) if check.status == "fail"]
+    count = len(spec.ports)
+    return bad or [
+        Check("interface", "pass", f"{spec.title}: {count} inputs and outputs as documented", {"ports": count})
+    ]
+
+
+def _other_module(model: onnx.ModelProto, spec: Spec, source: str | Path | Spec | None) -> str:
+    """What is wrong when the model is not the module that its metadata or file name say; else empty."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    names = {value.name for value in model.graph.output} | {value.name for value in model.graph.input} - stored
+
+    def share(one: Spec) -> float:
+        return len(names & {port.name for port in one.ports}) / len(one.ports)
+
+    if share(spec) > 0.5:
+        return ""
+    modules = load_spec(source).modules.values() if isinstance(source, (str, Path)) else [spec]
+    best = max(modules, key=share)
+    if best.module != spec.module and share(best) > 0.5:
+        return f"says it is the {spec.module}, but its inputs and outputs are those of the {best.module}"
+    return f"says it is the {spec.module}, but has {share(spec):.0%} of its inputs and outputs"
 
 
 def check_shapes(model: onnx.ModelProto | str | Path, spec: Spec) -> list[Check]:

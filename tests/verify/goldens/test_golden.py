@@ -184,14 +184,14 @@ def test_sam2_goldens_match_by_metadata_only(tmp_path: Path) -> None:
     assert golden.find(path, {}, [folder]) is None
 
 
-def test_truth_from_elsewhere_is_what_is_recorded(tmp_path: Path) -> None:
+def test_reference_outputs_are_recorded(tmp_path: Path) -> None:
     path, folder = tmp_path / "net.onnx", tmp_path / "golden"
     model = build(path, "m (float[6] x) => (float[6] y) { y = Neg(x) }")
 
-    def truth(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def reference(inputs: Mapping[str, Any]) -> dict[str, Any]:
         return {"y": -inputs["x"] * np.float32(1 + 1e-4)}
 
-    made = record(path, model, folder, truth=truth, made_by={"outputs": "a formula"})
+    made = record(path, model, folder, reference=reference, made_by={"outputs": "a formula"})
     tolerance = made.cases[0].outputs[0].tolerance
     assert made.made_by["outputs"] == "a formula"
     assert tolerance is not None

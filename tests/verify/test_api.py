@@ -1,7 +1,9 @@
-"""What `verify` says of one model, check by check, with a TensorRT that answers what the test wants."""
+"""What `verify_model` says of one model, check by check, with a TensorRT that answers what the test wants."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,15 @@ import onnx
 import pytest
 from onnx import parser
 
+import verify
 from tests.verify.cli_models import decoder
+from verify import record_golden, verify_model
 from verify.errors import CheckFailed, MissingBackend, SurgeonError
 from verify.interface.recognise import write_metadata
 from verify.interface.spec import Spec, load_spec
 from verify.report import Check, Report
 from verify.tensorrt import engine
 from verify.tensorrt.engine import BuildResult, Refusal
-from verify.verifying import Options, verify
 
 RELU = '<ir_version: 8, opset_import: ["" : 17]> m (float[N,3] x) => (float[N,3] y) { y = Relu(x) }'
 POINTS = {"x": ((1, 3), (4, 3), (9, 3))}
@@ -33,7 +36,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def judged(path: Path, **options: Any) -> dict[str, Check]:
     """Checks by name, the golden's left out."""
-    checks = verify(path, Options(**{"spec": None, **options})).checks
+    checks = verify_model(path, **{"spec": None, **options}).checks
     return {check.name: check for check in checks if check.name != "golden"}
 
 
@@ -143,9 +146,8 @@ def test_form(model: Path, change: tuple[str, str], status: str, said: str) -> N
 
 def test_golden_that_was_never_recorded(model: Path) -> None:
     def golden(**options: Any) -> Check:
-        (check,) = (
-            c for c in verify(model, Options(spec=None, tensorrt=False, **options)).checks if c.name == "golden"
-        )
+        checks = verify_model(model, spec=None, tensorrt=False, **options).checks
+        (check,) = (check for check in checks if check.name == "golden")
         return check
 
     assert (golden().status, golden(strict=True).status) == ("skip", "skip")
@@ -161,21 +163,21 @@ def test_golden_that_was_never_recorded(model: Path) -> None:
     assert golden(goldens=(folder,), strict=True).status == "fail"
 
 
-def test_a_check_from_outside_comes_last_and_is_told_all(model: Path) -> None:
-    told: list[Any] = []
+def test_an_extra_check_comes_last_and_gets_path_metadata_and_spec(model: Path) -> None:
+    given: list[Any] = []
 
-    def outside(path: Path, metadata: Mapping[str, str], spec: Spec | None) -> Check:
-        told.append((path, dict(metadata), spec.module if spec else None))
-        return Check("outside", "pass", "fine")
+    def extra(path: Path, metadata: Mapping[str, str], spec: Spec | None) -> Check:
+        given.append((path, dict(metadata), spec.module if spec else None))
+        return Check("extra", "pass", "fine")
 
-    report = verify(model, Options(spec=None, tensorrt=False), outside)
+    report = verify_model(model, spec=None, tensorrt=False, extra_check=extra)
     assert report == Report(str(model), report.checks)
-    assert [check.name for check in report.checks] == ["onnx", "golden", "outside"]
-    verify(decoder(), Options(tensorrt=False), outside)
-    assert told == [(model, {}, None), (Path("mask_decoder.onnx"), {}, "mask_decoder")]
+    assert [check.name for check in report.checks] == ["onnx", "golden", "extra"]
+    verify_model(decoder(), tensorrt=False, extra_check=extra)
+    assert given == [(model, {}, None), (Path("mask_decoder.onnx"), {}, "mask_decoder")]
 
 
-def test_module_is_settled_by_more_than_half_of_its_ports(model: Path) -> None:
+def test_module_is_recognised_by_more_than_half_of_its_ports(model: Path) -> None:
     ports = [port.name for port in load_spec()["mask_decoder"].ports]
     half = {name: f"other_{name}" for name in ports[: len(ports) // 2]}
     checks = judged(decoder(**half), spec="sam2", tensorrt=False)
@@ -188,3 +190,38 @@ def test_module_is_settled_by_more_than_half_of_its_ports(model: Path) -> None:
 
 def test_exit_codes_of_errors() -> None:
     assert [error("x").exit_code for error in (SurgeonError, MissingBackend, CheckFailed)] == [2, 4, 1]
+
+
+def test_the_package_offers_both_functions_and_loads_them_late(tmp_path: Path) -> None:
+    code = (
+        "import sys, verify; early = 'verify.api' in sys.modules; from verify import record_golden, verify_model;"
+        "import verify.api; print(early, verify.verify_model is verify.api.verify_model, 'onnx' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["False", "True", "False"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        print(verify.nothing)
+
+
+def test_no_module_hides_an_exported_function() -> None:
+    modules = {path.stem for path in Path(verify.__file__).parent.iterdir()}
+    assert not modules & set(verify.__all__)
+
+
+def test_record_then_verify_by_the_public_functions(model: Path) -> None:
+    golden = record_golden(model, "recorded", sizes={"x": (2, 3)})
+    assert golden.cases[0].inputs[0].shape == (2, 3)
+    good = verify_model(model, spec=None, goldens=["recorded"], tensorrt=False)
+    assert [(check.name, check.status) for check in good.checks] == [("onnx", "pass"), ("golden", "pass")]
+    onnx.save(parser.parse_model(RELU.replace("Relu", "Abs")), model)
+    assert verify_model(model, spec=None, goldens=["recorded"], tensorrt=False).exit_code == 1
+    without = verify_model(model, spec=None, goldens=None, tensorrt=False)
+    assert [check.name for check in without.checks] == ["onnx"]
+
+
+def test_a_spec_of_one_module_can_be_given_as_it_is(model: Path) -> None:
+    path, spec = decoder(), load_spec()["mask_decoder"]
+    by_name, given = (verify_model(path, spec=which, goldens=None, tensorrt=False) for which in ("sam2", spec))
+    assert given.checks == by_name.checks
+    checks = verify_model(model, spec=spec, goldens=None, tensorrt=False).checks
+    assert checks[-1].message == "says it is the mask_decoder, but has 0% of its inputs and outputs"

@@ -1,0 +1,128 @@
+"""The public functions: check one model, and record what it gives while it is right.
+
+from verify import record_golden, verify_model
+
+record_golden("model.onnx", "golden")
+report = verify_model("model.onnx", spec=None)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from verify.report import Check, Report
+
+if TYPE_CHECKING:
+    from verify.goldens.index import Golden
+    from verify.interface.spec import Spec
+
+    # Given a path, its metadata and its spec: a check against something that verify knows nothing of, such as torch.
+    ExtraCheck = Callable[[Path, Mapping[str, str], Spec | None], Check]
+    ReferenceOutputs = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def verify_model(
+    path: str | os.PathLike[str],
+    *,
+    spec: str | Path | Spec | None = "sam2",
+    goldens: Sequence[str | os.PathLike[str]] | None = (),
+    tensorrt: bool | None = None,
+    strict: bool = False,
+    scale: float = 1.0,
+    profiles: Mapping[str, Any] | None = None,
+    extra_check: ExtraCheck | None = None,
+) -> Report:
+    """Check the model at `path`: its form, its interface, its numbers, and whether TensorRT builds it.
+
+    Args:
+        spec: documented interface: a name ("sam2"), a TOML file, one module's `Spec`, or None for no interface check.
+        goldens: folders to look for goldens in; () for `./golden` and those that come with surgeon, None for no
+            golden check.
+        tensorrt: True: must be installed; False: left out; None: asked where it is installed.
+        strict: a missing golden in the folders given is a failure.
+        scale: tolerances of goldens are multiplied by it.
+        profiles: {input: (min, opt, max)} shapes for TensorRT, instead of the spec's.
+        extra_check: one more check, put last in the report.
+
+    Returns:
+        A report with one or more checks for each of these; `report.exit_code` is 0 where none failed, else 1.
+
+    Raises:
+        SurgeonError: the model, the spec or a golden cannot be read.
+        MissingBackend: `tensorrt` is True and TensorRT is not installed.
+    """
+    from verify.goldens.check import check_goldens
+    from verify.interface.check import check_form, check_interface
+    from verify.interface.recognise import read_metadata
+    from verify.model.read import read_model
+    from verify.tensorrt.check import check_tensorrt, spec_profiles
+
+    path = Path(path)
+    model = read_model(path)
+    metadata = read_metadata(model)
+    module = _module(model, path, spec)
+    report = Report(str(path), [check_form(path)])
+    if module is not None:
+        report.checks += check_interface(model, module, spec)
+        if report.checks[-1].name == "module":
+            return report
+    if goldens is not None:
+        report.checks += check_goldens(path, model, metadata, [Path(folder) for folder in goldens], strict, scale)
+    report.checks += check_tensorrt(path, dict(profiles or {}) or spec_profiles(module), wanted=tensorrt)
+    if extra_check is not None:
+        report.checks.append(extra_check(path, metadata, module))
+    return report
+
+
+def _module(model: Any, path: Path, spec: str | Path | Spec | None) -> Spec | None:
+    """The spec of the module that the model is; None where it is none of them or no spec was given."""
+    from verify.interface.recognise import recognise
+
+    if isinstance(spec, (str, Path)):
+        return recognise(model, path, spec)
+    return spec
+
+
+def record_golden(
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str] = "golden",
+    *,
+    seed: int = 1,
+    inputs: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+    reference: ReferenceOutputs | None = None,
+    made_by: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Golden:
+    """Record what the model at `path` gives into `folder`, in the place of an earlier golden of the same model.
+
+    Args:
+        seed: of the inputs, which are drawn as the spec or the model's input types say; ignored with `inputs`.
+        inputs: NumPy arrays by input name; they are stored whole.
+        sizes: shape of an input by name, where dims are free.
+        reference: gives the outputs to record for given inputs, e.g. stock torch; else the model's own are recorded.
+        made_by: further entries of the index, e.g. what `reference` is.
+        progress: called with what is being run.
+
+    Raises:
+        SurgeonError: the model cannot be read or run on the inputs, it gives something else each time, or the folder
+            cannot be written.
+    """
+    from verify.goldens.record import record
+    from verify.model.read import read_model
+
+    path = Path(path)
+    return record(
+        path,
+        read_model(path),
+        Path(folder),
+        seed=seed,
+        inputs=inputs,
+        sizes=sizes,
+        reference=reference,
+        made_by=made_by,
+        progress=progress,
+    )

@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, Files
 
 from surgery.cli import COMMANDS, surgeon
 from surgery.diagnose.rules import rule_texts
-from surgery.diagnose.rules_text import as_markdown, index_markdown
+from surgery.diagnose.rules.pages import as_markdown, index_markdown
 from verify.interface.spec import __doc__ as spec_format
 from verify.interface.spec import load_spec, render_tables
 

@@ -1,4 +1,4 @@
-"""How shapes, sizes and values are written on the command line."""
+"""Parsers of shapes, sizes and values on the command line."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     name, colon, sizes = text.rpartition(":")
     body = sizes.strip().removeprefix("[").removesuffix("]").replace(" ", "").replace("'", "").replace('"', "")
     if not name or not colon:
-        raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64")
+        raise SurgeonError(f"'{text}' is not a shape; write it as input:1x3x64x64")
     parts = re.split("[x,]", body) if re.fullmatch(r"-?\d+([x,]-?\d+)*", body) else body.split(",")
     if body == "":
         return name, ()
     if not all(re.fullmatch(r"-?\d+|[A-Za-z_]\w*", part) for part in parts):
-        raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64, input:1,3,64,64 or input:[n,3,64,64]")
+        raise SurgeonError(
+            f"'{text}' is not a shape; write it as input:1x3x64x64, input:1,3,64,64 or input:[n,3,64,64]"
+        )
     return name, tuple(int(part) if part.lstrip("-").isdigit() else part for part in parts)
 
 
@@ -40,7 +42,7 @@ def parse_size(text: str) -> int:
     """
     match = re.fullmatch(r"(\d+)\s*([KMG]?)(?:I?B)?", text.strip().upper())
     if match is None:
-        raise SurgeonError(f"'{text}' is no size; write it as 65536, 64K, 16M or 1G")
+        raise SurgeonError(f"'{text}' is not a size; write it as 65536, 64K, 16M or 1G")
     return int(match[1]) * UNITS[match[2]]
 
 
@@ -72,7 +74,7 @@ def parse_value(text: str) -> tuple[str, Any]:
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise SurgeonError(f"'{value}' is no value for '{name}'; write a number, true, [1,2] or @file.npy") from None
+        raise SurgeonError(f"'{value}' is not a value for '{name}'; write a number, true, [1,2] or @file.npy") from None
 
 
 def _array(path: Path) -> Any:

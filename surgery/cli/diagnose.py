@@ -12,7 +12,7 @@ from surgery.targets import TARGETS
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
-    from surgery.diagnose.repro import Repro
+    from surgery.diagnose.repro.write import Repro
     from verify.report import Check, Report
 
 
@@ -23,18 +23,24 @@ if TYPE_CHECKING:
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
 @click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
 @click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
-@click.option("--limit", "seconds", type=float, default=300.0, show_default=True, help="Seconds to look for more.")
+@click.option(
+    "--limit", "seconds", type=float, default=300.0, show_default=True, help="Seconds to look for further refusals."
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option(
     "--repro", type=click.Path(file_okay=False, path_type=Path), help="Write the smallest failing models here."
 )
-@click.option("--against", help="Find where the values part from this model, or from float16, optimized, a provider.")
-@click.option("--inputs", type=click.Path(path_type=Path), help="With --against: .npz with one array an input.")
+@click.option(
+    "--against", help="Find the first tensor that differs from this model, or from float16, optimized, a provider."
+)
+@click.option("--inputs", type=click.Path(path_type=Path), help="With --against: .npz with an array for each input.")
 @click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="With --against: size of a free dim.")
-@click.option("--seed", default=0, show_default=True, help="With --against: of the inputs that are drawn.")
-@click.option("--tolerance", default=1e-3, show_default=True, help="With --against: RMS error in parts of RMS.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with everything, too.")
-@click.option("-q", "--quiet", is_flag=True, help="Leave out what passed and what is merely a note.")
+@click.option("--seed", default=0, show_default=True, help="With --against: seed of the drawn inputs.")
+@click.option(
+    "--tolerance", default=1e-3, show_default=True, help="With --against: largest RMS error, relative to the RMS."
+)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with everything.")
+@click.option("-q", "--quiet", is_flag=True, help="Leave out passed checks and notes.")
 def command(
     models: tuple[Path, ...],
     form: str,
@@ -44,7 +50,7 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> int:
-    """Say what TensorRT refuses in each MODEL, where it came from, why, and what to do. Exit 1 when it refuses."""
+    """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do. Exit 1 when it refuses."""
     from surgery.diagnose.rules import rule_texts
     from surgery.files.model_file import load
     from verify.render import show, write_html
@@ -67,7 +73,7 @@ def command(
 def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
     from surgery.diagnose import Settings, examine
-    from surgery.diagnose.repro import write_repros
+    from surgery.diagnose.repro.write import write_repros
     from surgery.pipeline.context import Options
     from verify.tensorrt.profiles import profiles_for
 
@@ -93,7 +99,7 @@ def _repro_check(made: Repro) -> Check:
 
 
 def _against(model: Path, other: str, given: dict[str, Any]) -> Check:
-    """The first tensor where the values of `model` part from those of `other`, a file or a way to run this one."""
+    """The first tensor that differs between `model` and `other`, which is a file or another way to run `model`."""
     from surgery.diagnose.provenance import source_of
     from verify.compare.divergence import as_check, diverge, way
     from verify.compare.statistics import Limits

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def command(codes: tuple[str, ...], form: str, pages: Path | None) -> int:
     """List every rule, or explain those with the given CODEs."""
     from surgery.diagnose.rules import rule_texts
-    from surgery.diagnose.rules_text import as_json, as_markdown, index_markdown, rule, write_pages
+    from surgery.diagnose.rules.pages import as_json, as_markdown, index_markdown, rule, write_pages
 
     if pages is not None:
         click.echo(f"{pages}: {len(write_pages(pages))} pages")
@@ -38,7 +38,7 @@ def command(codes: tuple[str, ...], form: str, pages: Path | None) -> int:
 
 
 def _explain(rules: list[RuleText]) -> None:
-    from surgery.diagnose.rules_text import KINDS
+    from surgery.diagnose.rules.pages import KINDS
 
     for one in rules:
         lines = [f"{one.code}  {one.name}  ({KINDS.get(one.kind, one.kind)})", "", *_wrapped(one.title, "  ")]

@@ -1,4 +1,4 @@
-"""What is wrong with a model for TensorRT: every refusal, with its place, its reason and what to do."""
+"""Everything that TensorRT refuses in a model: each refusal with its place, its reason and what to do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import onnx
 
 from surgery.diagnose.findings import join
-from surgery.diagnose.model_view import Subject, name_of
-from surgery.diagnose.refusals import Case, ask
-from surgery.diagnose.scratch import Workspace
+from surgery.diagnose.model_view import ModelView, name_of
+from surgery.diagnose.refusals import Case, find_refusals
+from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.static import pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
 from surgery.files import model_file as files
@@ -26,11 +26,11 @@ __all__ = ["Case", "Settings", "diagnose", "examine"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What `diagnose` is asked for.
+    """Options of `diagnose`.
 
     build     run the builder after the parser
-    profiles  {input: (min, opt, max)} for dynamic inputs; None lets the adapter guess
-    seconds   how long to go on looking for further refusals after the first
+    profiles  {input: (min, opt, max)} for dynamic inputs; None: sizes are guessed
+    seconds   time to look for further refusals after the first
     options   target and selection of the passes
     """
 
@@ -46,9 +46,9 @@ def diagnose(path: str | os.PathLike[str], settings: Settings | None = None) -> 
 
 
 def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> tuple[Report, list[Case]]:
-    """Everything TensorRT refuses in the ONNX file at `path`, and for each refused node what a repro needs.
+    """The report on the ONNX file at `path`, and for each refused node what `repro` needs.
 
-    Static rules first, then the real parser, then the real builder; without TensorRT the target's table stands in.
+    Static rules first, then the real parser, then the real builder; without TensorRT the target's table is used.
 
     Raises:
         SurgeonError: the file cannot be read.
@@ -58,40 +58,40 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     model = files.load(file)
     require_text(model, str(file))
     load_target(settings.options.target)
-    subject = Subject(model)
+    view = ModelView(model)
     report = Report(str(file))
-    static = _static(subject, str(file.parent), settings, report)
+    static = _static(view, str(file.parent), settings, report)
     if not engine.available():
         for name in ("tensorrt-parser", "tensorrt-builder"):
             report.checks.append(Check(name, "skip", f"TensorRT is not installed; {engine.INSTALL}"))
-        tables = list(table_findings(subject, settings.options.target))
+        tables = list(table_findings(view, settings.options.target))
         report.findings = join(tables, static, "error")
         return report, []
-    with Workspace(subject.model, file.parent) as work:
-        asked = ask(file, subject, work, settings.build, settings.profiles, settings.seconds)
-    report.checks += asked.checks
+    with ScratchFolder(view.model, file.parent) as scratch:
+        found = find_refusals(file, view, scratch, settings.build, settings.profiles, settings.seconds)
+    report.checks += found.checks
     report.findings = _for_target(
-        join(asked.findings, static, "note" if asked.judged else "warning"), settings.options.target
+        join(found.findings, static, "note" if found.complete else "warning"), settings.options.target
     )
-    return report, asked.cases
+    return report, found.cases
 
 
-def _static(subject: Subject, folder: str, settings: Settings, report: Report) -> list[Finding]:
+def _static(view: ModelView, folder: str, settings: Settings, report: Report) -> list[Finding]:
     try:
-        found, failed = pass_findings(subject.model, folder, settings.options)
-    except Exception as error:  # graph import of a broken model; TensorRT's own words follow
+        found, failed = pass_findings(view.model, folder, settings.options)
+    except Exception as error:  # a broken model that cannot be imported; TensorRT's own messages follow
         report.checks.append(Check("rules", "skip", f"the graph cannot be searched: {type(error).__name__}: {error}"))
         return []
     status: Status = "skip" if failed else "pass"
     text = f"{counted(len(found), 'finding')} by the passes" + "".join(f"; {words}" for words in failed)
     report.checks.append(Check("rules", status, text))
-    named = {name_of(node): node for node in subject.nodes}
-    return [_with_place(finding, subject, named) for finding in found]
+    named = {name_of(node): node for node in view.nodes}
+    return [_with_place(finding, view, named) for finding in found]
 
 
-def _with_place(finding: Finding, subject: Subject, named: Mapping[str, onnx.NodeProto]) -> Finding:
+def _with_place(finding: Finding, view: ModelView, named: Mapping[str, onnx.NodeProto]) -> Finding:
     node = None if finding.path or finding.where else named.get(finding.node)
-    return finding if node is None else replace(finding, where=subject.where(node))
+    return finding if node is None else replace(finding, where=view.where(node))
 
 
 def _for_target(findings: list[Finding], target: str) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Every refusal of TensorRT's builder, traced to the nodes behind it: each kind of node alone, then by bisection."""
+"""Every refusal of TensorRT's builder, with the nodes that cause it: each kind is built alone, then bisected."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from surgery.diagnose.model_view import Subject, name_of, port
-from surgery.diagnose.reasons import Reason, explain
-from surgery.diagnose.scratch import Workspace
+from surgery.diagnose.model_view import ModelView, name_of, port
+from surgery.diagnose.rules.reasons import Reason, explain
+from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import part, with_constant_ancestors, without
 from verify.tensorrt import engine
 from verify.tensorrt.engine import BuildResult, Profiles
@@ -28,127 +28,134 @@ class Built:
     """What the builder refused.
 
     refused   (indices of the nodes that make it fail together, TensorRT's words, reason); no index when not found
-    dead      nodes cut out by the end
-    complete  the builder accepted what is left
+    removed   nodes removed by the end
+    complete  the builder accepted the remaining nodes
     """
 
     refused: list[tuple[tuple[int, ...], str, Reason]] = field(default_factory=list)
-    dead: set[int] = field(default_factory=set)
+    removed: set[int] = field(default_factory=set)
     complete: bool = False
 
 
-def words(result: BuildResult) -> str:
-    """What a failed build said, the most telling line first."""
+def main_error(result: BuildResult) -> str:
+    """The line of a failed build's errors that says most."""
     lines = [line for line in result.messages if not line.startswith("[network.cpp") and line.strip()]
-    return max(lines, key=_telling) if lines else "TensorRT gave no reason"
+    return max(lines, key=_informative) if lines else "TensorRT gave no reason"
 
 
-def _telling(line: str) -> tuple[bool, int]:
+def _informative(line: str) -> tuple[bool, int]:
     return (("Error Code" in line and "Myelin" not in line) or "dedicated kernel" in line, len(line))
 
 
-def same(message: str, op: str = "") -> str:
-    """What two messages share when they are about the same fault: the reason's code, else the words without names."""
+def fingerprint(message: str, op: str = "") -> str:
+    """Equal for two messages about the same fault: the reason's code, else the message without names and numbers."""
     reason = explain(message, op, stage="builder")
     return reason.code if reason.code != "SG890" else VARYING.sub("#", message)[:160]
 
 
 def all_refusals(
-    subject: Subject, work: Workspace, first: BuildResult, dead: set[int], profiles: Profiles | None, seconds: float
+    view: ModelView,
+    scratch: ScratchFolder,
+    first: BuildResult,
+    removed: set[int],
+    profiles: Profiles | None,
+    seconds: float,
 ) -> Built:
-    """Rounds of finding the nodes behind the builder's complaint and building the rest, for at most `seconds`."""
+    """Find the nodes that cause the builder's error, build without them, and repeat, for at most `seconds`."""
     end = time.monotonic() + seconds
-    found, result = Built(dead=set(dead)), first
+    found, result = Built(removed=set(removed)), first
     for _ in range(MAX_ROUNDS):
         if result.ok:
             found.complete = True
             return found
-        message = words(result) if not result.refusals else result.refusals[0].message
+        message = main_error(result) if not result.refusals else result.refusals[0].message
         whole = explain(message, "", stage="builder").feature in OF_THE_MODEL
-        groups = [] if whole else list(_locate(subject, work, message, found.dead, profiles, end))
+        groups = [] if whole else list(_locate(view, scratch, message, found.removed, profiles, end))
         if not groups:
             found.refused.append(((), message, explain(message, "", stage="builder")))
             return found
-        for group, said in groups:
+        for group, error in groups:
             last_index = group[-1]
-            last = subject.nodes[last_index]
-            reason = explain(said, last.op_type, last.domain, "builder", dtype=_dtype(subject, last_index))
-            found.refused.append((group, said, reason))
-            # Of a group the last node alone goes, so that the others are still judged by themselves.
-            found.dead.add(last_index)
+            last = view.nodes[last_index]
+            reason = explain(error, last.op_type, last.domain, "builder", dtype=_dtype(view, last_index))
+            found.refused.append((group, error, reason))
+            # Only the last node of a group is removed, so that the others are still built by themselves.
+            found.removed.add(last_index)
         if time.monotonic() > end:
             return found
-        model, alive, _ = without(subject, work.model, found.dead)
-        found.dead = set(range(len(subject.nodes))) - set(alive)
-        if not alive or not model.graph.output:
+        model, remaining, _ = without(view, scratch.model, found.removed)
+        found.removed = set(range(len(view.nodes))) - set(remaining)
+        if not remaining or not model.graph.output:
             found.complete = True
             return found
-        result = engine.build(work.write(model), fitting(model, profiles), limit=max(end - time.monotonic(), 10.0))
+        result = engine.build(scratch.write(model), fitting(model, profiles), limit=max(end - time.monotonic(), 10.0))
     return found
 
 
 def _locate(
-    subject: Subject, work: Workspace, message: str, dead: set[int], profiles: Profiles | None, end: float
+    view: ModelView, scratch: ScratchFolder, message: str, removed: set[int], profiles: Profiles | None, end: float
 ) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Groups of nodes that fail alone as the whole does, with TensorRT's words; found by bisection when no node does.
+    """Groups of nodes that alone fail with the error of the whole, with TensorRT's message; bisects if no node does.
 
-    A crash says nothing of its cause, so any node that fails alone comes before it.
+    A crash names no cause, so after a crash every node that fails alone counts.
     """
-    alive = [index for index in range(len(subject.nodes)) if index not in dead]
-    wanted = same(message)
+    remaining = [index for index in range(len(view.nodes)) if index not in removed]
+    wanted = fingerprint(message)
 
-    def said(keep: Sequence[int]) -> str:
-        model = part(subject, work.model, set(keep))
+    def error_of(keep: Sequence[int]) -> str:
+        model = part(view, scratch.model, set(keep))
         if model is None or not model.graph.output:
             return ""
-        result = engine.build(work.write(model), fitting(model, profiles), limit=60.0)
-        return "" if result.ok or result.refusals else words(result)
+        result = engine.build(scratch.write(model), fitting(model, profiles), limit=60.0)
+        return "" if result.ok or result.refusals else main_error(result)
 
     def matches(text: str, keep: Sequence[int]) -> bool:
-        return bool(text) and any(same(text, op) == wanted for op in ("", *(subject.nodes[i].op_type for i in keep)))
+        return bool(text) and any(
+            fingerprint(text, op) == wanted for op in ("", *(view.nodes[i].op_type for i in keep))
+        )
 
     hits = False
-    for members in _kinds(subject, alive, message):
+    for members in _kinds(view, remaining, message):
         if time.monotonic() > end:
             return
-        kept = sorted(with_constant_ancestors(subject, members[0]))
-        text = said(kept)
+        kept = sorted(with_constant_ancestors(view, members[0]))
+        text = error_of(kept)
         if matches(text, members[:1]) or (text and wanted == CRASH):
             hits = True
             yield from (((index,), text) for index in members)
-        elif hits and wanted != CRASH and _unlikely(subject, members, message):
+        elif hits and wanted != CRASH and _unlikely(view, members, message):
             return
-    if not hits and len(alive) > 1:
-        group = bisect(alive, lambda keep: matches(said(keep), keep), end)
+    if not hits and len(remaining) > 1:
+        group = bisect(remaining, lambda keep: matches(error_of(keep), keep), end)
         if group:
             yield tuple(group), message
 
 
-def _kinds(subject: Subject, alive: Sequence[int], message: str) -> list[list[int]]:
-    """Nodes of one kind stand together; kinds the message speaks of come first."""
+def _kinds(view: ModelView, remaining: Sequence[int], message: str) -> list[list[int]]:
+    """Nodes grouped by kind; kinds that the message mentions come first."""
     kinds: dict[str, list[int]] = {}
-    for index in alive:
-        kinds.setdefault(_kind(subject, index), []).append(index)
-    return sorted(kinds.values(), key=lambda group: _unlikely(subject, group, message))
+    for index in remaining:
+        kinds.setdefault(_kind(view, index), []).append(index)
+    return sorted(kinds.values(), key=lambda group: _unlikely(view, group, message))
 
 
-def _dtype(subject: Subject, index: int) -> str:
+def _dtype(view: ModelView, index: int) -> str:
     """dtype of the node's first input."""
-    return str(port(next(iter(subject.nodes[index].input), ""), subject.types)["dtype"])
+    return str(port(next(iter(view.nodes[index].input), ""), view.types)["dtype"])
 
 
-def _unlikely(subject: Subject, members: Sequence[int], message: str) -> int:
+def _unlikely(view: ModelView, members: Sequence[int], message: str) -> int:
     """0 where the message names a node of the group or fits its operator, else 1: likely ones are tried first."""
-    named = any(re.search(rf"(?<![\w/.]){re.escape(name_of(subject.nodes[i]))}(?![\w/.])", message) for i in members)
-    op = subject.nodes[members[0]].op_type
+    named = any(re.search(rf"(?<![\w/.]){re.escape(name_of(view.nodes[i]))}(?![\w/.])", message) for i in members)
+    op = view.nodes[members[0]].op_type
     return 0 if named or op in message or explain(message, op, stage="builder").code != explain(message, "").code else 1
 
 
-def _kind(subject: Subject, index: int) -> str:
-    """Nodes of one kind have operator, attributes, input types and constness in common, and fail or pass together."""
-    node = subject.nodes[index]
+def _kind(view: ModelView, index: int) -> str:
+    """Operator, attributes, input types and which inputs are constant: nodes of one kind fail or pass alike."""
+    node = view.nodes[index]
     plain = onnx.NodeProto(op_type=node.op_type, domain=node.domain, attribute=node.attribute)
-    inputs = [str({**port(name, subject.types), "name": name in subject.initializers}) for name in node.input]
+    inputs = [str({**port(name, view.types), "name": name in view.initializers}) for name in node.input]
     outputs = [bool(name) for name in node.output]
     return f"{plain.SerializeToString(deterministic=True)!r}{inputs}{outputs}"
 
@@ -156,7 +163,7 @@ def _kind(subject: Subject, index: int) -> str:
 def bisect(order: Sequence[int], fails: Callable[[Sequence[int]], bool], end: float) -> list[int]:
     """A small run of nodes that still fails: the shortest failing beginning, then its shortest failing end.
 
-    Takes for granted that a longer beginning fails when a shorter one does; empty when even all nodes do not fail.
+    Assumes that a longer beginning fails when a shorter one does. Empty when all nodes together do not fail.
     """
     if not fails(order):
         return []
@@ -172,7 +179,7 @@ def bisect(order: Sequence[int], fails: Callable[[Sequence[int]], bool], end: fl
 
 
 def prune(nodes: list[int], fails: Callable[[Sequence[int]], bool], end: float) -> list[int]:
-    """Nodes dropped one by one, and in halves first where there are many, as long as the rest still fails."""
+    """`nodes` with as many as possible dropped, first in halves and then one by one, while the rest still fails."""
     size = max(len(nodes) // 2, 1)
     while size and time.monotonic() < end:
         start = 0
@@ -187,7 +194,7 @@ def prune(nodes: list[int], fails: Callable[[Sequence[int]], bool], end: float) 
 
 
 def fitting(model: onnx.ModelProto, profiles: Profiles | None) -> Profiles | None:
-    """The given profiles where they cover every dynamic input of this part; None lets the adapter choose."""
+    """The given profiles where they cover every dynamic input of this part; None: sizes are guessed."""
     if not profiles:
         return None
     names = {value.name for value in model.graph.input}

@@ -1,4 +1,4 @@
-"""Refusals turned into findings: place, reason, advice, and whether `surgeon fix` does the rewrite."""
+"""Refusals as findings: place, reason, advice, and whether `surgeon fix` does the rewrite."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from surgery.diagnose.model_view import Subject, bodies, domain_of, name_of, op_of, port
-from surgery.diagnose.reasons import Reason, explain, of_code, of_feature
+from surgery.diagnose.model_view import ModelView, domain_of, name_of, op_of, port, subgraphs_of
 from surgery.diagnose.rules import rule_texts
+from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
 from surgery.targets.catalog import load_catalog
 from verify.report import Finding, Severity
 from verify.tensorrt.engine import BuildResult, Refusal
@@ -18,17 +18,17 @@ PREFIX = re.compile(r"^(Invalid Node - [^\n]*\n|In node -?\d+ with name:.*?: |As
 
 
 def tidy(message: str) -> str:
-    """TensorRT's words without what it puts before every message; a bare "false" is marked as all there is."""
+    """TensorRT's message without the text it puts before every message; a bare "false" is explained."""
     before = ""
     while before != message:
         before, message = message, PREFIX.sub("", message.strip())
-    return f"{message or 'nothing'} (TensorRT says no more)" if message in ("", "false", "0") else message
+    return "TensorRT gives no reason" if message in ("", "false", "0") else message
 
 
-def of_node(subject: Subject, index: int, refusal: Refusal, path: str = "", stage: str = "parser") -> Finding:
-    """The finding for a refused node of `subject`'s main graph."""
-    node = subject.nodes[index]
-    inner = bool(refusal.op) and refusal.op != node.op_type and (bool(refusal.stack) or any(bodies(node)))
+def of_node(view: ModelView, index: int, refusal: Refusal, path: str = "") -> Finding:
+    """The finding for a refused node of `view`'s main graph."""
+    node = view.nodes[index]
+    inner = bool(refusal.op) and refusal.op != node.op_type and (bool(refusal.stack) or any(subgraphs_of(node)))
     op = refusal.op if inner else node.op_type
     reason = explain(refusal.message, op, "" if inner else domain_of(node.domain), "parser", refusal.code)
     if node.op_type == "Loop" and reason.feature == "undefined-input" and not "".join(node.input[1:2]):
@@ -36,41 +36,39 @@ def of_node(subject: Subject, index: int, refusal: Refusal, path: str = "", stag
     return _finding(
         reason,
         refusal.message,
-        stage=f"{stage} ({refusal.code})",
+        stage="parser",
+        error=refusal.code,
         node=(refusal.node_name or op) if inner else name_of(node),
         op=op if inner else op_of(node),
         path=path,
-        where=subject.where(node),
-        details={**({} if inner else subject.details(node)), "neighbourhood": subject.neighbourhood(index)},
+        where=view.where(node),
+        details={**({} if inner else view.details(node)), "neighbourhood": view.neighbourhood(index)},
     )
 
 
-def of_builder(subject: Subject, group: tuple[int, ...], message: str, reason: Reason) -> Finding:
-    """The finding for nodes that make the builder fail together; the last of them stands for all."""
+def of_builder(view: ModelView, group: tuple[int, ...], message: str, reason: Reason) -> Finding:
+    """The finding for nodes that together make the builder fail; it carries the name of the last of them."""
     if not group:
-        return _finding(reason, message, stage="builder", node="", op="", path="", where="", details={})
-    node = subject.nodes[group[-1]]
-    details = {**subject.details(node), "neighbourhood": subject.neighbourhood(group[-1])}
+        return _finding(reason, message, stage="builder", details={})
+    node = view.nodes[group[-1]]
+    details = {**view.details(node), "neighbourhood": view.neighbourhood(group[-1])}
     if len(group) > 1:
-        details["together_with"] = [name_of(subject.nodes[index]) for index in group[:-1]]
+        details["together_with"] = [name_of(view.nodes[index]) for index in group[:-1]]
     name, op = name_of(node), op_of(node)
-    return _finding(
-        reason, message, stage="builder", node=name, op=op, path="", where=subject.where(node), details=details
-    )
+    return _finding(reason, message, stage="builder", node=name, op=op, where=view.where(node), details=details)
 
 
-def of_model(subject: Subject, refusal: Refusal) -> Finding:
+def of_model(view: ModelView, refusal: Refusal) -> Finding:
     """The finding for a refusal of the whole model, or of one of its inputs, outputs or initializers."""
     reason = explain(refusal.message, refusal.op, "", "parser", refusal.code)
-    details = {"inputs": [port(refusal.tensor, subject.types)]} if refusal.tensor else {}
+    details = {"inputs": [port(refusal.tensor, view.types)]} if refusal.tensor else {}
     node, op = (refusal.tensor, "") if refusal.tensor else (refusal.node_name, refusal.op)
-    stage = f"parser ({refusal.code})"
-    return _finding(reason, refusal.message, stage=stage, details=details, node=node, op=op, path="", where="")
+    return _finding(reason, refusal.message, stage="parser", error=refusal.code, details=details, node=node, op=op)
 
 
-def of_profile(subject: Subject, result: BuildResult) -> list[Finding]:
-    """A note for a model whose dynamic inputs were built with guessed sizes: the flags that give them."""
-    own = {value.name for value in subject.model.graph.input}
+def of_profile(view: ModelView, result: BuildResult) -> list[Finding]:
+    """A note for a model whose dynamic inputs were built with guessed sizes, with the flags that give the sizes."""
+    own = {value.name for value in view.model.graph.input}
     profiles = {name: spans for name, spans in result.profiles.items() if name in own}
     if not result.derived or not profiles:
         return []
@@ -83,22 +81,31 @@ def of_profile(subject: Subject, result: BuildResult) -> list[Finding]:
     return [
         Finding(
             code=reason.code,
-            message=f"{count} without an optimization profile; sizes were guessed here",
+            message=f"{count} without an optimization profile; this build used guessed sizes",
             why=reason.reason,
             advice="Give trtexec the sizes you mean, in the form of the flags below (--input-shape here).",
             severity="note",
-            details={"inputs": [port(name, subject.types) for name in profiles], "flags": flags, "fixable": False},
+            details={"inputs": [port(name, view.types) for name in profiles], "flags": flags, "fixable": False},
         )
     ]
 
 
 def _finding(
-    reason: Reason, says: str, *, stage: str, details: Mapping[str, Any], node: str, op: str, path: str, where: str
+    reason: Reason,
+    says: str,
+    *,
+    stage: str,
+    details: Mapping[str, Any],
+    error: str = "",
+    node: str = "",
+    op: str = "",
+    path: str = "",
+    where: str = "",
 ) -> Finding:
-    words = reason.name.replace("-", " ")
+    what = "" if reason.code in ("SG800", "SG890") else f": {reason.name.replace('-', ' ')}"
     return Finding(
         code=reason.code,
-        message=f"refused by the {stage}: {words}",
+        message=f"the {stage} refuses it{f' ({error})' if error else ''}{what}",
         why=reason.reason,
         advice=reason.advice,
         severity="error",
@@ -111,7 +118,7 @@ def _finding(
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding where TensorRT gives one node the same reason twice, with all its words."""
+    """One finding where TensorRT refuses one node twice for the same reason, with both messages."""
     found: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         key = (finding.code, finding.path, finding.node)
@@ -125,17 +132,17 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _mends(finding: Finding) -> bool:
-    """Whether fixing this finding takes a refused node away: it replaces the node, or drops it because it is unused."""
+    """Whether the fix of this finding removes the refused node: it replaces the node, or drops it as unused."""
     rule = rule_texts().get(finding.code)
     removes = rule is not None and (rule.kind == "replace" or "unused" in rule.name)
     return bool(finding.details.get("fixable") and finding.node and removes)
 
 
 def join(refused: Iterable[Finding], static: Iterable[Finding], otherwise: Severity) -> list[Finding]:
-    """Refusals first, each told whether a pass mends its node; then the static findings that say something else.
+    """Refusals first, each marked with whether a pass mends its node; then the static findings about other nodes.
 
-    `otherwise` is what a pass's finding of something the target refuses amounts to where TensorRT itself has not
-    refused it: a note when it has accepted the file, an error when it could not be asked.
+    `otherwise` is the severity of a `replace` pass's finding where TensorRT itself has not refused the node: a note
+    when TensorRT has accepted the file, an error when it is not installed.
     """
     statics, refused = list(static), merged(refused)
     mended = {(finding.path, finding.node) for finding in statics if _mends(finding)}

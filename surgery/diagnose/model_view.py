@@ -1,4 +1,4 @@
-"""A model opened for diagnosis: names, types and places of its nodes, read from the file without its weights."""
+"""A read-only view of a model for diagnosis: names, types and neighbours of its nodes, without its weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def name_of(node: onnx.NodeProto) -> str:
     return node.name or f"node_of_{next((name for name in node.output if name), node.op_type)}"
 
 
-def bodies(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
+def subgraphs_of(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
     """The graphs inside a node with the attribute that holds each."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
@@ -41,9 +41,9 @@ def bodies(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
 
 
 def reads(node: onnx.NodeProto) -> list[str]:
-    """Tensors a node reads, those its bodies take from around them included, each once."""
+    """Tensors a node reads, each once; those that its subgraphs read from the outer graph included."""
     found = [name for name in node.input if name]
-    for _, graph in bodies(node):
+    for _, graph in subgraphs_of(node):
         own = {value.name for value in (*graph.input, *graph.initializer)}
         own |= {name for inner in graph.node for name in inner.output}
         captured = [name for inner in graph.node for name in reads(inner)] + [value.name for value in graph.output]
@@ -51,8 +51,8 @@ def reads(node: onnx.NodeProto) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-class Subject:
-    """The main graph of a model with every tensor's type as far as ONNX can infer it."""
+class ModelView:
+    """The main graph of a model with the type of every tensor that ONNX can infer."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model

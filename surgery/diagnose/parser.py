@@ -1,16 +1,16 @@
-"""Every refusal of the parser: it stops at the first node it cannot import; that one is cut out, and it goes on."""
+"""Every refusal of the parser: it stops at the first node it cannot import, so that node is removed to see the next."""
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import onnx
 
-from surgery.diagnose.model_view import Subject, reads
-from surgery.diagnose.placing import placed
-from surgery.diagnose.scratch import Workspace
+from surgery.diagnose.model_view import ModelView, reads
+from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import without
 from verify.tensorrt import engine
 from verify.tensorrt.engine import Refusal
@@ -23,57 +23,95 @@ NEEDS_CONSTANT = ("build-time constant", "must be an initializer", "is_weights",
 
 @dataclass
 class Parsed:
-    """What the rounds found.
+    """What all rounds of the parser found.
 
     refused     (index of the main-graph node or -1, refusal), in the order found
-    dead        nodes cut out by the end, refused ones and those that could not be judged
+    removed     nodes removed by the end: the refused ones, and those that cannot be parsed without them
     follows     refused node -> the refused node before it that may be the cause
-    guessed     tensors whose type had to be guessed when their maker was cut out
-    complete    the parser accepted what is left, so nothing else in the file is refused
+    guessed     tensors whose type had to be guessed when their maker was removed
+    complete    the parser accepted the remaining nodes, so nothing else in the file is refused
     """
 
     refused: list[tuple[int, Refusal]] = field(default_factory=list)
-    dead: set[int] = field(default_factory=set)
+    removed: set[int] = field(default_factory=set)
     follows: dict[int, int] = field(default_factory=dict)
     guessed: set[str] = field(default_factory=set)
     complete: bool = False
 
 
-def all_refusals(subject: Subject, work: Workspace, first: list[Refusal], seconds: float) -> Parsed:
-    """Rounds of cutting out and asking again, until the parser accepts the rest or `seconds` are over."""
+def all_refusals(view: ModelView, scratch: ScratchFolder, first: list[Refusal], seconds: float) -> Parsed:
+    """Remove what is refused and parse the rest, until the parser accepts it or `seconds` are over."""
     end = time.monotonic() + seconds
-    found, alive = Parsed(), list(range(len(subject.nodes)))
+    found, remaining = Parsed(), list(range(len(view.nodes)))
     refusals = first
     for _ in range(MAX_ROUNDS):
-        refusals = placed(subject, work, refusals, found.dead, end)
-        fresh = _take(subject, refusals, alive, found)
+        refusals = locate(view, scratch, refusals, found.removed, end)
+        progress = _record(view, refusals, remaining, found)
         if not refusals:
             found.complete = True
-        if not fresh or time.monotonic() > end:
+        if not progress or time.monotonic() > end:
             return found
-        model, alive, guessed = without(subject, work.model, found.dead)
+        model, remaining, guessed = without(view, scratch.model, found.removed)
         found.guessed |= guessed
-        found.dead = set(range(len(subject.nodes))) - set(alive)
-        if not alive:
+        found.removed = set(range(len(view.nodes))) - set(remaining)
+        if not remaining:
             found.complete = True
             return found
-        refusals = engine.parse(work.write(model), limit=max(end - time.monotonic(), 5.0))
+        refusals = engine.parse(scratch.write(model), limit=max(end - time.monotonic(), 5.0))
     return found
 
 
-def _take(subject: Subject, refusals: list[Refusal], alive: list[int], found: Parsed) -> bool:
-    """Note refusals under the original indices and mark what has to go; False when nothing new can be cut out."""
-    dead, tensors = len(found.dead), {refusal.tensor for _, refusal in found.refused}
+def locate(
+    view: ModelView, scratch: ScratchFolder, refusals: list[Refusal], removed: Collection[int], end: float
+) -> list[Refusal]:
+    """Give a refusal that names no node the node that causes it, as where the parser meets a tensor of unknown rank.
+
+    The node is found by halving the list of nodes, as long as there is time before `end`.
+    """
+    unnamed = next(filter(_names_no_node, refusals), None)
+    if unnamed is None:
+        return refusals
+    _, remaining, _ = without(view, scratch.model, removed)
+    good, bad = 0, len(remaining)
+    while bad - good > 1 and time.monotonic() < end:
+        middle = (good + bad) // 2
+        rest = {*removed, *remaining[middle:]}
+        good, bad = (good, middle) if _refused_again(view, scratch, rest, unnamed, end) else (middle, bad)
+    if bad - good != 1 or _refused_again(view, scratch, {*removed, remaining[good]}, unnamed, end):
+        return refusals
+    node = view.nodes[remaining[good]]
+    found = replace(unnamed, node=good, node_name=node.name, op=node.op_type)
+    return [found if refusal is unnamed else refusal for refusal in refusals]
+
+
+def _names_no_node(refusal: Refusal) -> bool:
+    """Whether the refusal is about a node that it does not name. A fault of the whole graph has no node."""
+    return refusal.node < 0 and not refusal.tensor and refusal.code != "INVALID_GRAPH"
+
+
+def _refused_again(view: ModelView, scratch: ScratchFolder, removed: set[int], refusal: Refusal, end: float) -> bool:
+    """Whether the parser refuses the model without the nodes `removed` in the same words."""
+    model, remaining, _ = without(view, scratch.model, removed)
+    if not remaining:
+        return False
+    limit = max(end - time.monotonic(), 5.0)
+    again = engine.parse(scratch.write(model), limit=limit)
+    return any(other.node < 0 and other.message == refusal.message for other in again)
+
+
+def _record(view: ModelView, refusals: list[Refusal], remaining: list[int], found: Parsed) -> bool:
+    """Record refusals under the original node indices and mark what to remove; False when nothing more can be."""
+    before, tensors = len(found.removed), {refusal.tensor for _, refusal in found.refused}
     refusals = [_with_tensor(refusal) for refusal in refusals]
     for refusal in refusals:
-        if 0 <= refusal.node < len(alive):
-            _take_node(subject, alive[refusal.node], refusal, found)
+        if 0 <= refusal.node < len(remaining):
+            _record_node(view, remaining[refusal.node], refusal, found)
         elif not refusal.tensor or refusal.tensor not in tensors:
             found.refused.append((-1, refusal))
-            found.dead.update(subject.readers.get(refusal.tensor, []))
-            found.dead.update({subject.made_by.get(refusal.tensor, -1)} - {-1})
-    # A refused initializer that nothing reads goes by itself when nodes are cut out.
-    return len(found.dead) > dead or any(refusal.tensor not in {*tensors, ""} for refusal in refusals)
+            found.removed.update(view.readers.get(refusal.tensor, []))
+            found.removed.update({view.made_by.get(refusal.tensor, -1)} - {-1})
+    # A refused initializer that nothing reads disappears by itself when nodes are removed.
+    return len(found.removed) > before or any(refusal.tensor not in {*tensors, ""} for refusal in refusals)
 
 
 def _with_tensor(refusal: Refusal) -> Refusal:
@@ -82,48 +120,48 @@ def _with_tensor(refusal: Refusal) -> Refusal:
     return replace(refusal, tensor=named[1]) if named and not refusal.tensor else refusal
 
 
-def _take_node(subject: Subject, index: int, refusal: Refusal, found: Parsed) -> None:
-    cause = _cause(subject, index, found)
-    found.dead.add(index)
-    if cause is not None and refusal.code == "INVALID_NODE" and _from_guess(subject, index, found):
+def _record_node(view: ModelView, index: int, refusal: Refusal, found: Parsed) -> None:
+    cause = _cause(view, index, found)
+    found.removed.add(index)
+    if cause is not None and refusal.code == "INVALID_NODE" and _reads_guessed_type(view, index, found):
         return
     found.refused.append((index, refusal))
     if any(words in refusal.message for words in NEEDS_CONSTANT):
-        whole = [name for name in reads(subject.nodes[index]) if _is_integer(subject, name)]
-        cause = _cause(subject, index, found, whole)
+        whole = [name for name in reads(view.nodes[index]) if _is_integer(view, name)]
+        cause = _cause(view, index, found, whole)
         if cause is not None:
             found.follows[index] = cause
 
 
-def _cause(subject: Subject, index: int, found: Parsed, names: list[str] | None = None) -> int | None:
-    """A cut-out node before this one, found by walking up from its inputs, or from those named only."""
+def _cause(view: ModelView, index: int, found: Parsed, names: list[str] | None = None) -> int | None:
+    """A removed node before this one, found by walking up from its inputs, or from those named only."""
     seen = {index}
-    todo = reads(subject.nodes[index]) if names is None else list(names)
+    todo = reads(view.nodes[index]) if names is None else list(names)
     while todo:
-        maker = subject.made_by.get(todo.pop())
+        maker = view.made_by.get(todo.pop())
         if maker is None or maker in seen:
             continue
-        if maker in found.dead:
+        if maker in found.removed:
             return maker
         seen.add(maker)
-        todo += reads(subject.nodes[maker])
+        todo += reads(view.nodes[maker])
     return None
 
 
-def _is_integer(subject: Subject, name: str) -> bool:
-    kind = subject.types.get(name)
+def _is_integer(view: ModelView, name: str) -> bool:
+    kind = view.types.get(name)
     return kind is not None and kind.tensor_type.elem_type in INTEGERS
 
 
-def _from_guess(subject: Subject, index: int, found: Parsed) -> bool:
-    """Whether a tensor of guessed type reaches this node."""
+def _reads_guessed_type(view: ModelView, index: int, found: Parsed) -> bool:
+    """Whether the node depends on a tensor whose type was guessed."""
     seen, todo = {index}, [index]
     while todo:
-        for name in reads(subject.nodes[todo.pop()]):
+        for name in reads(view.nodes[todo.pop()]):
             if name in found.guessed:
                 return True
-            maker = subject.made_by.get(name)
-            if maker is not None and maker not in seen and maker not in found.dead:
+            maker = view.made_by.get(name)
+            if maker is not None and maker not in seen and maker not in found.removed:
                 seen.add(maker)
                 todo.append(maker)
     return False

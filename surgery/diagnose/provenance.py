@@ -1,4 +1,4 @@
-"""Where a node comes from: what torch's exporters leave in a node's metadata or name, read back for people."""
+"""Where a node comes from: the torch source line and module that torch's exporters record in its metadata or name."""
 
 from __future__ import annotations
 

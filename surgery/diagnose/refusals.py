@@ -1,4 +1,4 @@
-"""Asks the real parser and the real builder until nothing more is refused, and says so as findings and checks."""
+"""Runs the real parser and the real builder until nothing more is refused; the results are findings and checks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from surgery.diagnose import builder, parser, subgraphs
 from surgery.diagnose.findings import of_builder, of_model, of_node, of_profile
-from surgery.diagnose.model_view import Subject, name_of
-from surgery.diagnose.scratch import Workspace
+from surgery.diagnose.model_view import ModelView, name_of
+from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import without
 from verify.report import Check, Finding, Severity, counted
 from verify.tensorrt import engine
@@ -23,15 +23,15 @@ PROFILE_VALUES = "SG839"
 class Case:
     """A refusal with the graph it happened in, so that it can be cut out and shown again.
 
-    subject  the main graph, or the body of an If or Loop as a model of its own
+    view     the main graph, or the body of an If or Loop as a model of its own
     nodes    indices of the nodes that are refused together, or of one that reads the refused tensor
     code     TensorRT's error code for the parser, "" for the builder
-    message  TensorRT's words
+    message  TensorRT's message
     op       the operator TensorRT named, which may sit inside the node
     """
 
     finding: Finding
-    subject: Subject
+    view: ModelView
     nodes: tuple[int, ...]
     code: str
     message: str
@@ -39,76 +39,76 @@ class Case:
 
 
 @dataclass
-class Asked:
-    """What parser and builder said; `judged` when both have seen the whole file."""
+class Refusals:
+    """What parser and builder refuse; `complete` when both have seen the whole file."""
 
     findings: list[Finding] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
-    judged: bool = False
+    complete: bool = False
 
 
-def ask(
+def find_refusals(
     file: Path,
-    subject: Subject,
-    work: Workspace,
+    view: ModelView,
+    scratch: ScratchFolder,
     build: bool,
     profiles: Mapping[str, Sequence[Sequence[int]]] | None,
     seconds: float,
-) -> Asked:
-    """Run the parser on `file`, then on what is left of it, and the builder likewise, for about `seconds` each."""
-    started, asked = time.monotonic(), Asked()
+) -> Refusals:
+    """Run the parser on `file`, then on the nodes it accepts, and the builder likewise, for about `seconds` each."""
+    started, found = time.monotonic(), Refusals()
     first = engine.parse(file, limit=max(seconds, 60.0))
-    parsed = parser.all_refusals(subject, work, first, seconds) if first else parser.Parsed(complete=True)
-    asked.cases = _parser_cases(subject, work, parsed, seconds)
-    asked.findings = [case.finding for case in asked.cases]
-    asked.checks.append(_parser_check(bool(first), len(asked.findings), parsed, time.monotonic() - started))
+    parsed = parser.all_refusals(view, scratch, first, seconds) if first else parser.Parsed(complete=True)
+    found.cases = _parser_cases(view, scratch, parsed, seconds)
+    found.findings = [case.finding for case in found.cases]
+    found.checks.append(_parser_check(bool(first), len(found.findings), parsed, time.monotonic() - started))
     if not build or not parsed.complete:
-        why = "the parser does not take the model" if build else "not asked for (--no-build)"
-        asked.checks.append(Check("tensorrt-builder", "skip", why))
-        asked.judged = not build and parsed.complete
-        return asked
-    _build(asked, file, subject, work, parsed, profiles, seconds)
-    return asked
+        why = "the parser does not accept the model" if build else "not asked for (--no-build)"
+        found.checks.append(Check("tensorrt-builder", "skip", why))
+        found.complete = not build and parsed.complete
+        return found
+    _build(found, file, view, scratch, parsed, profiles, seconds)
+    return found
 
 
 def _parser_check(refused: bool, count: int, parsed: parser.Parsed, seconds: float) -> Check:
     figures = {"refusals": count, "seconds": round(seconds, 3), "version": engine.version()}
     if not refused:
-        return Check("tensorrt-parser", "pass", f"{engine.version()} takes the model", figures)
+        return Check("tensorrt-parser", "pass", f"{engine.version()} accepts the model", figures)
     text = f"{engine.version()} refuses {counted(count, 'place')}"
     if not parsed.complete:
-        text += "; there may be more, which could not be reached"
+        text += "; there may be more behind them"
     return Check("tensorrt-parser", "fail", text, figures)
 
 
-def _parser_cases(subject: Subject, work: Workspace, parsed: parser.Parsed, seconds: float) -> list[Case]:
+def _parser_cases(view: ModelView, scratch: ScratchFolder, parsed: parser.Parsed, seconds: float) -> list[Case]:
     cases: list[Case] = []
     for index, refusal in parsed.refused:
         if index < 0:
-            reader = tuple(subject.readers.get(refusal.tensor, [])[:1])
-            finding = of_model(subject, refusal)
-            cases.append(Case(finding, subject, reader, refusal.code, refusal.message, refusal.op))
+            reader = tuple(view.readers.get(refusal.tensor, [])[:1])
+            finding = of_model(view, refusal)
+            cases.append(Case(finding, view, reader, refusal.code, refusal.message, refusal.op))
             continue
-        inside = _inside(subject, work, index, seconds) if refusal.stack else []
-        path = subgraphs.path_of(subject.nodes[index], refusal.stack) if refusal.stack and not inside else ""
-        finding = of_node(subject, index, refusal, path)
+        inside = _inside(view, scratch, index, seconds) if refusal.stack else []
+        path = subgraphs.path_of(view.nodes[index], refusal.stack) if refusal.stack and not inside else ""
+        finding = of_node(view, index, refusal, path)
         if index in parsed.follows:
-            cause = name_of(subject.nodes[parsed.follows[index]])
+            cause = name_of(view.nodes[parsed.follows[index]])
             finding = replace(finding, severity="warning", message=f"{finding.message}; may only follow from '{cause}'")
-        cases += inside or [Case(finding, subject, (index,), refusal.code, refusal.message, refusal.op)]
+        cases += inside or [Case(finding, view, (index,), refusal.code, refusal.message, refusal.op)]
     return cases
 
 
-def _inside(subject: Subject, work: Workspace, index: int, seconds: float) -> list[Case]:
+def _inside(view: ModelView, scratch: ScratchFolder, index: int, seconds: float) -> list[Case]:
     """Refusals in the bodies of a node, each body parsed as a model of its own."""
     found: list[Case] = []
-    for path, model in subgraphs.body_models(subject, index):
-        body = Subject(model)
-        first = engine.parse(subgraphs.write(model, work.folder))
+    for path, model in subgraphs.body_models(view, index):
+        body = ModelView(model)
+        first = engine.parse(subgraphs.write(model, scratch.folder))
         if not first:
             continue
-        with Workspace(model, work.folder) as inner:
+        with ScratchFolder(model, scratch.folder) as inner:
             parsed = parser.all_refusals(body, inner, first, seconds)
         found += [
             Case(of_node(body, i, refusal, path), body, (i,), refusal.code, refusal.message, refusal.op)
@@ -119,43 +119,43 @@ def _inside(subject: Subject, work: Workspace, index: int, seconds: float) -> li
 
 
 def _build(
-    asked: Asked,
+    found: Refusals,
     file: Path,
-    subject: Subject,
-    work: Workspace,
+    view: ModelView,
+    scratch: ScratchFolder,
     parsed: parser.Parsed,
     profiles: Any,
     seconds: float,
 ) -> None:
-    """Build the file, or what is left of it when the parser's refusals are cut out, and note what comes of it."""
+    """Build the file, or what remains of it without the nodes that the parser refuses, and record the result."""
     limit, what = max(seconds, 60.0), "the model"
-    if parsed.dead:
-        rest, alive, _ = without(subject, work.model, parsed.dead)
-        if not alive or not rest.graph.output:
-            asked.checks.append(Check("tensorrt-builder", "skip", "nothing is left to build"))
-            asked.judged = True
+    if parsed.removed:
+        rest, remaining, _ = without(view, scratch.model, parsed.removed)
+        if not remaining or not rest.graph.output:
+            found.checks.append(Check("tensorrt-builder", "skip", "no node remains to be built"))
+            found.complete = True
             return
         what = "the rest of the model"
-        first = engine.build(work.write(rest), builder.fitting(rest, profiles), limit=limit)
+        first = engine.build(scratch.write(rest), builder.fitting(rest, profiles), limit=limit)
     else:
         first = engine.build(file, profiles, limit=limit)
-    built = builder.all_refusals(subject, work, first, parsed.dead, profiles, seconds)
-    cases = _builder_cases(subject, built, guessed=first.derived and bool(first.profiles))
-    asked.cases += cases
-    asked.findings += [*(case.finding for case in cases), *of_profile(subject, first)]
-    asked.judged = built.complete
-    asked.checks.append(_builder_check(first, built, what))
+    built = builder.all_refusals(view, scratch, first, parsed.removed, profiles, seconds)
+    cases = _builder_cases(view, built, guessed=first.derived and bool(first.profiles))
+    found.cases += cases
+    found.findings += [*(case.finding for case in cases), *of_profile(view, first)]
+    found.complete = built.complete
+    found.checks.append(_builder_check(first, built, what))
 
 
-def _builder_cases(subject: Subject, built: builder.Built, guessed: bool) -> list[Case]:
+def _builder_cases(view: ModelView, built: builder.Built, guessed: bool) -> list[Case]:
     cases = []
     for group, message, reason in built.refused:
-        finding = of_builder(subject, group, message, reason)
+        finding = of_builder(view, group, message, reason)
         if guessed:
-            # A guess that does not fit is no fault of the model.
+            # Guessed sizes that do not fit are no fault of the model.
             severity: Severity = "warning" if reason.code == PROFILE_VALUES else "error"
-            finding = replace(finding, severity=severity, message=f"{finding.message}, at sizes guessed here")
-        cases.append(Case(finding, subject, group, "", message))
+            finding = replace(finding, severity=severity, message=f"{finding.message} (tried with guessed sizes)")
+        cases.append(Case(finding, view, group, "", message))
     return cases
 
 

@@ -1,4 +1,4 @@
-"""A temporary folder in which parts of a model are tried: its weights lie there once, each try is a small file."""
+"""A temporary folder for trying parts of a model: it holds the weights once, so that each part is a small file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from onnx import external_data_helper
 EMBEDDED = 1024
 
 
-class Workspace:
-    """Gone, with all it holds, when the `with` block ends."""
+class ScratchFolder:
+    """A temporary folder that is deleted when the `with` block ends."""
 
     def __init__(self, model: onnx.ModelProto, folder: Path) -> None:
         """`model` was loaded without external data, which lies in `folder`."""
@@ -50,12 +50,12 @@ class Workspace:
         tensor.ClearField("raw_data")
 
     def write(self, model: onnx.ModelProto) -> Path:
-        """Put a model made from `self.model` beside its weights. The next call replaces the file."""
+        """Write a model made from `self.model` beside its weights. The next call replaces the file."""
         path = self.folder / "try.onnx"
         path.write_bytes(model.SerializeToString())
         return path
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> ScratchFolder:
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""What the passes and the target's table say of a model without TensorRT: findings in the file's own terms."""
+"""Findings that need no TensorRT: those of the passes and of the target's table."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.diagnose.model_view import Subject, bodies, domain_of, name_of, op_of
-from surgery.diagnose.reasons import explain, refused_operator
+from surgery.diagnose.model_view import ModelView, domain_of, name_of, op_of, subgraphs_of
 from surgery.diagnose.rules import rule_texts
+from surgery.diagnose.rules.reasons import explain, refused_operator
 from surgery.graph.read import to_graph
 from surgery.passes import all_passes
 from surgery.pipeline.context import Context, Options
@@ -34,13 +34,13 @@ def pass_findings(model: onnx.ModelProto, folder: str, options: Options) -> tupl
             continue
         try:
             found += [_as_report(finding, rule) for finding in _find(graph, rule, context)]
-        except Exception as error:  # a plug-in's pass must not cost the user the diagnosis
+        except Exception as error:  # a failing pass of a plug-in must not end the diagnosis
             failed.append(f"{rule.code}: {type(error).__name__}: {error}")
     return found, failed
 
 
 def _find(graph: gs.Graph, rule: Pass, context: Context, path: str = "") -> Iterator[Finding]:
-    """Findings in the graph, in the bodies inside it and in its functions, each with its path."""
+    """Findings in the graph, in its subgraphs and in its functions, each with its path."""
     for finding in rule.find(graph, context):
         yield replace(finding, code=rule.code, path=path)
     for node in graph.nodes:
@@ -54,7 +54,7 @@ def _find(graph: gs.Graph, rule: Pass, context: Context, path: str = "") -> Iter
 
 
 def _name(node: gs.Node) -> str:
-    """As `subject.name_of`."""
+    """As `model_view.name_of`."""
     return node.name or f"node_of_{next((out.name for out in node.outputs if out.name), node.op)}"
 
 
@@ -77,13 +77,13 @@ def _why(section: str) -> str:
     return section.replace("it does not; ", "TensorRT does not mind; ", 1) if section[:8] == "it does " else section
 
 
-def table_findings(subject: Subject, target: str) -> Iterator[Finding]:
-    """Nodes whose operator the target's table refuses whatever its attributes, in the main graph and in its bodies."""
-    yield from _table(subject, list(subject.nodes), "", target)
+def table_findings(view: ModelView, target: str) -> Iterator[Finding]:
+    """Nodes whose operator the target's table refuses whatever its attributes, in the main graph and its subgraphs."""
+    yield from _table(view, list(view.nodes), "", target)
 
 
-def _table(subject: Subject, nodes: list[onnx.NodeProto], path: str, target: str) -> Iterator[Finding]:
-    functions = {(domain_of(function.domain), function.name) for function in subject.model.functions}
+def _table(view: ModelView, nodes: list[onnx.NodeProto], path: str, target: str) -> Iterator[Finding]:
+    functions = {(domain_of(function.domain), function.name) for function in view.model.functions}
     for index, node in enumerate(nodes):
         domain = domain_of(node.domain)
         said = refused_operator(node.op_type, domain, target)
@@ -99,15 +99,13 @@ def _table(subject: Subject, nodes: list[onnx.NodeProto], path: str, target: str
                 path=path,
                 why=reason.reason,
                 advice=reason.advice,
-                where=subject.where(node),
+                where=view.where(node),
                 severity="error",
                 details={
-                    **subject.details(node),
+                    **view.details(node),
                     "rtx_only": reason.rtx_only,
-                    **({} if path else {"neighbourhood": subject.neighbourhood(index)}),
+                    **({} if path else {"neighbourhood": view.neighbourhood(index)}),
                 },
             )
-        for attribute, graph in bodies(node):
-            yield from _table(
-                subject, list(graph.node), f"{path}{'/' if path else ''}{name_of(node)}/{attribute}", target
-            )
+        for attribute, graph in subgraphs_of(node):
+            yield from _table(view, list(graph.node), f"{path}{'/' if path else ''}{name_of(node)}/{attribute}", target)

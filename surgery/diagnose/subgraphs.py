@@ -1,4 +1,4 @@
-"""Refusals inside the bodies of If, Loop and Scan: each body is judged as a model of its own."""
+"""Refusals inside the bodies of If, Loop and Scan: each body is parsed as a model of its own."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 
 import onnx
 
-from surgery.diagnose.model_view import Subject, Types, bodies, name_of, reads, types_of
+from surgery.diagnose.model_view import ModelView, Types, name_of, reads, subgraphs_of, types_of
 from surgery.diagnose.submodel import known
 
 BRANCH = re.compile(r"\((\w+)\)$")
 
 
-def body_models(subject: Subject, index: int) -> Iterator[tuple[str, onnx.ModelProto]]:
+def body_models(view: ModelView, index: int) -> Iterator[tuple[str, onnx.ModelProto]]:
     """Every body of the main-graph node `index` as a model, with its path ("If_7/else_branch"), outer ones first.
 
     What a body takes from the graphs around it becomes an input, or an initializer where it is one. Bodies with an
     input of unknown type are left out.
     """
-    node = subject.inferred.graph.node[index] if index < len(subject.inferred.graph.node) else subject.nodes[index]
-    yield from _bodies(node, name_of(node), subject.model, subject.types, dict(subject.initializers))
+    node = view.inferred.graph.node[index] if index < len(view.inferred.graph.node) else view.nodes[index]
+    yield from _bodies(node, name_of(node), view.model, view.types, dict(view.initializers))
 
 
 def _bodies(
     node: onnx.NodeProto, path: str, model: onnx.ModelProto, types: Types, constants: dict[str, onnx.TensorProto]
 ) -> Iterator[tuple[str, onnx.ModelProto]]:
-    for attribute, graph in bodies(node):
+    for attribute, graph in subgraphs_of(node):
         here = f"{path}/{attribute}"
         inner = {**types, **types_of(graph)}
         held = {**constants, **{tensor.name: tensor for tensor in graph.initializer}}

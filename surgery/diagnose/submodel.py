@@ -6,81 +6,79 @@ from collections.abc import Collection, Iterable
 
 import onnx
 
-from surgery.diagnose.model_view import Subject, Types, reads
+from surgery.diagnose.model_view import ModelView, Types, reads
 
 MAX_CONSTANT_ANCESTORS = 24
 
 
-def part(
-    subject: Subject, model: onnx.ModelProto, keep: Collection[int], guess: bool = False
-) -> onnx.ModelProto | None:
+def part(view: ModelView, model: onnx.ModelProto, keep: Collection[int], guess: bool = False) -> onnx.ModelProto | None:
     """The nodes `keep` of `model` as a model: what they read from outside becomes its inputs.
 
-    `model` has the nodes of `subject` with its weights moved out. Where the type of such an input is not known the
+    `model` has the nodes of `view` with its weights moved out. Where the type of such an input is not known the
     answer is None, or with `guess` the input takes the type of another one.
     """
     kept = sorted(keep)
-    made = {name for index in kept for name in subject.nodes[index].output if name}
-    wanted = dict.fromkeys(name for index in kept for name in reads(subject.nodes[index]) if name not in made)
+    made = {name for index in kept for name in view.nodes[index].output if name}
+    wanted = dict.fromkeys(name for index in kept for name in reads(view.nodes[index]) if name not in made)
     result = _shell(model)
     result.graph.node.extend(model.graph.node[index] for index in kept)
     result.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in wanted)
     constants = {tensor.name for tensor in result.graph.initializer}
     for name in wanted:
         if name not in constants:
-            like = name if known(name, subject.types) else _like(subject, kept, name) if guess else None
+            like = name if known(name, view.types) else _like(view, kept, name) if guess else None
             if like is None:
                 return None
-            result.graph.input.append(_value(name, {name: subject.types[like]}))
+            result.graph.input.append(_value(name, {name: view.types[like]}))
     outputs = {value.name for value in model.graph.output}
     last = [
         name
-        for name in dict.fromkeys(name for index in kept for name in subject.nodes[index].output if name)
-        if name in outputs or not subject.readers.get(name) or any(i not in keep for i in subject.readers[name])
+        for name in dict.fromkeys(name for index in kept for name in view.nodes[index].output if name)
+        if name in outputs or not view.readers.get(name) or any(i not in keep for i in view.readers[name])
     ]
-    result.graph.output.extend(_value(name, subject.types) for name in last)
+    result.graph.output.extend(_value(name, view.types) for name in last)
     return result
 
 
-def _like(subject: Subject, kept: Collection[int], name: str) -> str | None:
+def _like(view: ModelView, kept: Collection[int], name: str) -> str | None:
     """Another input, of known type, of the first of these nodes that reads `name`."""
-    reader = next(subject.nodes[index] for index in kept if name in reads(subject.nodes[index]))
-    return next((other for other in reader.input if known(other, subject.types)), None)
+    reader = next(view.nodes[index] for index in kept if name in reads(view.nodes[index]))
+    return next((other for other in reader.input if known(other, view.types)), None)
 
 
 def without(
-    subject: Subject, model: onnx.ModelProto, dead: Collection[int]
+    view: ModelView, model: onnx.ModelProto, removed: Collection[int]
 ) -> tuple[onnx.ModelProto, list[int], set[str]]:
-    """`model` without the nodes `dead`, whose outputs become inputs where others read them.
+    """`model` without the nodes `removed`, whose outputs become inputs where others read them.
 
     Returns the model, the indices of the nodes left in their order, and the new inputs whose type had to be guessed
-    from the dead node's first input; nodes fed by a tensor of which nothing is known are left out as well.
+    from the removed node's first input. Nodes that read a tensor of unknown type are left out as well.
     """
-    gone, types, guessed = _gone(subject, dead)
-    alive = [index for index in range(len(subject.nodes)) if index not in gone]
+    gone, types, guessed = _gone(view, removed)
+    kept = [index for index in range(len(view.nodes)) if index not in gone]
     result = _shell(model)
-    result.graph.node.extend(model.graph.node[index] for index in alive)
-    wanted = {name for index in alive for name in reads(subject.nodes[index])}
+    result.graph.node.extend(model.graph.node[index] for index in kept)
+    wanted = {name for index in kept for name in reads(view.nodes[index])}
     result.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in wanted)
     given = {value.name for value in model.graph.input}
     result.graph.input.extend(value for value in model.graph.input if value.name in wanted)
     for index in sorted(gone):
-        for name in subject.nodes[index].output:
+        for name in view.nodes[index].output:
             if name in wanted and name not in given:
                 result.graph.input.append(_value(name, types))
-    made = {name for index in alive for name in subject.nodes[index].output if name}
+    made = {name for index in kept for name in view.nodes[index].output if name}
     result.graph.output.extend(value for value in model.graph.output if value.name in made)
-    ends = [name for name in made if not any(i not in gone for i in subject.readers.get(name, []))]
+    ends = [name for name in made if not any(i not in gone for i in view.readers.get(name, []))]
     have = {value.name for value in result.graph.output}
     result.graph.output.extend(_value(name, types) for name in sorted(ends) if name not in have and known(name, types))
-    return result, alive, guessed & wanted
+    return result, kept, guessed & wanted
 
 
-def _gone(subject: Subject, dead: Collection[int]) -> tuple[set[int], Types, set[str]]:
-    """Dead nodes and those left without input types; the types after guessing; names of the guessed ones."""
-    types: Types = dict(subject.types)
-    gone, lost, guessed = set(dead), set[str](), set[str]()
-    for index, node in enumerate(subject.nodes):
+def _gone(view: ModelView, removed: Collection[int]) -> tuple[set[int], Types, set[str]]:
+    """Removed nodes and those left without input types; the types after guessing; names of the guessed ones."""
+    types: Types = dict(view.types)
+    gone, lost, guessed = set(removed), set[str](), set[str]()
+    for index, node in enumerate(view.nodes):
         if index not in gone and any(name in lost for name in reads(node)):
             gone.add(index)
             lost.update(node.output)
@@ -96,13 +94,13 @@ def _gone(subject: Subject, dead: Collection[int]) -> tuple[set[int], Types, set
     return gone, types, guessed
 
 
-def with_constant_ancestors(subject: Subject, index: int) -> set[int]:
+def with_constant_ancestors(view: ModelView, index: int) -> set[int]:
     """The node and those before it that no graph input reaches: TensorRT folds them into constants."""
     kept, todo = {index}, [index]
     while todo and len(kept) < MAX_CONSTANT_ANCESTORS:
-        for name in reads(subject.nodes[todo.pop()]):
-            maker = subject.made_by.get(name)
-            if maker is not None and maker not in kept and name in _constant_tensors(subject):
+        for name in reads(view.nodes[todo.pop()]):
+            maker = view.made_by.get(name)
+            if maker is not None and maker not in kept and name in _constant_tensors(view):
                 kept.add(maker)
                 todo.append(maker)
     return kept
@@ -114,15 +112,15 @@ def known(name: str, types: Types) -> bool:
     return kind is not None and kind.tensor_type.elem_type != 0 and kind.tensor_type.HasField("shape")
 
 
-def _constant_tensors(subject: Subject) -> set[str]:
+def _constant_tensors(view: ModelView) -> set[str]:
     """Tensors no graph input reaches."""
-    cached: set[str] | None = subject.__dict__.get("constant_tensors")
+    cached: set[str] | None = view.__dict__.get("constant_tensors")
     if cached is None:
-        cached = set(subject.initializers)
-        for node in subject.nodes:
+        cached = set(view.initializers)
+        for node in view.nodes:
             if all(name in cached for name in reads(node)):
                 cached.update(node.output)
-        subject.__dict__["constant_tensors"] = cached
+        view.__dict__["constant_tensors"] = cached
     return cached
 
 
@@ -136,7 +134,7 @@ def _shell(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _value(name: str, types: Types) -> onnx.ValueInfoProto:
-    """A graph input or output; dims without a name get one, so that TensorRT takes each for its own."""
+    """A graph input or output; dims without a name get one, so that TensorRT does not take them for equal."""
     value = onnx.ValueInfoProto(name=name)
     if name in types:
         value.type.CopyFrom(types[name])

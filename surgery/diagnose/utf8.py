@@ -1,4 +1,4 @@
-"""Refuses files whose names are not text, before they reach a search that takes for granted that they are."""
+"""Refuses files with names that are not UTF-8 text, which the rest of the diagnosis relies on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from surgery.diagnose.model_view import bodies
+from surgery.diagnose.model_view import subgraphs_of
 from verify.errors import SurgeonError
 
 
@@ -44,5 +44,5 @@ def _of_nodes(nodes: Any) -> Iterator[Any]:
         yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
         yield from (text for entry in node.metadata_props for text in (entry.key, entry.value))
-        for _, graph in bodies(node):
+        for _, graph in subgraphs_of(node):
             yield from _of_graph(graph)

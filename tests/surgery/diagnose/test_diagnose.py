@@ -10,8 +10,8 @@ import pytest
 
 from surgery.diagnose import Settings, diagnose
 from surgery.diagnose.provenance import source_of
-from surgery.diagnose.reasons import explain
 from surgery.diagnose.rules import code_of, report_codes, rule_texts
+from surgery.diagnose.rules.reasons import explain
 from surgery.targets.catalog import Feature, load_catalog
 from verify.errors import SurgeonError
 from verify.report import Finding, Report
@@ -124,7 +124,7 @@ def test_refusal_has_shapes_words_and_neighbours(look: Callable[..., Report]) ->
 @needs_tensorrt
 def test_a_bare_false_is_explained(look: Callable[..., Report]) -> None:
     found = next(f for f in errors(look(SEVERAL)) if f.node == "det")
-    assert found.details["says"] == "false (TensorRT says no more)"
+    assert found.details["says"] == "TensorRT gives no reason"
     assert found.why == load_catalog()["determinant"].reason
 
 
@@ -231,7 +231,7 @@ def test_every_code_explains_itself() -> None:
 
 
 def test_codes_toml_and_messages_lead_to_known_places() -> None:
-    from surgery.diagnose.reasons import _entries
+    from surgery.diagnose.rules.reasons import _entries
 
     for entry in _entries():
         assert entry.get("code", "SG800") in report_codes()

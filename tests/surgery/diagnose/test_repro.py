@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from surgery.diagnose import Settings, examine
-from surgery.diagnose.repro import Repro, write_repros
+from surgery.diagnose.repro.write import Repro, write_repros
 from verify.errors import SurgeonError
 from verify.tensorrt import engine
 

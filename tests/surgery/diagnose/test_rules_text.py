@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from surgery.cli.rules import command
 from surgery.diagnose.rules import HEADINGS, of_pass, report_codes, rule_texts
-from surgery.diagnose.rules_text import KINDS, as_markdown, rule, write_pages
+from surgery.diagnose.rules.pages import KINDS, as_markdown, rule, write_pages
 from surgery.passes import all_passes
 from surgery.targets.catalog import load_catalog
 from verify.errors import SurgeonError

@@ -13,10 +13,10 @@ from pathlib import Path
 import onnx
 
 from surgery.diagnose import builder
-from surgery.diagnose.bug_report import bug_report, script
-from surgery.diagnose.reduce import bare, smaller_weights
 from surgery.diagnose.refusals import Case
-from surgery.diagnose.scratch import Workspace
+from surgery.diagnose.repro.bug_report import bug_report, script
+from surgery.diagnose.repro.reduce import bare, smaller_weights
+from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import part, with_constant_ancestors
 from verify.errors import SurgeonError
 from verify.tensorrt import engine
@@ -27,7 +27,7 @@ Fails = Callable[[onnx.ModelProto], bool]
 
 @dataclass(frozen=True)
 class Repro:
-    """One case cut out: where it was written, its size, and whether TensorRT refuses the written file as it did."""
+    """A case written as a model of its own: folder (None if it does not reproduce), nodes, bytes, seconds."""
 
     case: Case
     folder: Path | None
@@ -77,13 +77,13 @@ def _write(case: Case, source: Path, target: Path, seconds: float) -> Repro:
 def reduce(case: Case, folder: Path, seconds: float = 120.0) -> onnx.ModelProto | None:
     """The smallest model found that fails as the case does, its weights inside it; None when none does."""
     end = time.monotonic() + seconds
-    subject = case.subject
-    with Workspace(subject.model, folder) as work:
-        fails = refused_alike(case, work)
+    view = case.view
+    with ScratchFolder(view.model, folder) as scratch:
+        fails = refused_alike(case, scratch)
 
         def made(keep: Collection[int]) -> onnx.ModelProto | None:
             for guess in (False, True):
-                model = part(subject, work.model, set(keep), guess)
+                model = part(view, scratch.model, set(keep), guess)
                 if model is not None and model.graph.output and fails(model):
                     return model
             return None
@@ -92,10 +92,10 @@ def reduce(case: Case, folder: Path, seconds: float = 120.0) -> onnx.ModelProto 
             return made(keep) is not None
 
         last = case.nodes[-1]
-        tries = [set(case.nodes), *(with_constant_ancestors(subject, index) for index in case.nodes[-1:])]
+        tries = [set(case.nodes), *(with_constant_ancestors(view, index) for index in case.nodes[-1:])]
         kept = next((sorted(nodes) for nodes in tries if cut(nodes)), None)
         if kept is None:
-            kept = builder.bisect(range(last + 1), cut, end) or builder.bisect(range(len(subject.nodes)), cut, end)
+            kept = builder.bisect(range(last + 1), cut, end) or builder.bisect(range(len(view.nodes)), cut, end)
         elif len(kept) > 1:
             kept = builder.prune(kept, cut, end)
         if not kept:
@@ -103,24 +103,24 @@ def reduce(case: Case, folder: Path, seconds: float = 120.0) -> onnx.ModelProto 
         model = made(kept)
         if model is None:
             return None
-        model = smaller_weights(bare(model, fails), fails, work.folder)
+        model = smaller_weights(bare(model, fails), fails, scratch.folder)
         return model if fails(model) else None
 
 
-def refused_alike(case: Case, work: Workspace) -> Fails:
-    """Whether a model meets the same error code and operator from the parser, or the same words from the builder."""
+def refused_alike(case: Case, scratch: ScratchFolder) -> Fails:
+    """A test whether the parser refuses a model with the same code and operator, or the builder with the same error."""
     wanted = _plain(case.message)
-    same_words = builder.same(case.message)
+    wanted_fingerprint = builder.fingerprint(case.message)
 
     def by_parser(model: onnx.ModelProto) -> bool:
-        return any(_alike(refusal, case, wanted) for refusal in engine.parse(work.write(model), limit=60.0))
+        return any(_alike(refusal, case, wanted) for refusal in engine.parse(scratch.write(model), limit=60.0))
 
     def by_builder(model: onnx.ModelProto) -> bool:
-        result = engine.build(work.write(model), limit=60.0)
+        result = engine.build(scratch.write(model), limit=60.0)
         if result.ok or result.refusals:
             return False
         ops = {node.op_type for node in model.graph.node}
-        return any(builder.same(builder.words(result), op) == same_words for op in ("", *ops))
+        return any(builder.fingerprint(builder.main_error(result), op) == wanted_fingerprint for op in ("", *ops))
 
     return by_parser if case.code else by_builder
 

@@ -29,11 +29,11 @@ def rule(code: str) -> RuleText:
     if found is None:
         import difflib
 
-        begun = [known for known in rule_texts() if known.startswith(code.upper())]
+        starting = [known for known in rule_texts() if known.startswith(code.upper())]
         close = difflib.get_close_matches(code.upper(), rule_texts(), n=3, cutoff=0.8)
         hint = f"; did you mean {', '.join(close)}?" if close else "; `surgeon rules` lists them all"
-        if len(begun) > 1:
-            hint = f"; {begun[0]} to {begun[-1]} begin with it"
+        if len(starting) > 1:
+            hint = f"; {starting[0]} to {starting[-1]} begin with it"
         raise SurgeonError(f"no rule has the code '{code}'{hint}")
     return found
 

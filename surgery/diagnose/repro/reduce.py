@@ -1,4 +1,4 @@
-"""A refused part made small: no names of origin, no unused functions, weights as inputs or generated."""
+"""A refused part made small: without metadata and unused functions, with weights as inputs or generated."""
 
 from __future__ import annotations
 

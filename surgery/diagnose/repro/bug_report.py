@@ -1,4 +1,4 @@
-"""The words around a repro: a script that shows the refusal and the text to paste into a bug report."""
+"""What goes with a repro: a script that shows the refusal and the text to paste into a bug report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refusal means: TensorRT's words and the operator, looked up in the messages it is known to say."""
+"""The reason behind a refusal, looked up by TensorRT's message and the operator in the table of known messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 Stage = Literal["parser", "builder"]
 
 BITWISE = {"BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"}
-# The parser answers these with "false" or "Plugin not found", so the operator is all there is to go by.
+# The parser answers these with "false" or "Plugin not found", so the operator alone gives the reason.
 BY_OPERATOR = {
     **dict.fromkeys(BITWISE, "bitwise"),
     **dict.fromkeys(
@@ -34,7 +34,7 @@ BY_OPERATOR = {
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "Bernoulli", "Multinomial"), "random"),
 }
 HALF = ("float16", "bfloat16")
-SAYS_NOTHING = re.compile(r"^\s*(false|0)?\s*$|Plugin not found|plugin creator|CreatorVersion")
+GIVES_NO_REASON = re.compile(r"^\s*(false|0)?\s*$|Plugin not found|plugin creator|CreatorVersion")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Reason:
 def explain(
     message: str, op: str, domain: str = "", stage: Stage = "parser", kind: str = "", dtype: str = ""
 ) -> Reason:
-    """The reason behind TensorRT's `message` about an operator. Never empty-handed: SG800 and SG890 admit ignorance.
+    """The reason behind TensorRT's `message` about an operator; SG800 and SG890 stand for unknown reasons.
 
     Args:
         dtype: of the first input, where the reason depends on it.
@@ -62,7 +62,7 @@ def explain(
         return of_code({"CRASH": "SG891", "TIMEOUT": "SG892"}[kind])
     if kind == "MODEL_DESERIALIZE_FAILED":
         return of_code("SG823")
-    if SAYS_NOTHING.search(message) or not message:
+    if GIVES_NO_REASON.search(message) or not message:
         reason = _by_operator(op, domain)
         if reason is not None:
             return reason
@@ -89,7 +89,7 @@ def of_feature(feature: Feature) -> Reason:
 
 
 def refused_operator(op: str, domain: str, target: str) -> str | None:
-    """What the target's table says of the operator as such, whatever its attributes; None where it may take it."""
+    """What the target's table says of the operator whatever its attributes; None where it may accept it."""
     return load_target(target).refuses(f"op:{domain + '::' if domain else ''}{op}")
 
 
@@ -107,7 +107,7 @@ def of_code(code: str) -> Reason:
 
 
 def _by_operator(op: str, domain: str) -> Reason | None:
-    """The reason when the parser has said no more than that it does not know the operator."""
+    """The reason when the parser's message is only that it does not know the operator."""
     if domain.startswith("ai.onnx.ml"):
         return of_code("SG825")
     if domain.startswith("ai.onnx.preview.training") or op == "Gradient":

@@ -14,6 +14,7 @@ from surgery.targets.catalog import load_catalog
 from verify.report import Finding, Severity
 from verify.tensorrt.engine import BuildResult, Refusal
 
+UNKNOWN = ("refused-by-parser", "refused-by-builder")
 PREFIX = re.compile(r"^(Invalid Node - [^\n]*\n|In node -?\d+ with name:.*?: |Assertion failed: )")
 
 
@@ -102,7 +103,7 @@ def _finding(
     path: str = "",
     where: str = "",
 ) -> Finding:
-    what = "" if reason.code in ("SG800", "SG890") else f": {reason.name.replace('-', ' ')}"
+    what = "" if reason.name in UNKNOWN else f": {reason.name.replace('-', ' ')}"
     return Finding(
         code=reason.code,
         message=f"the {stage} refuses it{f' ({error})' if error else ''}{what}",

@@ -16,7 +16,7 @@ from surgery.guard.changed_nodes import parting
 from surgery.guard.onnx_reference import settle
 from surgery.guard.partial_run import Parts
 from surgery.passes import all_passes
-from surgery.pipeline.apply import Outcome, Run, bound_original, operate
+from surgery.pipeline.apply import Outcome, Run, apply_passes, bound_original
 from surgery.pipeline.context import Context, Options
 from surgery.pipeline.rule import Finding, Pass
 from verify.errors import CheckFailed
@@ -54,7 +54,7 @@ class Job:
             write(outcome)
             return outcome
         rules: list[Pass] = list(all_passes())
-        outcome = operate(self.model, self.folder, rules, self.options)
+        outcome = apply_passes(self.model, self.folder, rules, self.options)
         if outcome.model is self.model or not self.run.guard:
             write(outcome)
             return outcome
@@ -69,7 +69,7 @@ class Job:
                 del session
             self.found = looking.result()
         if not self.found.sets and any(not rule.exact for rule in used):
-            outcome = operate(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
+            outcome = apply_passes(self.model, self.folder, [rule for rule in rules if rule.exact], self.options)
             write(outcome)
         return outcome
 
@@ -197,7 +197,7 @@ class Job:
         good, bad = 0, len(rules)
         while bad - good > 1:
             middle = (good + bad) // 2
-            outcome = operate(self.model, self.folder, rules[:middle], self.options)
+            outcome = apply_passes(self.model, self.folder, rules[:middle], self.options)
             same = outcome.model is self.model or self.compare(outcome, outcome.model).status == "pass"
             good, bad = (middle, bad) if same else (good, middle)
         return f"it differs since {rules[bad - 1].code} ({rules[bad - 1].name}); try --ignore {rules[bad - 1].code}"

@@ -12,11 +12,11 @@ from typing import Any
 import onnx
 
 from surgery.graph import infer, read, write
-from surgery.pipeline import run
 from surgery.pipeline.bindings import bind
 from surgery.pipeline.context import Context, Options
 from surgery.pipeline.opset import lift
 from surgery.pipeline.rule import Pass
+from surgery.pipeline.run import PassFailure, run_passes
 from surgery.targets import load_target
 from verify.errors import SurgeonError
 from verify.interface.recognise import recognise
@@ -80,15 +80,15 @@ def with_spec(options: Options, model: onnx.ModelProto, path: Path | None) -> Op
     return replace(options, spec=found)
 
 
-def operate(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
-    """Bind what the options bind and run the passes; a pass whose fix breaks off is left out, and said."""
-    with _uncollected():
-        return _operate(model, folder, list(rules), options)
+def apply_passes(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
+    """Apply the bindings of the options and run the passes; a pass that fails is skipped and reported."""
+    with _without_garbage_collection():
+        return _apply_passes(model, folder, list(rules), options)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without Python's search for unreachable circles: a graph is one large circle that is reachable throughout."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Switch off Python's search for unreachable cycles: a graph is one large cycle that stays reachable."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -98,7 +98,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _operate(model: onnx.ModelProto, folder: str, rules: list[Pass], options: Options) -> Outcome:
+def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], options: Options) -> Outcome:
     troubles: list[str] = []
     original = model
     model, lifted = lift(model, load_target(options.target))
@@ -112,11 +112,11 @@ def _operate(model: onnx.ModelProto, folder: str, rules: list[Pass], options: Op
             raise unreadable(error) from None
         bound = bind(graph, options)
         try:
-            applied = run.run(graph, rules, context)
+            applied = run_passes(graph, rules, context)
             fixed = write.to_model(graph, context.opsets) if applied or bound else model
         except (UnicodeDecodeError, RecursionError) as error:
             raise unreadable(error) from None
-        except run.PassFailure as failure:
+        except PassFailure as failure:
             troubles.append(f"{failure}; left out")
             rules = [rule for rule in rules if rule.code != failure.code]
             continue

@@ -115,7 +115,7 @@ def _label(graph: gs.Graph, rule: Pass, applied: Sequence[Finding], context: Con
         node.name = node.name or context.fresh(f"{node.op}/{next((t.name for t in node.outputs if t.name), rule.code)}")
 
 
-def run(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
+def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
     """All wanted passes, in order, again and again until a whole sweep changes nothing.
 
     Returns what was applied, with the sweep it was found in as the detail "round": what has a number above 1 was found

@@ -222,10 +222,10 @@ def _casts(graph: onnx.GraphProto) -> int:
 def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:
     """The lowered model with attention in the form TensorRT fuses once it is in half precision (pass SG201)."""
     from surgery.passes.speed.flat_attention import PASS
-    from surgery.pipeline.apply import operate
+    from surgery.pipeline.apply import apply_passes
     from surgery.pipeline.context import Options
 
-    return operate(lowered, "", [PASS], Options()).model
+    return apply_passes(lowered, "", [PASS], Options()).model
 
 
 def _finished(model: onnx.ModelProto, lowered: onnx.ModelProto) -> onnx.ModelProto:

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes import all_passes
-from surgery.pipeline.apply import Outcome, operate
+from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.departures import commuted, departures, inside_a_branch, side_by_side, strangers
 from tests.surgery.passes.patterns import PATTERNS, inputs_of, pattern
@@ -130,7 +130,7 @@ def test_a_node_that_is_skipped_stays(code: str, name: str, text: str) -> None:
 
 
 def fix(model: onnx.ModelProto, code: str, **options: Any) -> Outcome:
-    return operate(model, "", [RULES[code]], Options(select=(code,), **options))
+    return apply_passes(model, "", [RULES[code]], Options(select=(code,), **options))
 
 
 def operators(graph: onnx.GraphProto) -> list[str]:

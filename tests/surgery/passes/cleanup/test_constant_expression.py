@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.cleanup.constant_expression import PASS
 from surgery.passes.cleanup.unused_node import PASS as UNUSED
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17, "own" : 1]> '
@@ -27,7 +27,7 @@ def model(body: str, outputs: str = "float[n] y", held: str = VECTORS, **stored:
 
 def fixed(source: onnx.ModelProto, **options: Any) -> onnx.ModelProto:
     """After the pass, and the one that takes out what is no longer read."""
-    outcome = operate(source, "", [PASS, UNUSED], Options(**options))
+    outcome = apply_passes(source, "", [PASS, UNUSED], Options(**options))
     assert outcome.context.troubles == []
     return outcome.model
 
@@ -88,7 +88,7 @@ def test_outputs_of_the_graph_stay_outputs() -> None:
 
 
 def test_says_which_tensors() -> None:
-    found = operate(
+    found = apply_passes(
         model("d, e = TopK(a, two)  f = Cast<to = 1>(e)  g = Add(d, f)  y = Concat<axis = 0>(x, g, d)"),
         "",
         [PASS],

@@ -9,7 +9,7 @@ from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.cleanup.constant_if import PASS
-from surgery.pipeline.apply import Outcome, operate
+from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Options
 
 THEN = "then_branch = t () => (float[2] a) { k = Relu(x)  a = Neg(k) }"
@@ -23,7 +23,7 @@ def model(body: str, held: str = "", ports: str = PORTS, opset: int = 17) -> onn
 
 
 def run(source: onnx.ModelProto) -> Outcome:
-    return operate(source, "", [PASS], Options())
+    return apply_passes(source, "", [PASS], Options())
 
 
 def same_values(source: onnx.ModelProto, result: onnx.ModelProto) -> None:

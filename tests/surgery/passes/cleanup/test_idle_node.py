@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.cleanup.idle_node import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 BIG = 2**63 - 1
@@ -45,7 +45,7 @@ def model(
 
 
 def goes(source: onnx.ModelProto) -> bool:
-    outcome = operate(source, "", [PASS], Options())
+    outcome = apply_passes(source, "", [PASS], Options())
     assert [trouble for trouble in outcome.context.troubles if "convert" not in trouble] == []
     return "it" not in [node.name for node in outcome.model.graph.node]
 
@@ -203,7 +203,7 @@ def test_bounds_that_are_computed_at_run_time_stay() -> None:
     { a = Slice(x, zero, k)  p = Relu(a)  b = Slice(x, k, four)  q = Relu(b)
       c = Slice(x, zero, four, zero, k)  r = Relu(c) }"""
     source = onnx.parser.parse_model(text)
-    assert operate(source, "", [PASS], Options()).model is source
+    assert apply_passes(source, "", [PASS], Options()).model is source
 
 
 @pytest.mark.parametrize("dims", ["n,3", "?,3", "?,?"])
@@ -214,7 +214,7 @@ def test_the_shape_of_the_tensor_itself(op: str, dims: str) -> None:
     head = f'<ir_version: 8, opset_import: ["" : 17]> g (float[{named}] x, float[{named}] z) => (float[a,b] y) '
     for other, gone in (("x", True), ("z", False)):
         source = onnx.parser.parse_model(head + f"{{ c = Relu(x)  s = Shape({other})  t = {op}(c, s)  y = Neg(t) }}")
-        result = operate(source, "", [PASS], Options()).model
+        result = apply_passes(source, "", [PASS], Options()).model
         assert (op not in [node.op_type for node in result.graph.node]) is gone, other
 
 
@@ -237,7 +237,7 @@ def test_every_one_of_several_goes_and_says_what_it_hands_on() -> None:
     <int64[2] s = {3, 2}, int64[2] t = {2, 3}>
     { a = Relu(x) b = Reshape(a, s) c = Reshape(b, t) d = Reshape(c, t) e = Reshape(d, t) m = Cast<to=10>(e)
       n = Cast<to=1>(m) o = Cast<to=1>(n) q, w = Dropout(o) y = Relu(q) }"""
-    outcome = operate(onnx.parser.parse_model(text), "", [PASS], Options())
+    outcome = apply_passes(onnx.parser.parse_model(text), "", [PASS], Options())
     assert [node.op_type for node in outcome.model.graph.node] == ["Relu", "Reshape", "Reshape", "Cast", "Cast", "Relu"]
     assert sorted(found.message for found in outcome.applied) == [f"hands '{name}' on unchanged" for name in "cdno"]
 
@@ -250,5 +250,5 @@ def test_the_shape_of_the_result_may_be_declared(op: str, declared: str, gone: b
     """What the file says of a tensor in between holds where the operand is known at run time only."""
     text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[2,3] x, int64[k] s) => (float[{declared}] y) '
     source = onnx.parser.parse_model(text + f"<float[{declared}] e> {{ e = {op}(x, s)  y = Relu(e) }}")
-    fixed = operate(source, "", [PASS], Options()).model
+    fixed = apply_passes(source, "", [PASS], Options()).model
     assert [node.op_type for node in fixed.graph.node] == (["Relu"] if gone else [op, "Relu"])

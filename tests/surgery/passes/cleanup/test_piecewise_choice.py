@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 import surgery
 from surgery.passes.cleanup.piecewise_choice import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]> g (int64[1] n, int64[2] two, bool[3] b) => (int64[3] y)
@@ -23,7 +23,7 @@ def model(body: str) -> onnx.ModelProto:
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize(

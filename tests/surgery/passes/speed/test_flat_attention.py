@@ -10,7 +10,7 @@ import pytest
 from onnx import parser
 
 from surgery.passes.speed.flat_attention import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 from verify.tensorrt import engine
@@ -29,7 +29,7 @@ def model(dtype: str = "float16", value: str = "MatMul(x, wv)", size: int = 8, w
 
 
 def fixed(source: onnx.ModelProto, **options: str) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options(**options)).model
+    return apply_passes(source, "", [PASS], Options(**options)).model
 
 
 def test_values_stay_and_a_second_run_finds_nothing() -> None:

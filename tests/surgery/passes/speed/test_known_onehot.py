@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 import surgery
 from surgery.passes.speed.known_onehot import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> g (float[2] v, int64[2,2] free) => (float[K,L,M] y) '
@@ -18,7 +18,7 @@ CONSTANTS = "<int64[2,2] i = {0, -1, 3, 7}, int64 d = {4}, int64 none = {0}> "
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize("attributes", ["", "<axis = 0>", "<axis = 1>", "<axis = -2>"])

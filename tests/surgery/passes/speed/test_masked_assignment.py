@@ -9,7 +9,7 @@ from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.masked_assignment import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]>
@@ -51,7 +51,7 @@ def model(body: str) -> onnx.ModelProto:
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize("body", GIVEN.values(), ids=GIVEN)

@@ -9,7 +9,7 @@ import pytest
 from onnx import parser
 
 from surgery.passes.speed.narrow_values import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 from verify.tensorrt import engine
@@ -27,7 +27,7 @@ def model(dtype: str = "float16", value: int = 16) -> onnx.ModelProto:
 
 
 def fixed(source: onnx.ModelProto, **options: str) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options(select=("SG204",), **options)).model
+    return apply_passes(source, "", [PASS], Options(select=("SG204",), **options)).model
 
 
 def test_values_stay_bit_for_bit() -> None:
@@ -40,7 +40,7 @@ def test_values_stay_bit_for_bit() -> None:
 def test_left_alone() -> None:
     for source in (model("float"), model(value=32)):
         assert fixed(source) is source
-    assert operate(source := model(), "", [PASS], Options()).model is source, "only when selected"
+    assert apply_passes(source := model(), "", [PASS], Options()).model is source, "only when selected"
 
 
 @needs_tensorrt

@@ -9,7 +9,7 @@ from onnx import numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.rotation_product import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 TABLE = np.random.default_rng(1).normal(size=(1, 5, 3, 2, 2)).astype(np.float32)
@@ -27,7 +27,7 @@ def model(body: str, inputs: str = "float[B,5,3,2,1] x", table: np.ndarray = TAB
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper, parser
 
 from surgery.passes.speed.slice_assignment import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 
@@ -23,7 +23,7 @@ def model(indices: object, updates: str, data: str = "4,3", attributes: str = ""
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from onnx import numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.slice_assignment import PASS
-from surgery.pipeline.apply import Outcome, operate
+from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Options
 
 
@@ -25,7 +25,7 @@ def model(
 
 
 def run(source: onnx.ModelProto) -> Outcome:
-    return operate(source, "", [PASS], Options())
+    return apply_passes(source, "", [PASS], Options())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from onnx import parser
 
 from surgery.passes.speed.written_gelu import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 
@@ -25,7 +25,7 @@ def model(body: str, opset: int = 20, more: str = "", half: str = "5") -> onnx.M
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize(

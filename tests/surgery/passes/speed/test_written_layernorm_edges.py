@@ -9,7 +9,7 @@ from onnx import numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.written_layernorm import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
 PARTS = {
@@ -39,7 +39,7 @@ def model(
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 def norm(result: onnx.ModelProto) -> onnx.NodeProto:
@@ -113,7 +113,7 @@ def test_spellings_that_are_taken(parts: dict[str, str], left: list[str]) -> Non
 )
 def test_departures_are_left_alone(parts: dict[str, str]) -> None:
     source = model(**parts)
-    outcome = operate(source, "", [PASS], Options())
+    outcome = apply_passes(source, "", [PASS], Options())
     assert outcome.model is source
     assert outcome.context.troubles == []
 
@@ -194,12 +194,12 @@ def test_message_counts_its_nodes() -> None:
 
 
 def said(source: onnx.ModelProto) -> list[str]:
-    return [finding.message for finding in operate(source, "", [PASS], Options()).applied]
+    return [finding.message for finding in apply_passes(source, "", [PASS], Options()).applied]
 
 
 def test_open_width_without_scale_is_left_alone_in_peace() -> None:
     source = model("2,5,N", n="y = Div(d, r)", y="")
-    outcome = operate(source, "", [PASS], Options())
+    outcome = apply_passes(source, "", [PASS], Options())
     assert outcome.model is source
     assert outcome.context.troubles == []
 

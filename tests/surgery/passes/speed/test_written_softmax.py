@@ -7,7 +7,7 @@ import pytest
 from onnx import parser
 
 from surgery.passes.speed.written_softmax import PASS
-from surgery.pipeline.apply import operate
+from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 
@@ -22,7 +22,7 @@ def model(body: str, axis: int = -1, opset: int = 17, more: str = "") -> onnx.Mo
 
 
 def fixed(source: onnx.ModelProto) -> onnx.ModelProto:
-    return operate(source, "", [PASS], Options()).model
+    return apply_passes(source, "", [PASS], Options()).model
 
 
 @pytest.mark.parametrize(

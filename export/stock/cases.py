@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from export.stock.modules import Tensors, run_stock
-from surgery.precision import measure
+from surgery.precision.measure import error as half_precision_error
+from verify.compare.error import measure
 from verify.interface.spec import Spec
 
 LARGEST, MEDIAN = 1e-3, 1e-4  # of the tensor's RMS: what live parity asks for
@@ -169,13 +170,16 @@ def _error(case: Case, output: str, got: Mapping[str, Any], expected: Tensors) -
     wanted = expected[output].detach().numpy().astype(np.float64)
     if got[output].shape != wanted.shape:
         return Error(case.module, case.name, output, float("inf"), float("inf"), rms=float("inf"))
-    relative = np.abs(got[output] - wanted) / (np.sqrt(np.mean(wanted**2)) or 1.0)
+    measured = measure(got[output], wanted)
+    relative = measured.gaps / measured.rms
     edge = 0
     if output == "mask_for_mem" and case.module == "mask_decoder":
         near = _near_zero(expected["pred_mask"], wanted.shape[-1]) & (np.abs(np.abs(wanted) - 10.0) == 0.0)
         edge = int(np.count_nonzero(near & (relative > LARGEST)))
         relative = np.where(near & (relative > LARGEST), 0.0, relative)
-    rms = measure.error(wanted.astype(np.float32), got[output])
+    rms = half_precision_error(wanted.astype(np.float32), got[output])
+    if not measured.same_places:
+        relative = np.full_like(relative, np.inf)
     return Error(case.module, case.name, output, float(relative.max()), float(np.median(relative)), edge, rms)
 
 

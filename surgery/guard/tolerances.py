@@ -7,10 +7,11 @@ differ by `CLOSE` times the RMS of the original output plus as much of the value
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
+
+from verify.compare.error import largest_float32, measure
 
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
 EXACT = {"float64": 1e-14, "complex128": 1e-14}
@@ -56,11 +57,7 @@ def _near(wanted: Any, got: Any, rtol: float) -> tuple[str, float] | None:
     """The answer for float32 values that are finite and lie well within the limit, in a third of the time."""
     if wanted.dtype != np.float32 or not wanted.size:
         return None
-    with np.errstate(all="ignore"):
-        gap = np.atleast_1d(wanted) - np.atleast_1d(got)
-        largest = float(np.abs(gap, out=gap).max())
-        flat = wanted.ravel()
-        rms = math.sqrt(float(np.dot(flat, flat)) / flat.size)
+    largest, rms = largest_float32(got, wanted)
     if largest == 0.0:
         return "", 0.0
     near = largest < rtol * rms / 2  # float32 sums are good to more than that; false where something is not finite
@@ -71,18 +68,11 @@ def _floats(wanted: Any, got: Any, rtol: float) -> tuple[str, float]:
     if wanted.dtype.kind == "c":
         parts = [_floats(getattr(wanted, part), getattr(got, part), rtol) for part in ("real", "imag")]
         return next((text for text, _ in parts if text), ""), max(error for _, error in parts)
-    left, right = wanted.astype(np.float64), got.astype(np.float64)
-    if not np.array_equal(np.isnan(left), np.isnan(right)):
+    error = measure(got, wanted)
+    if error.nan_mismatch:
         return "has NaN in other places", np.inf
-    sure = np.isfinite(left)
-    if not np.array_equal(left[~sure], right[~sure], equal_nan=True):
+    if error.inf_mismatch:
         return "has infinities in other places", np.inf
-    left, right = left[sure], right[sure]
-    if not left.size:
-        return "", 0.0
-    rms = float(np.sqrt(np.mean(left * left))) or 1.0
-    gap = np.abs(left - right)
-    error = float(gap.max() / rms)
-    if np.any(gap > rtol * (rms + np.abs(left))):
-        return f"differs by {error:.2g} of its RMS (allowed {rtol:g})", error
-    return "", error
+    if np.any(error.gaps > rtol * (error.rms + np.abs(wanted.astype(np.float64)))):
+        return f"differs by {error.largest:.2g} of its RMS (allowed {rtol:g})", error.largest
+    return "", error.largest

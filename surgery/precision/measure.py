@@ -17,6 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from surgery.precision.candidates import FLOAT
+from verify.compare.error import measure
 
 Feeds = Mapping[str, Any]
 Array = np.ndarray
@@ -63,13 +64,8 @@ def error(reference: Array, found: Array) -> float:
         return 0.0
     if not np.issubdtype(reference.dtype, np.floating) or _two_values(reference):
         return float(np.mean(reference != found))
-    if not np.array_equal(np.isfinite(reference), np.isfinite(found)):
-        return float("inf")
-    good = np.isfinite(reference)
-    exact, other = reference[good].astype(np.float64), found[good].astype(np.float64)
-    scale = float(np.sqrt(np.mean(exact**2))) if exact.size else 0.0
-    difference = float(np.sqrt(np.mean((other - exact) ** 2))) if exact.size else 0.0
-    return difference / scale if scale else difference
+    found_error = measure(found, reference)
+    return found_error.root_mean_square if found_error.same_places else float("inf")
 
 
 def _two_values(array: Array) -> bool:

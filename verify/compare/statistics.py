@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from verify.compare.error import measure
+
 # Edges of the error histogram, in parts of the expected tensor's RMS: four bins a decade, the first from zero.
 EDGES = (0.0, *(10.0 ** (step / 4) for step in range(-36, 13)))
 
@@ -27,30 +29,6 @@ class Limits:
     rms_rel: float | None = None
     cosine: float | None = None
     share_above: tuple[float, float] | None = None
-
-
-def compare(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Statistics of every tensor named in either mapping, as plain JSON types.
-
-    A tensor that only one side has gets `{"problem": "..."}`; so does one whose shape or kind of dtype differs.
-    """
-    names = list(dict.fromkeys([*expected, *actual]))
-    return {name: _compare_one(actual.get(name), expected.get(name)) for name in names}
-
-
-def _compare_one(actual: Any, expected: Any) -> dict[str, Any]:
-    if actual is None or expected is None:
-        return {"problem": "missing" if actual is None else "not expected"}
-    if isinstance(actual, list) or isinstance(expected, list):
-        return _compare_sequences(actual, expected)
-    return tensor_statistics(actual, expected)
-
-
-def _compare_sequences(actual: Any, expected: Any) -> dict[str, Any]:
-    if not isinstance(actual, list) or not isinstance(expected, list) or len(actual) != len(expected):
-        return {"problem": "sequences of different length"}
-    parts = [tensor_statistics(a, e) for a, e in zip(actual, expected, strict=True)]
-    return max(parts, key=lambda part: ("problem" in part, part.get("max_rel", 0.0)), default={"elements": 0})
 
 
 def tensor_statistics(actual: Any, expected: Any) -> dict[str, Any]:
@@ -79,27 +57,21 @@ def error_statistics(actual: Any, expected: Any) -> dict[str, Any]:
     """The figures of `tensor_statistics` for two float64 arrays of one shape."""
     import numpy as np
 
-    finite = np.isfinite(actual) & np.isfinite(expected)
-    nan = np.isnan(actual) != np.isnan(expected)
-    infinite = (np.isinf(actual) | np.isinf(expected)) & (actual != expected) & ~nan
-    error = np.where(finite, np.abs(np.where(finite, actual, 0.0) - np.where(finite, expected, 0.0)), 0.0)
-    a, e = np.where(finite, actual, 0.0), np.where(finite, expected, 0.0)
-    count = max(int(finite.sum()), 1)
-    rms = math.sqrt(float(np.sum(e * e)) / count) or 1.0
-    worst = np.unravel_index(int(np.argmax(error)), error.shape) if error.size else ()
-    largest = float(error.max(initial=0.0))
+    error = measure(actual, expected)
+    a, e = np.where(error.finite, actual, 0.0), np.where(error.finite, expected, 0.0)
+    worst = np.unravel_index(int(np.argmax(error.gaps)), error.gaps.shape) if error.gaps.size else ()
     return {
         "elements": int(actual.size),
-        "max_abs": largest,
-        "mean_abs": float(error.sum()) / count,
-        "max_rel": largest / rms,
-        "rms_rel": math.sqrt(float(np.sum(error * error)) / count) / rms,
+        "max_abs": float(error.gaps.max(initial=0.0)),
+        "mean_abs": float(error.gaps.sum()) / max(error.count, 1),
+        "max_rel": error.largest,
+        "rms_rel": error.root_mean_square,
         "cosine": _cosine(a, e),
         "worst": [int(i) for i in worst],
-        "nan_mismatch": int(nan.sum()),
-        "inf_mismatch": int(infinite.sum()),
-        "rms": rms,
-        "histogram": histogram(error / rms),
+        "nan_mismatch": error.nan_mismatch,
+        "inf_mismatch": error.inf_mismatch,
+        "rms": error.rms,
+        "histogram": histogram(error.gaps / error.rms),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verify.compare.statistics import Limits, compare, histogram, judge, share_above, tensor_statistics
+from verify.compare.statistics import Limits, histogram, judge, share_above, tensor_statistics
 from verify.compare.tolerance import derive, exceeded
 from verify.errors import SurgeonError
 from verify.rejudge import load_reports, rejudge, with_limits
@@ -131,14 +131,6 @@ def test_elements_without_a_number_are_left_out_on_both_sides() -> None:
     assert found["rms"] == pytest.approx(np.sqrt(12.5))
     assert found["cosine"] == pytest.approx((9 + 20) / 5 / np.hypot(3, 5))
     assert (found["nan_mismatch"], found["inf_mismatch"], found["elements"]) == (1, 1, 4)
-
-
-def test_worst_part_of_a_sequence_stands_for_it() -> None:
-    one, two = np.ones(2), np.full(2, 2.0)
-    assert compare({"s": [one, two]}, {"s": [one, one]})["s"]["max_rel"] == 1.0
-    assert compare({"s": [one, one[:1]]}, {"s": [two, one]})["s"]["problem"] == "shape [1] instead of [2]"
-    assert compare({"s": []}, {"s": []})["s"] == {"elements": 0}
-    assert compare({"s": one}, {"s": [one]})["s"] == {"problem": "sequences of different length"}
 
 
 def report(*errors: float) -> Report:

@@ -64,17 +64,12 @@ def _as_report(finding: Finding, rule: Pass) -> Finding:
         finding,
         node=finding.node or (_name(finding.touches[0]) if finding.touches else ""),
         severity="warning" if rule.kind == "replace" else "note",
-        why=finding.why or _why(text.sections.get("Why", "")),
+        why=finding.why or text.sections.get("Why", ""),
         advice=finding.advice or (text.sections.get("What it does", "") if rule.kind == "replace" else ""),
         fix=None,
         touches=(),
         details={**finding.details, "fixable": finding.fix is not None},
     )
-
-
-def _why(section: str) -> str:
-    """The section on its own, without the heading it answers."""
-    return section.replace("it does not; ", "TensorRT does not mind; ", 1) if section[:8] == "it does " else section
 
 
 def table_findings(view: ModelView, target: str) -> Iterator[Finding]:

@@ -221,7 +221,7 @@ def _casts(graph: onnx.GraphProto) -> int:
 
 def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:
     """The lowered model with attention in the form TensorRT fuses once it is in half precision (pass SG201)."""
-    from surgery.passes.speed.flat_attention import PASS
+    from surgery.passes.speed.three_dim_attention import PASS
     from surgery.pipeline.apply import apply_passes
     from surgery.pipeline.context import Options
 

@@ -1,10 +1,10 @@
-"""Nodes that compute the same as an earlier one.
+"""Nodes that compute the same as an earlier node.
 
-What it does: lets the readers of the later node read the earlier one's outputs.
-Why: it joins them itself, but only after it has imported and typed each of them.
+What it does: connects the readers of the later node to the outputs of the earlier one.
+Why: TensorRT joins such nodes itself, but only after it has imported and typed each of them.
 Before → After: `a = Shape(x); b = Shape(x)` → `a = Shape(x)`
-Leaves alone: random operators, nodes with graphs inside, operators of unknown domains, and a later node that makes a
-graph output while the earlier one does too.
+Leaves alone: random operators, nodes with subgraphs, operators of unknown domains, and two nodes that both make a graph
+output.
 Numerics: exact.
 """
 

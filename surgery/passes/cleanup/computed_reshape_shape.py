@@ -1,11 +1,11 @@
-"""Reshape to a shape that is computed at run time although at most one dim of it is really free.
+"""Reshape whose shape is computed at run time although at most one dim of it changes.
 
-What it does: writes the shape as a constant: numbers where dims are known, 0 (copy) where a dim is the input's own dim
-at the same place, -1 for the one dim that is left.
-Why: computed shapes become host work at run time and keep Myelin from fusing across the Reshape.
+What it does: stores the shape as a constant: a number for each known dim, 0 (copy) for a dim that equals the input's
+dim at the same place, and -1 for the one dim that remains.
+Why: TensorRT computes such a shape on the host at every run, and Myelin does not fuse across the Reshape.
 Before → After: `Reshape(x: [n, 12], Concat(Shape(x)[:1], [3, 4]))` → `Reshape(x, [0, 3, 4])`
-Leaves alone: shapes with two free dims that are not copies, and those where a given -1 meets a free dim.
-Numerics: exact for every tensor that has elements; -1 has no meaning for an empty one, which is then an error at run
+Leaves alone: shapes with two free dims that are not copies, and shapes that already hold a -1 beside a free dim.
+Numerics: exact for every tensor that has elements; for an empty tensor -1 has no meaning and the Reshape fails at run
 time.
 """
 
@@ -37,7 +37,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         shape = constant_shape(node.inputs[0], list(wanted), bool(node.attrs.get("allowzero")))
         if shape is not None:
-            yield finding(f"the shape is {shape} for every input", node, partial(_write, node, shape))
+            yield finding(f"the computed shape is always {shape}", node, partial(_write, node, shape))
 
 
 def constant_shape(source: gs.Tensor, wanted: list[Any], allowzero: bool) -> list[int] | None:

@@ -1,15 +1,15 @@
-"""Expressions of constants, computed again at every run.
+"""Expressions of constants that are computed again at every run.
 
-What it does: computes them once, with onnxruntime's own kernels (onnx.reference where it has none), and stores the
-result. A whole cone of nodes is judged at once: its result may be larger than the initializers it makes superfluous by
-at most `--fold-limit` bytes.
-Why: many operands (axes, pads, shapes, sizes) must be build-time constants.
+What it does: computes them once, with the kernels of onnxruntime (or onnx.reference where onnxruntime has none), and
+stores the result. All nodes that lead to a result count together: the result may be larger than the initializers that
+are no longer needed by at most `--fold-limit` bytes.
+Why: TensorRT needs many operands (axes, pads, shapes, sizes) as constants when it builds the engine.
 Before → After: `c = Mul(2, 3); y = Add(x, c)` → `y = Add(x, 6)`
 Leaves alone: random operators, quantize and dequantize pairs (their place in the graph carries meaning), operators of
-other domains, strings, nodes with graphs inside, results of unknown size, results too large, and eight-bit weights
+other domains, strings, nodes with subgraphs, results of unknown size, results that are too large, and eight-bit weights
 that a Cast makes four times as large in a model of over 1 MB. An output of the graph stays an output: a Constant node
 makes it.
-Numerics: exact: the same kernel on the same values.
+Numerics: exact: the same kernel computes the same values.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         node = tensor.inputs[0]
         index = next(place for place, out in enumerate(node.outputs) if out is tensor)
         constant = Constant(tensor.name, np.ascontiguousarray(value).reshape(value.shape))
-        yield finding(f"'{tensor.name}' is the same at every run", node, partial(settle, graph, node, index, constant))
+        yield finding(
+            f"'{tensor.name}' has the same value at every run", node, partial(settle, graph, node, index, constant)
+        )
 
 
 def _constant_nodes(graph: gs.Graph, context: Context) -> list[gs.Node]:

@@ -1,7 +1,7 @@
 """`If` whose condition is the same at every run.
 
-What it does: puts the nodes of the branch that is taken in the place of the If and drops the other branch.
-Why: it builds both branches, and refuses them when their ranks or types differ.
+What it does: replaces the If by the nodes of the branch that is taken and drops the other branch.
+Why: TensorRT builds both branches, and refuses them when their ranks or types differ.
 Before → After: `y = If(true) <then_branch = { a = Relu(x) }, else_branch = { b = NonZero(x) }>` → `y = Relu(x)`
 Leaves alone: conditions that are not constant.
 Numerics: exact.

@@ -1,10 +1,10 @@
 """`Loop` that runs a fixed, small number of times.
 
-What it does: writes its body out once for each iteration; what the iterations collect is concatenated.
-Why: a loop cannot be fused, and one whose carried tensors change shape is refused.
+What it does: writes the body once for each iteration, and concatenates what the iterations collect.
+Why: TensorRT cannot fuse a loop, and refuses a loop whose carried tensors change their shape.
 Before → After: `y = Loop(2, true, x) <body: out = Relu(in)>` → `y = Relu(Relu(x))`
-Leaves alone: trip counts above `--loop-limit` or not constant, bodies that may stop early, results of more than 5,000
-nodes, and a body run zero times that collects something.
+Leaves alone: trip counts that are above `--loop-limit` or not constant, bodies that may stop early, results of more
+than 5,000 nodes, and a body that runs zero times and collects something.
 Numerics: exact.
 """
 

@@ -1,9 +1,9 @@
-"""Constants written as nodes.
+"""Constants that are stored as nodes.
 
-What it does: makes the value of a Constant node an initializer.
-Why: it does not; the node count falls, and every later pass finds constants in one place.
+What it does: turns the value of a Constant node into an initializer.
+Why: the graph has fewer nodes, and every later pass finds all constants in one place.
 Before → After: `c = Constant<value=...>(); y = Add(x, c)` → `y = Add(x, c)` with initializer `c`
-Leaves alone: Constant nodes that make a graph output (the output must be made by a node), sparse and string values,
+Leaves alone: Constant nodes that make a graph output (a node has to make the output), sparse and string values,
 references to a function's attributes, and function bodies, which have no initializers.
 Numerics: exact.
 """
@@ -31,7 +31,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if isinstance(value, gs.Constant) and value.dtype is None:
             continue
         if isinstance(value, gs.Constant) or context.constant(node.outputs[0]) is not None:
-            yield finding("a constant written as a node", node, partial(_store, graph, node, context))
+            yield finding("the constant is stored as a node", node, partial(_store, graph, node, context))
 
 
 def _store(graph: gs.Graph, node: gs.Node, context: Context) -> None:

@@ -1,10 +1,10 @@
 """Initializers with the same values.
 
-What it does: keeps the first of each and lets all readers share it.
-Why: it does not; files get smaller, and equal nodes that read equal weights can be joined.
+What it does: keeps the first of them and connects all readers to it.
+Why: the file gets smaller, and equal nodes that read equal weights can be joined.
 Before → After: `a = [1, 2]; b = [1, 2]` → `a`
-Leaves alone: graph outputs, defaults of graph inputs, quantization annotations' scales, and pairs that differ in type
-or shape. External data counts as equal when it is the same bytes of the same file; it is not read.
+Leaves alone: graph outputs, defaults of graph inputs, scales of quantization annotations, and pairs that differ in type
+or shape. External data counts as equal when it is the same range of bytes in the same file; the data is not read.
 Numerics: exact: bytes are compared, so 0.0 and -0.0 differ.
 """
 

@@ -1,11 +1,10 @@
-"""Tensors that share a name with another one in sight.
+"""Tensors that have the name of another tensor in the same scope.
 
-What it does: gives the later one a name of its own, also where a graph inside a node hides a name of the graph around
-it.
-Why: it sorts nodes by tensor names and stops with "Failed to sort", or wires the wrong tensor.
+What it does: renames the later tensor, also where a tensor of a subgraph hides a name of the graph around it.
+Why: TensorRT sorts nodes by tensor names and stops with "Failed to sort", or connects the wrong tensor.
 Before → After: `a = Relu(x); a = Neg(a); y = Abs(a)` → `a = Relu(x); a_1 = Neg(a); y = Abs(a_1)`
 Leaves alone: names of graph inputs and outputs, and equal names in the two branches of an If.
-Numerics: exact: each node reads what the last definition before it made.
+Numerics: exact: each node reads the last definition before it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             tensor.name = name
 
     listed = ", ".join(f"'{tensor.name}'" for tensor, _ in clashes[:3])
-    yield Found(code="", message=f"{len(clashes)} tensors share a name with another: {listed}", fix=rename)
+    yield Found(code="", message=f"tensors with the name of another tensor: {len(clashes)} ({listed})", fix=rename)
 
 
 PASS = Pass(code="SG015", name="duplicate-tensor-name", find=find, exact=True)

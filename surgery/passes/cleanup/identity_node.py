@@ -1,8 +1,8 @@
 """Identity nodes that only rename a tensor.
 
-What it does: feeds the consumers of an Identity from its input and drops the node; where the Identity makes a graph
+What it does: connects the readers of the Identity to its input and drops the node. If the Identity makes a graph
 output, the node before it makes that output instead.
-Why: it does not; every later pass sees through fewer nodes.
+Why: the graph has fewer nodes, and every later pass finds its patterns without Identity nodes in between.
 Before → After: `y = Identity(x); z = Relu(y)` → `z = Relu(x)`
 Leaves alone: an Identity that makes a graph output from a graph input, a constant, another output or a tensor of an
 outer graph (the output would lose its name).

@@ -1,12 +1,12 @@
 """Shape arithmetic whose result does not depend on any free dim.
 
-What it does: stores the result of Shape, Gather, Slice, Concat, arithmetic and comparisons over known dims, also where
-other dims of the same tensors are free.
-Why: it resolves most of it by itself, but operands that must be build-time constants often come from
-here.
+What it does: stores the result of Shape, Gather, Slice, Concat, arithmetic and comparisons over known dims, also if
+other dims of the same tensors are free. The attributes `start` and `end` of Shape are honoured.
+Why: TensorRT resolves most of this arithmetic itself, but operands that it needs as constants when it builds the engine
+often come from here.
 Before → After: `s = Shape(x: [n, 3, 4]); h = Gather(s, 1); y = Add(h, 1)` → `y = 4`
-Leaves alone: what depends on a free dim, on a declared shape of a graph output, or on arithmetic beyond 64 bits; more
-than 256 elements. Honours `start` and `end` of Shape.
+Leaves alone: values that depend on a free dim, on a declared shape of a graph output, or on arithmetic beyond 64 bits;
+more than 256 elements.
 Numerics: exact.
 """
 

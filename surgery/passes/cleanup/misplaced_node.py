@@ -1,9 +1,9 @@
-"""Nodes that stand before the nodes they read from.
+"""Nodes that stand before the nodes whose outputs they read.
 
-What it does: puts the nodes in an order in which each follows what it reads, as ONNX asks.
-Why: older parsers read the nodes in file order and miss the tensor.
+What it does: sorts the nodes so that each one follows the nodes it reads from, as ONNX demands.
+Why: older parsers of TensorRT read the nodes in file order and do not find the tensor.
 Before → After: `y = Relu(a); a = Neg(x)` → `a = Neg(x); y = Relu(a)`
-Leaves alone: graphs in order. Nodes that read from each other in a circle are an error.
+Leaves alone: graphs that are sorted. Nodes that read from each other in a cycle are an error.
 Numerics: exact.
 """
 
@@ -26,7 +26,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     def sort() -> None:
         graph.nodes = sorted_nodes(graph)
 
-    yield finding("stands before a node it reads from", first, sort)
+    yield finding("stands before a node whose output it reads", first, sort)
 
 
 PASS = Pass(code="SG017", name="misplaced-node", find=find, exact=True)

@@ -1,7 +1,7 @@
 """Nodes without a name.
 
 What it does: names them after their operator and first output, the same at every run.
-Why: its messages, its layer names and `--skip-node` can only point at a node that has a name.
+Why: TensorRT's messages, its layer names and `--skip-node` can only refer to a node that has a name.
 Before → After: `Relu(x) -> y` without a name → `Relu/y`
 Leaves alone: nodes that have a name.
 Numerics: exact.

@@ -1,9 +1,10 @@
-"""A Concat of what another Concat has made along the same axis.
+"""A Concat that reads the result of another Concat along the same axis.
 
-What it does: reads the inputs of the first in the place of its result.
-Why: each Concat copies its inputs; the node count falls.
+What it does: replaces the result of the first Concat by its inputs.
+Why: each Concat copies its inputs; one is enough.
 Before → After: `y = Concat(Concat(a, b), c)` → `y = Concat(a, b, c)`
-Leaves alone: a first Concat whose result is read elsewhere or is a graph output; axes that are not known to be one.
+Leaves alone: a first Concat whose result is read elsewhere or is a graph output, and two axes that are not known to be
+the same.
 Numerics: exact.
 """
 
@@ -27,7 +28,10 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         makers = [maker for maker in inner if maker is not None]
         if makers:
             yield finding(
-                "concatenates what is concatenated", node, partial(_join, graph, node, inner, context), *makers
+                "reads the result of another Concat along the same axis",
+                node,
+                partial(_join, graph, node, inner, context),
+                *makers,
             )
 
 

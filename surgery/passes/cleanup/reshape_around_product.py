@@ -1,11 +1,11 @@
-"""Reshapes before and after a product with weights, which minds the last dim only.
+"""Reshapes before and after a product with weights, although the product works on the last dim only.
 
-What it does: leaves out the first Reshape when the ones behind set the shape anyway; else moves the last one, when it
-keeps the last dim, into the first.
-Why: it moves Reshapes itself where it can; the node count falls.
+What it does: drops the first Reshape when the Reshapes behind the product set the shape anyway; else moves the last
+Reshape, when it keeps the last dim, into the first.
+Why: TensorRT moves Reshapes itself where it can; fewer nodes are left for it and for the later passes.
 Before → After: `Reshape(Add(MatMul(Reshape(x: [1, 4, 4, c], [16, c]), w), b), [2, 8, d])` →
 `Reshape(Add(MatMul(x, w), b), [2, 8, d])`
-Leaves alone: operands that are no constants of at most one dim (two in a product), results in between that are read
+Leaves alone: operands that are not constants of at most one dim (two in a product), results in between that are read
 twice or are outputs, and shapes whose last dim is free or that copy dims (0).
 Numerics: exact: the product has the same rows.
 """
@@ -48,11 +48,11 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         if source.shape[-1] == made.shape[-1]:
             if can_bypass(graph, first):
-                fix = partial(_leave_out, graph, first, path, context)
-                yield finding("is undone by what comes after", first, fix, *path.nodes, *path.leaves)
+                fix = partial(_drop, graph, first, path, context)
+                yield finding("a later Reshape sets the shape anyway", first, fix, *path.nodes, *path.leaves)
         elif len(path.leaves) == 1 and _keeps_last(path.leaves[0]) and can_bypass(graph, path.leaves[0]):
             fix = partial(_move, graph, first, path, context)
-            yield finding("is followed by another", first, fix, *path.nodes, *path.leaves)
+            yield finding("another Reshape follows the product", first, fix, *path.nodes, *path.leaves)
 
 
 def _follow(graph: gs.Graph, tensor: gs.Tensor, path: Path, context: Context) -> bool:
@@ -67,12 +67,12 @@ def _follow(graph: gs.Graph, tensor: gs.Tensor, path: Path, context: Context) ->
         path.leaves.append(reader)
         return shape is not None and not (shape == 0).any() and not reader.attrs.get("allowzero")
     path.nodes.append(reader)
-    if not _minds_last_only(reader, tensor, context):
+    if not _works_on_last_dim(reader, tensor, context):
         return False
     return all(_follow(graph, out, path, context) for out in reader.outputs)
 
 
-def _minds_last_only(node: gs.Node, tensor: gs.Tensor, context: Context) -> bool:
+def _works_on_last_dim(node: gs.Node, tensor: gs.Tensor, context: Context) -> bool:
     if node.op in UNARY:
         return True
     if node.op == "Split":
@@ -92,7 +92,7 @@ def _keeps_last(leaf: gs.Node) -> bool:
     return bool(after) and len(after) > 1 and isinstance(after[-1], int) and before[-1] == after[-1]
 
 
-def _leave_out(graph: gs.Graph, first: gs.Node, path: Path, context: Context) -> None:
+def _drop(graph: gs.Graph, first: gs.Node, path: Path, context: Context) -> None:
     lead = list(first.inputs[0].shape[:-1])
     bypass(graph, first)
     _reshape(graph, path, lead, context)

@@ -1,10 +1,10 @@
-"""Free dims of the inputs that carry one meaningless name, such as '?'.
+"""Free dims of the inputs that share one meaningless name, such as '?'.
 
-What it does: gives each such dim a name made of its input and axis.
-Why: dims of one name must be equal in every profile: "Input dimensions with this name have different
+What it does: names each such dim after its input and axis.
+Why: TensorRT demands that dims of one name are equal in every profile: "Input dimensions with this name have different
 constant values".
 Before → After: inputs `a: ? x 3`, `b: ? x ?` → `a: a_dim_0 x 3`, `b: b_dim_0 x b_dim_1`
-Leaves alone: names with a letter or digit in them, which may be meant, and a '?' that occurs once.
+Leaves alone: names with a letter or digit in them, which may have a meaning, and a '?' that occurs once.
 Numerics: exact; only declared names of dims change.
 """
 

@@ -1,12 +1,13 @@
-"""Two nodes in a row of a kind that one node can do.
+"""Two consecutive nodes whose work one node can do.
 
-What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (the last one
-decides), Unsqueeze after Reshape, Slice after Slice of other dims, and Cast after Cast where the first loses nothing.
-Why: it joins most itself; the node count falls.
+What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (only the last
+shape counts), Unsqueeze after Reshape, Slice after Slice of other dims, and Cast after Cast if the first one loses no
+values.
+Why: TensorRT joins most of these itself; fewer nodes are left for it and for the later passes.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
 Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape that copies dims (0) or keeps
-zeros; a first node whose result is a graph output still makes it; Slices with computed bounds, or one of which others
-read; a Reshape others read, before an Unsqueeze.
+zeros; Slices with computed bounds, or whose first result is read elsewhere; a Reshape before an Unsqueeze whose result
+is read elsewhere. A first node whose result is a graph output stays and makes it.
 Numerics: exact.
 """
 
@@ -36,31 +37,35 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if first is None or second is None or len(first) != len(second):
             continue
         perm = [first[place] for place in second]
-        yield finding(f"transposes what '{before.name}' has transposed", node, partial(_transpose, node, perm), before)
+        yield finding(
+            f"transposes the result of Transpose '{before.name}'", node, partial(_transpose, node, perm), before
+        )
     for node in context.nodes(graph, "Reshape"):
         before = _before(node, RESHAPES)
         shape = context.constant(node.inputs[1]) if len(node.inputs) == 2 else None
         if before is None or shape is None or (shape == 0).any() or node.attrs.get("allowzero"):
             continue
-        yield finding(f"reshapes what '{before.name}' has reshaped", node, partial(_skip, node), before)
+        yield finding(
+            f"reshapes the result of '{before.name}', which only reshapes", node, partial(_skip, node), before
+        )
     for node in context.nodes(graph, "Unsqueeze"):
         before = _before(node, ("Reshape",))
         widened = None if before is None else _widened(graph, node, before, context)
         if before is not None and widened is not None:
             fix = partial(_reshape, graph, node, before, widened, context)
-            yield finding(f"adds dims to what '{before.name}' has reshaped", node, fix, before)
+            yield finding(f"adds dims to the result of Reshape '{before.name}'", node, fix, before)
     for node in context.nodes(graph, "Slice"):
         before = _before(node, ("Slice",))
         cuts = None if before is None else _cuts(graph, node, before, context)
         if before is not None and cuts is not None:
             fix = partial(_cut, node, cuts, context)
-            yield finding(f"cuts other dims of what '{before.name}' has cut", node, fix, before)
+            yield finding(f"slices other dims of the result of Slice '{before.name}'", node, fix, before)
     for node in context.nodes(graph, "Cast"):
         before = _before(node, ("Cast",))
         if before is None or not _lossless(before.inputs[0].dtype, before.outputs[0].dtype):
             continue
         if _defined(before.inputs[0].dtype, node.outputs[0].dtype):
-            yield finding(f"casts what '{before.name}' has cast", node, partial(_skip, node), before)
+            yield finding(f"casts the result of Cast '{before.name}'", node, partial(_skip, node), before)
 
 
 def _before(node: gs.Node, ops: tuple[str, ...]) -> gs.Node | None:

@@ -1,10 +1,11 @@
-"""Transpose, Reshape and Transpose in a row that fewer of them can do.
+"""Transpose, Reshape and Transpose in a row where one or two of them are enough.
 
-What it does: writes one Reshape and one Transpose, or one of the two alone, when the first two orders can be undone.
-Why: each Transpose moves the whole tensor through memory; the node count falls.
+What it does: writes one Reshape and one Transpose, or one of the two alone, when the first two permutations can be
+undone.
+Why: each Transpose moves the whole tensor through memory.
 Before → After: `Transpose<0,2,1,3>(Reshape(Transpose<0,2,3,1>(x: [n, hc, y, x]), [n, yx, h, c]))` →
 `Transpose<0,1,3,2>(Reshape(x, [n, h, c, yx]))`
-Leaves alone: shapes with free dims, results in between that something else reads, and orders that need all three.
+Leaves alone: shapes with free dims, results in between that other nodes read, and permutations that need all three.
 Numerics: exact.
 """
 
@@ -36,7 +37,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         plan = shorter(shapes[0] or (), orders[0], shapes[1] or (), shapes[2] or (), orders[1])
         if plan is not None:
             yield finding(
-                "three shuffles do the work of two",
+                "Transpose, Reshape and Transpose in a row, where fewer are enough",
                 last,
                 partial(_write, graph, last, first, plan, context),
                 reshape,

@@ -1,10 +1,11 @@
 """Optional outputs that nothing reads.
 
 What it does: drops them from the end of the node's outputs.
-Why: it refuses LayerNormalization, MaxPool and Attention for having more than one output, read or not.
+Why: TensorRT refuses LayerNormalization, MaxPool and Attention with more than one output, read or not.
 Before → After: `y, mean, deviation = LayerNormalization(x, s)` where only `y` is read → `y = LayerNormalization(x, s)`
-Leaves alone: outputs ONNX requires, outputs that are read or are graph outputs, and everything before such an output;
-operators of unknown domains; BatchNormalization and Dropout, where the number of outputs once chose the training mode.
+Leaves alone: outputs that ONNX requires, outputs that are read or are graph outputs, and all outputs before such an
+output; operators of unknown domains; BatchNormalization and Dropout, where older opsets choose the training mode by the
+number of outputs.
 Numerics: exact.
 """
 

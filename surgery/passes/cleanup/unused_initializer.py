@@ -1,9 +1,9 @@
 """Initializers that nothing reads.
 
 What it does: drops them from the file.
-Why: it imports every initializer, and refuses the model for one of a type it lacks (uint16, string).
+Why: TensorRT imports every initializer, and refuses the model for one of a type that it lacks (uint16, string).
 Before → After: initializers `w`, `old` with only `w` read → `w`
-Leaves alone: defaults of graph inputs, graph outputs, and what quantization annotations name.
+Leaves alone: defaults of graph inputs, graph outputs, and initializers that quantization annotations name.
 Numerics: exact.
 """
 

@@ -1,7 +1,7 @@
 """Nodes whose outputs nothing reads.
 
-What it does: drops them, and with them the nodes that only fed them.
-Why: the parser imports dead nodes too, and refuses a model for an operator that no output needs.
+What it does: drops them, and with them the nodes whose outputs only they read.
+Why: TensorRT imports these nodes too, and refuses a model for an operator that no output needs.
 Before → After: `a = Relu(x); b = NonZero(x)` with output `a` → `a = Relu(x)`
 Leaves alone: graph inputs, even unused ones (a spec may name them), and operators of unknown domains, which may have
 effects.

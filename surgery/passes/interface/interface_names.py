@@ -1,12 +1,13 @@
-"""Inputs and outputs whose names, order or dims are not those the spec documents.
+"""Inputs and outputs whose names, order or dims differ from the spec.
 
-What it does: renames inputs and outputs to the spec's names, puts them in its order, and pins the documented dims:
-numbers where the spec has numbers, its symbols where it has symbols. A port is found by its name, else by its place
-among those left over when rank and type fit.
-Why: engines are fed by name, and profiles are derived from dims; a dim left free costs a profile.
+What it does: renames inputs and outputs as the spec names them, sorts them as the spec does, and declares the
+documented dims: numbers where the spec has numbers, its symbols where it has symbols. An input or output of the spec is
+found by its name, else by its position among the remaining ones if rank and type fit.
+Why: applications feed an engine by name, and TensorRT profiles follow from the dims; each dim that is left free needs a
+profile.
 Before → After: output `Addpix_feat_dim_0 x 256 x ...` → `pix_feat: 1 x 256 x 64 x 64`
 Leaves alone: models that have fewer or more inputs than the spec, dims whose number contradicts the spec (verify
-reports those), and dims that are already a number where the spec has a symbol.
+reports those), and dims that are a number where the spec has a symbol.
 Numerics: exact; only names, order and declared dims change.
 """
 
@@ -118,7 +119,7 @@ def _pinning(graph: gs.Graph, tensor: gs.Tensor, dims: list[Any]) -> Finding:
         tensor.shape = list(dims)
         tensor.snapshot = (None, None)  # so that the exporter declares it anew
 
-    return Found(code="", message=f"'{tensor.name}' is documented as {dims}", fix=pin)
+    return Found(code="", message=f"the spec gives '{tensor.name}' the dims {dims}", fix=pin)
 
 
 PASS = Pass(code="SG301", name="undocumented-interface", find=find, exact=True, kind="interface")

@@ -1,11 +1,11 @@
 """A scale or an offset for each channel behind a convolution: BatchNormalization, Mul and Add.
 
-What it does: multiplies the weights by the scale and puts the offset into the bias, computed in float64.
-Why: it does the same when it builds, and so does onnxruntime when it loads, so that this runs only when
-asked for (`--select SG210`): for a tool that does not, or to see the weights that are used.
+What it does: multiplies the weights by the scale and adds the offset to the bias, computed in float64.
+Why: for tools that do not do this themselves, or to see the weights that are really used. TensorRT does it when it
+builds an engine and onnxruntime when it loads a model, so this pass runs only if selected (`--select SG210`).
 Before → After: `y = BatchNormalization(Conv(x, w), s, b, m, v)` → `y = Conv(x, w * f, b - m * f)` with
 `f = s / Sqrt(v + epsilon)`
-Leaves alone: weights, scales and offsets that are computed, are not float32, or weights that other nodes read; a
+Leaves alone: weights, scales and offsets that are computed or are not float32; weights that other nodes read; a
 convolution whose own result is read elsewhere; BatchNormalization in training mode or before opset 9.
 Numerics: within rounding.
 """
@@ -33,7 +33,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             conv = _convolution(graph, node, place, context)
             affine = None if conv is None else _affine(graph, node, 1 - place, conv, context)
             if conv is not None and affine is not None:
-                message = f"its constants fit into those of '{conv.name}'"
+                message = f"its constants can be part of the weights and bias of '{conv.name}'"
                 yield finding(message, node, partial(_merge, graph, node, conv, affine, context), conv)
                 break
 

@@ -1,8 +1,8 @@
-"""OneHot of known indices, as torch's older exporter writes the repeats of `repeat_interleave(x, n)`.
+"""OneHot of constant indices, as torch's older exporter writes the repeats of `repeat_interleave(x, n)`.
 
-What it does: picks the two values with Gather, at places computed now.
-Why: up to 10.3 it takes no OneHot in the arithmetic of shapes ("IIOneHotLayer cannot be used to compute
-a shape tensor"), the failure most often reported of SAM decoders; and shapes can be followed through Gather.
+What it does: picks the two values with a Gather whose indices are constant.
+Why: TensorRT up to 10.3 refuses OneHot in shape arithmetic ("IIOneHotLayer cannot be used to compute a shape tensor"),
+the failure most often reported for SAM decoders. The other passes can follow shapes through Gather.
 Before → After: `y = OneHot([1], 4, Concat([1], n))` → `y = Gather(Concat([1], n), [[0, 1, 0, 0]])`
 Leaves alone: indices or a depth that are not constant, and results of more than 4096 elements.
 Numerics: exact.
@@ -33,7 +33,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         whole = indices.astype(np.int64)
         hot = np.where(whole < 0, whole + size, whole)[..., None] == np.arange(size)
         places = np.moveaxis(hot, -1, axis).astype(np.int64)
-        yield finding("its indices are known", node, partial(_write, graph, node, places, context))
+        yield finding("the indices are constant", node, partial(_write, graph, node, places, context))
 
 
 def _write(graph: gs.Graph, node: gs.Node, places: np.ndarray, context: Context) -> None:

@@ -1,13 +1,13 @@
 """Assignment through a boolean mask, exported as NonZero and ScatterND.
 
-What it does: computes what would be written everywhere, and lets Where choose it under the mask.
-Why: TensorRT-RTX has no NonZero; TensorRT has, but the number of places then depends on the data, and
-nothing around it is fused.
+What it does: computes the assigned value for every element, and selects it under the mask with Where.
+Why: TensorRT-RTX has no NonZero. TensorRT has it, but the number of positions then depends on the data, and TensorRT
+fuses nothing around it.
 Before → After: `i = Transpose(NonZero(Expand(m, Shape(x)))); y = ScatterND(x, i, Expand(v, n))` → `y = Where(m, v, x)`
-Leaves alone: values other than one number, one row for all places, and sums, differences and products of `x[mask]`
-with these, because only those are the same for the place wherever it stands in the list; a mask that is neither
-expanded to the data's shape nor proved to have it; reductions.
-Numerics: exact wherever ScatterND takes the original's values: as many as there are places.
+Leaves alone: values other than one number, one row for all positions, and sums, differences and products of `x[mask]`
+with these, because only those do not depend on the order of the positions; a mask that is neither expanded to the
+data's shape nor proved to have it; reductions.
+Numerics: exact if the updates of the original ScatterND have as many rows as the mask has true elements.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.passes.cleanup.idle_node import same_shape
+from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -51,7 +51,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         value = _value(node.inputs[2], place, context)
         if value is not None:
-            message = f"writes where '{place.mask.name}' is true"
+            message = f"assigns where the mask '{place.mask.name}' is true"
             yield finding(message, node, partial(_choose, graph, node, place, value, context))
 
 

@@ -1,13 +1,13 @@
 """Rotary encoding written as a product with a table of 2x2 matrices.
 
 What it does: writes `[a, b; c, d] @ [s, t]` as `[a, d] * [s, t] + [b, c] * [t, s]`, for the whole table at once.
-Why: the table of matrices is held at full size beside the products. SAM2 memory attention as NVIDIA's
-exporter writes it, built by TensorRT-RTX 1.7.1: weights 41 → 32 MB, scratch 1324 → 1260 MB, kernels 108 → 107. In
-onnxruntime the whole module takes 0.7 of the processor time it took.
+Why: TensorRT holds the table of matrices at full size beside the products. SAM2 memory attention as NVIDIA's exporter
+writes it, built by TensorRT-RTX 1.7.1: weights 41 → 32 MB, scratch memory 1324 → 1260 MB, kernels 108 → 107. In
+onnxruntime the whole module takes 0.7 of the processor time.
 Before → After: `y = MatMul(table, x)` with x [..., 2, 1] → `y = x * own + Gather<axis=-2>(x, [1, 0]) * other`
-Leaves alone: tables that are neither constant nor a Tile of a constant, Tile along the matrices themselves, sizes of
-the matrices other than a proved 2x2, integers.
-Numerics: rounding: the product may be summed without rounding in between.
+Leaves alone: tables that are neither constant nor a Tile of a constant, a Tile along the matrices themselves, matrices
+that are not proved to be 2x2, integers.
+Numerics: rounding: some runtimes sum the product without rounding in between.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if constant.dtype is None or np.dtype(constant.dtype).kind != "f":
             continue
         yield finding(
-            "turns pairs by a table of 2x2 matrices", node, partial(_write, graph, node, constant, tile, context)
+            "multiplies pairs by a table of 2x2 matrices", node, partial(_write, graph, node, constant, tile, context)
         )
 
 

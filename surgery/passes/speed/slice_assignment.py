@@ -1,11 +1,11 @@
 """Assignment to a constant slice, exported as ScatterND.
 
-What it does: puts the updates between slices of the data with Concat.
-Why: ScatterND is taken but runs as a scatter kernel of its own, which nothing is fused into; Slice and
-Concat mostly disappear into the kernels around them.
+What it does: concatenates the data before the slice, the updates, and the data behind the slice.
+Why: TensorRT runs ScatterND as a kernel of its own and fuses nothing into it; Slice and Concat mostly disappear into
+the kernels around them.
 Before → After: `y = ScatterND(x, [[2],[3]], u)` → `y = Concat<axis=0>(x[:2], u, x[4:])`
-Leaves alone: indices that are computed, that skip or repeat places, or that leave parts of two axes; reductions; data
-of unknown shape.
+Leaves alone: indices that are computed, that skip or repeat positions, or that select a part of two axes; reductions;
+data of unknown shape.
 Numerics: exact.
 """
 
@@ -38,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if len(partial_axes) > 1:
             continue
         axis = partial_axes[0] if partial_axes else 0
-        message = f"assigns to places {starts[axis]} to {starts[axis] + counts[axis] - 1} of axis {axis}"
+        message = f"assigns to positions {starts[axis]} to {starts[axis] + counts[axis] - 1} of axis {axis}"
         yield finding(message, node, partial(_write, graph, node, block, axis, shape, context))
 
 

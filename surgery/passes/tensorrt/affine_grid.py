@@ -1,10 +1,10 @@
 """AffineGrid of constant size.
 
 What it does: multiplies the constant grid of homogeneous coordinates by theta.
-Why: its parser has no AffineGrid.
+Why: TensorRT's parser has no AffineGrid.
 Before → After: `g = AffineGrid(theta, [1, 1, 4, 5])` → `g = Reshape(MatMul(<20 points>, Transpose(theta)), [-1, 4, 5,
 2])`
-Leaves alone: sizes known only at run time, where ONNX's own function body does (see function-operator).
+Leaves alone: sizes known only at run time, where function-operator writes ONNX's own function body.
 Numerics: the coordinates are computed in float64 and rounded once; sums of three or four products.
 """
 

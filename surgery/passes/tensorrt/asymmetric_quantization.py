@@ -1,12 +1,12 @@
 """QuantizeLinear and DequantizeLinear with a zero point, an unsigned type or INT32, or parameters computed at run time.
 
-What it does: writes them as a division or product by the scale, Round, Add, Clip and Cast.
-Why: it takes symmetric quantization only: int8, zero points of zero, constant parameters.
+What it does: writes them as a division or product by the scale, Round, Add, Clip and Cast. Biases that onnxruntime's
+quantizer stored as INT32 become floating point.
+Why: TensorRT takes symmetric quantization only: int8, zero points of zero, constant parameters.
 Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(x / s) + z, 0, 255))`
-Biases that onnxruntime's quantizer stored as INT32 become floating point with it.
 Leaves alone: quantization the target takes; blocked quantization; types other than int8, uint8 and int32; a zero point
 or type that is not known.
-Numerics: exact for values that float32 divides as onnxruntime does, which it does.
+Numerics: exact: onnxruntime divides in float32 as well.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if kinds[0] not in (*RANGES, "int32") or kinds[1] not in ("float32", "float16"):
             continue
         if asymmetric(node, narrow, context):
-            yield finding("its zero point is not a constant zero of int8", node, partial(rewrite, graph, node, context))
+            yield finding(
+                "not symmetric int8 quantization with constant parameters", node, partial(rewrite, graph, node, context)
+            )
 
 
 def asymmetric(node: gs.Node, narrow: gs.Tensor, context: Context) -> bool:
-    """Whether the target minds: not int8, a zero point other than zero, or parameters that are no constants."""
+    """Whether it is not int8, its zero point is not zero, or its parameters are not constants."""
     zero_point = given(node, 2)
     if np.dtype(narrow.dtype) != np.int8 or context.constant(node.inputs[1]) is None:
         return True

@@ -1,11 +1,11 @@
 """BatchNormalization in training mode.
 
-What it does: computes the mean and variance of the batch with reductions, normalises with them, and updates the running
+What it does: computes the mean and variance of the batch with reductions, normalizes with them, and updates the running
 values as the operator defines.
-Why: it takes BatchNormalization for inference only.
+Why: TensorRT takes BatchNormalization for inference only.
 Before → After: `y, m, v = BatchNormalization<training_mode = 1>(x, s, b, m0, v0)` → `mean = ReduceMean(x); ...`
 Leaves alone: inference; models before opset 14, where the training mode has another form; data of unknown rank.
-Numerics: sums in another order than a fused kernel takes them.
+Numerics: sums are taken in another order than in a fused kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         return
     for node in context.nodes(graph, "BatchNormalization"):
         if node.attrs.get("training_mode", 0) and (context.rank(node.inputs[0]) or 0) > 1:
-            yield finding("it is in training mode", node, partial(rewrite, graph, node, context))
+            yield finding("BatchNormalization is in training mode", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:

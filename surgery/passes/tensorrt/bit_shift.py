@@ -1,8 +1,8 @@
 """Shifts of integers.
 
-What it does: multiplies or floor-divides by a power of two looked up in a constant table; amounts outside the type's
-width give 0, or -1 for a negative number shifted right.
-Why: its parser has no BitShift.
+What it does: multiplies or floor-divides by a power of two from a constant table; amounts outside the type's width give
+0, or -1 for a negative number shifted right.
+Why: TensorRT's parser has no BitShift.
 Before → After: `c = BitShift<direction = "LEFT">(a, b)` → `c = Where(inside, a * Gather([1, 2, 4, ...], b), 0)`
 Leaves alone: unsigned types of 16, 32 and 64 bits and int16, which TensorRT cannot hold; inputs of unknown type.
 Numerics: exact (products wrap around in two's complement, as shifts do).

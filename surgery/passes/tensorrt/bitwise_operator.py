@@ -1,8 +1,8 @@
 """Bit operations on integers.
 
-What it does: takes both operands apart into bits (floor division and Mod by powers of two in a new last dim),
-combines the bits with Mul, Max or Mod, and adds them up again; BitwiseNot is -1 - x, or 255 - x for uint8.
-Why: its parser has no BitwiseAnd, BitwiseOr, BitwiseXor and BitwiseNot.
+What it does: splits both operands into bits (floor division and Mod by powers of two in a new last dim), combines the
+bits with Mul, Max or Mod, and sums them again; BitwiseNot is -1 - x, or 255 - x for uint8.
+Why: TensorRT's parser has no BitwiseAnd, BitwiseOr, BitwiseXor and BitwiseNot.
 Before → After: `c = BitwiseAnd(a, b)` → `c = ReduceSum(bits(a) * bits(b) * [1, 2, 4, ...]) - sign`
 Leaves alone: unsigned types of 16, 32 and 64 bits and int16, which TensorRT cannot hold; inputs of unknown type or
 rank.

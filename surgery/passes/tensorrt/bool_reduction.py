@@ -1,7 +1,7 @@
 """ReduceMax and ReduceMin of booleans.
 
 What it does: reduces in int32 and casts back.
-Why: its reductions do not take BOOL.
+Why: TensorRT's reductions do not take BOOL.
 Before → After: `y = ReduceMax(x, axes)` on bools → `y = Cast<bool>(ReduceMax(Cast<int32>(x), axes))`
 Leaves alone: every other type, and inputs of unknown type; data that may have a dim of size zero, where the smallest
 int32 would become true.
@@ -25,7 +25,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "ReduceMax", "ReduceMin"):
         kind, shape = node.inputs[0].dtype, context.static_shape(node.inputs[0])
         if kind is not None and np.dtype(kind).kind == "b" and shape is not None and 0 not in shape:
-            yield finding("it reduces booleans", node, partial(rewrite, graph, node, context))
+            yield finding(f"{node.op} reduces booleans", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:

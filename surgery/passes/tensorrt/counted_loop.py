@@ -1,11 +1,12 @@
-"""`Loop` with a condition that counts and no trip count, as TensorFlow's `while` is exported.
+"""`Loop` with a counting condition and no trip count, as TensorFlow's `while` is exported.
 
-What it does: computes how often it will run, from where the counter starts and where it ends; the condition stays.
-Why: it has to know the length of what a loop collects before the loop runs.
+What it does: computes the trip count from the start and the end of the counter; the condition stays.
+Why: TensorRT has to know the length of what a loop collects before the loop runs.
 Before → After: `y = Loop("", i < n, i) <body: i' = i + 1, on = i' < n>` → `y = Loop(n - i, i < n, i) <the same body>`
-Leaves alone: loops that collect nothing or have a trip count, and conditions that do anything but compare a whole
-number, counted up by a constant, with one that stays the same.
-Numerics: exact. Where the body compares rounded to float32, the loop may end before the trip count, never after it.
+Leaves alone: loops that collect nothing or have a trip count, and every condition other than the comparison of an
+integer, increased by a constant, with an integer that does not change.
+Numerics: exact. Where the body compares after rounding to float32, the loop may end before the trip count, never after
+it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             count = counted(node, body, context)
             if count is not None:
                 fix = partial(count_turns, graph, node, context, count)
-                yield finding("it collects for as many turns as a counter says", node, fix)
+                yield finding(
+                    "the loop collects values, but only its condition limits the number of iterations", node, fix
+                )
 
 
 def counted(node: gs.Node, body: gs.Graph, context: Context) -> Count | None:

@@ -1,8 +1,8 @@
 """CumProd.
 
-What it does: multiplies slice by slice along the axis and concatenates; with a runtime axis along each axis, chosen by
-Where.
-Why: its parser has no CumProd.
+What it does: multiplies slice by slice along the axis and concatenates the products; a runtime axis is chosen among the
+results for all axes with Where.
+Why: TensorRT's parser has no CumProd.
 Before → After: `y = CumProd(x, 1)` on [2, 3] → `a = x[:, :1]; b = a * x[:, 1:2]; c = b * x[:, 2:]; y = Concat(a, b, c)`
 Leaves alone: data of unknown size; axes longer than 256.
 Numerics: exact; the products are taken in the order of the definition.

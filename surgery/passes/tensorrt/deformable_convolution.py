@@ -1,11 +1,12 @@
 """DeformConv of known shapes.
 
-What it does: samples the image where the offsets point (GridSample, zeros outside), multiplies by the mask, and takes
-the products with the weights as one MatMul.
-Why: TensorRT-RTX does not ship the plugin.
+What it does: samples the image at the offsets (GridSample, zeros outside), multiplies by the mask, and multiplies by
+the weights in one MatMul.
+Why: TensorRT's parser has no DeformConv.
 Before → After: `y = DeformConv(x, w, offset)` → `y = MatMul(Reshape(w), Reshape(GridSample(x, <grid + offset>)))`
 Leaves alone: unknown shapes, other than two spatial dims, and types other than float32.
-Numerics: places are brought to [-1, 1] and back, so that they are off by some 1e-7 of the image; sums in another order.
+Numerics: coordinates are scaled to [-1, 1] and back, which moves them by some 1e-7 of the image; sums are taken in
+another order.
 """
 
 from __future__ import annotations

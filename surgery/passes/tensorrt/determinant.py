@@ -1,10 +1,10 @@
 """Det of small matrices.
 
 What it does: writes the expansion along the first row, with slices for the elements.
-Why: its parser has no determinant.
+Why: TensorRT's parser has no Det.
 Before → After: `y = Det(x)` on [2, 2] → `y = x[0, 0] * x[1, 1] - x[0, 1] * x[1, 0]`
 Leaves alone: matrices of unknown size or larger than 4 by 4.
-Numerics: products and sums in another order than an LU decomposition takes them.
+Numerics: products and sums are taken in another order than in an LU decomposition.
 """
 
 from __future__ import annotations

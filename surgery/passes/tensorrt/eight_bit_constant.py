@@ -1,12 +1,12 @@
-"""Constants of INT8 that something other than DequantizeLinear reads.
+"""INT8 constants that are read by other operators than DequantizeLinear.
 
 What it does: reads them through a DequantizeLinear with a scale of one, which gives the integers as float32; a Gather
-in between (a table of embeddings) gathers from that.
-Why: it takes INT8 as quantized floating point, and a constant of it in front of DequantizeLinear only.
+in between (a table of embeddings) gathers from that result.
+Why: TensorRT takes INT8 as quantized floating point, and an INT8 constant only in front of DequantizeLinear.
 Before → After: `w = Cast<float>(stored)` → `w = DequantizeLinear(stored, 1.0)`
 Leaves alone: readers other than Cast and DequantizeLinear; after a Gather, scales and zero points of more than one
 value or computed at run time; models before opset 10.
-Numerics: exact: float32 has every number of eight bits.
+Numerics: exact: float32 represents every eight-bit number.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """UINT8 tensors in the middle of the graph.
 
-What it does: feeds the readers of a Cast to uint8 that cast it on from the value before, wrapped to eight bits with
-Mod.
-Why: UINT8 exists only at graph inputs and outputs.
+What it does: where a Cast to uint8 is followed by another Cast, connects the second one to the value before the first,
+wrapped to eight bits with Mod.
+Why: TensorRT has UINT8 only for graph inputs and outputs.
 Before → After: `q = Cast<uint8>(x); y = Cast<float>(q)` → `y = Cast<float>(Mod(Cast<int32>(x), 256))`
 Leaves alone: graph outputs in uint8; readers other than Cast (see eight-bit-operator); float64 and unknown types.
 Numerics: exact; floats outside 0 to 255 have no defined uint8 value.

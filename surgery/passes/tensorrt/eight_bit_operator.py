@@ -1,12 +1,12 @@
 """Operators that compute on eight-bit integers.
 
 What it does: casts eight-bit inputs to int32 (float32 for pooling, resizing and sorting), computes, wraps the result to
-eight bits with Mod where it may leave them, and casts back.
-Why: it has no layer that computes in UINT8, and for some operators none for INT8 either; both are types
-of graph inputs and outputs and of quantized tensors.
+eight bits with Mod if it may leave that range, and casts back.
+Why: TensorRT has no layer that computes in UINT8, and for some operators none in INT8 either; both are types of graph
+inputs and outputs and of quantized tensors.
 Before → After: `c = Add(a, b)` in uint8 → `c = Cast<uint8>(Mod(Cast<int32>(a) + Cast<int32>(b), 256))`
 Leaves alone: operators the target takes in that type; quantization operators; inputs of unknown type; outputs
-declared to have another type than the operator gives.
+declared with another type than the operator gives.
 Numerics: exact, wrapping around as eight-bit arithmetic does; eight bits fit int32 and float32 without rounding.
 """
 

@@ -1,12 +1,13 @@
 """DFT of a static length.
 
-What it does: multiplies by the constant matrix of cosines and sines, real and imaginary parts side by side.
-Why: its parser has no DFT.
+What it does: multiplies by the constant matrix of cosines and sines, real and imaginary columns side by side.
+Why: TensorRT's parser has no DFT.
 Before → After: `y = DFT(x)` on [1, 4, 1] → `y = Reshape(MatMul(Reshape(x, [1, 4]), W), [1, 4, 2])` with W[4, 8]
-Leaves alone: unknown sizes; an axis or length known only at run time (a full transform along a runtime axis is chosen
-among all axes with Where); matrices of more than 4M elements; types other than float32 and float16.
-Numerics: n products and sums for each frequency instead of a fast transform's logarithm of n: rounding grows with the
-square root of n, and the matrix is exact to the last bit of its type.
+Leaves alone: unknown sizes; an axis or length known only at run time (but a full transform along a runtime axis is
+chosen among the results for all axes with Where); matrices of more than 4M elements; types other than float32 and
+float16.
+Numerics: each frequency sums n products, where a fast transform sums about log n: the rounding error grows with the
+square root of n. The matrix is exact to the last bit of its type.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Operators the target does not know although ONNX defines what they mean in simpler ones.
+"""Operators the target does not know although ONNX defines them by simpler ones.
 
-What it does: writes the function body of ONNX's own operator schema in the place of the node, again and again until
-what is left is known to the target.
-Why: its parser knows a fixed list of operators and does not look up the bodies ONNX defines for the
-rest (NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, CenterCropPad, DynamicQuantizeLinear, LinearAttention, ...).
+What it does: replaces the node by the function body of ONNX's own operator schema, again and again until the target
+knows every operator that is left. Swish above opset 24 is replaced too: onnxruntime does not run it there, so that its
+result could not be compared.
+Why: TensorRT's parser knows a fixed list of operators and does not look up the bodies that ONNX defines for the rest
+(NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, CenterCropPad, DynamicQuantizeLinear, LinearAttention, ...).
 Before → After: `loss = NegativeLogLikelihoodLoss(x, target)` → `Unsqueeze, GatherElements, Neg, Slice, ReduceMean`
-Swish above opset 24 is written out too: onnxruntime does not run it there, so that nothing could be compared.
-Leaves alone: other operators the target takes; those without a body at this opset; those whose input types are unknown,
-since bodies depend on them; bodies written for another opset whose operators have changed their meaning since.
-Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
+Leaves alone: other operators the target takes; operators without a body at this opset; inputs of unknown type, since
+bodies depend on the types; bodies written for another opset whose operators have changed their meaning since.
+Numerics: the body computes what ONNX defines; rounding may differ in the last bits from a fused kernel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if context.target.refuses(f"op:{operator}") is None and not unjudged:
             continue
         unknown = f"onnxruntime above opset {LAST_SWISH}" if unjudged else context.target.name
-        message = f"{operator} is unknown to {unknown}, and ONNX defines it in simpler operators"
+        message = f"{unknown} does not know {operator}, which ONNX defines by simpler operators"
         yield from inline_finding(graph, node, context, "SG101", message)
 
 

@@ -1,7 +1,7 @@
 """MatMul of integers.
 
 What it does: multiplies elementwise over a new dim and sums.
-Why: its matrix products take floating point only.
+Why: TensorRT's matrix products take floating point only.
 Before → After: `c = MatMul(a, b)` in int32 → `c = ReduceSum(Unsqueeze(a, -1) * Unsqueeze(b, -3), -2)`
 Leaves alone: floating point; unknown sizes; vectors; products of more than 4M terms; int64, which onnxruntime sums in
 floating point of 53 bits.
@@ -36,7 +36,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         ):
             continue
         if max(np.prod(left) * right[-1], np.prod(right) * left[-2]) <= LARGEST:
-            yield finding("it multiplies integers", node, partial(rewrite, graph, node, context))
+            yield finding("MatMul multiplies integers", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:

@@ -1,11 +1,11 @@
 """Sequences whose elements are known tensors.
 
-What it does: answers SequenceAt, SequenceLength and ConcatFromSequence from the tensors the sequence was built from,
-and writes SplitToSequence as Split.
-Why: it has tensors only, no sequences.
+What it does: replaces SequenceAt, SequenceLength and ConcatFromSequence by the tensors that the sequence was built
+from, and SplitToSequence by Split.
+Why: TensorRT has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = ConcatFromSequence<axis = 0>(s)` → `y = Concat<axis = 0>(a, b)`
-Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, and splits whose
-number of parts is not known.
+Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, and splits into an
+unknown number of tensors.
 Numerics: exact.
 """
 
@@ -27,18 +27,18 @@ READERS = ("SequenceAt", "SequenceLength", "ConcatFromSequence")
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, *READERS):
         if node.op == "SequenceLength" and (count := parts_named(node.inputs[0], context)):
-            yield finding("the number of parts is known", node, partial(number, graph, node, context, count))
+            yield finding("the length of the sequence is known", node, partial(number, graph, node, context, count))
             continue
         elements = resolve(node.inputs[0], context)
         if elements is None or (node.op == "ConcatFromSequence" and not elements):
             continue
         if node.op == "SequenceAt" and position(node.inputs[1], len(elements), context) is None:
             continue
-        yield finding("the elements are known", node, partial(answer, graph, node, context, elements))
+        yield finding("the elements of the sequence are known", node, partial(answer, graph, node, context, elements))
     for node in context.nodes(graph, "SplitToSequence"):
         sizes = parts(node, context)
         if sizes is not None:
-            yield finding("the parts are known", node, partial(split, graph, node, context, sizes))
+            yield finding("the sizes of the split are known", node, partial(split, graph, node, context, sizes))
 
 
 def resolve(sequence: gs.Tensor, context: Context) -> list[gs.Tensor] | None:

@@ -1,11 +1,11 @@
 """LayerNormalization whose mean or inverse deviation is read.
 
-What it does: writes ONNX's own function body in its place, which computes them on the way.
-Why: it takes LayerNormalization with one output only.
+What it does: replaces it by ONNX's own function body, which computes both.
+Why: TensorRT takes LayerNormalization with one output only.
 Before → After: `y, mean = LayerNormalization(x, s, b)` → `mean = ReduceMean(x); d = x - mean; y = d / Sqrt(...) * s +
 b`
-Leaves alone: LayerNormalization with one output, which is fast as it is; inputs of unknown type.
-Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
+Leaves alone: LayerNormalization with one output, for which TensorRT has a layer; inputs of unknown type.
+Numerics: the body computes what ONNX defines; rounding may differ in the last bits from a fused kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "LayerNormalization"):
         named = sum(not tensor.is_empty() for tensor in node.outputs)
         if named > 1 and not unread(graph, node, context):
-            yield from inline_finding(graph, node, context, "SG117", "more than one of its outputs is read")
+            yield from inline_finding(
+                graph, node, context, "SG117", "more than one output of LayerNormalization is read"
+            )
 
 
 PASS = Pass(code="SG117", name="layernorm-outputs", find=find, exact=False, kind="replace", feature="layernorm-outputs")

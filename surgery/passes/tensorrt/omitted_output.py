@@ -1,9 +1,10 @@
-"""An output left out between others.
+"""An output that is omitted between others.
 
 What it does: gives it a name.
-Why: its parser counts the outputs it makes against those that have a name.
+Why: TensorRT's parser compares the number of outputs it makes with the number of outputs that have a name.
 Before → After: `a, , b = Split(x)` → `a, unread, b = Split(x)`
-Leaves alone: outputs left out at the end, and operators where a name would ask for more work (optional outputs).
+Leaves alone: outputs omitted at the end, and optional outputs, which the operator would have to compute if they had a
+name.
 Numerics: exact.
 """
 
@@ -32,7 +33,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         known = schema(node.op, node.domain or "", context.opsets.get(node.domain or "", 1))
         if known is not None and known.outputs[-1].option == VARIADIC:
-            yield finding("an output in between has no name", node, partial(name, node, context))
+            yield finding("an output between others has no name", node, partial(name, node, context))
 
 
 def name(node: gs.Node, context: Context) -> None:

@@ -1,9 +1,9 @@
-"""Optional values whose presence is known.
+"""Optional values that are known to be present or absent.
 
-What it does: answers OptionalHasElement with a constant and OptionalGetElement with the value itself.
-Why: it has tensors only, no optional values.
+What it does: replaces OptionalHasElement by a constant and OptionalGetElement by the value itself.
+Why: TensorRT has tensors only, no optional values.
 Before → After: `o = Optional(x); y = OptionalGetElement(o)` → `y = x`
-Leaves alone: optional graph inputs and optionals that an If or Loop makes: their presence is known only at run time.
+Leaves alone: optional graph inputs and optionals that an If or Loop makes, whose presence is known only at run time.
 Numerics: exact.
 """
 
@@ -25,7 +25,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         present, value = contents(node)
         if present is None or (node.op == "OptionalGetElement" and value is None):
             continue
-        yield finding("whether it holds a value is known", node, partial(rewrite, graph, node, context, present, value))
+        message = f"the optional value is always {'present' if present else 'absent'}"
+        yield finding(message, node, partial(rewrite, graph, node, context, present, value))
 
 
 def contents(node: gs.Node) -> tuple[bool | None, gs.Tensor | None]:

@@ -1,13 +1,14 @@
 """QLinearMatMul, QLinearConv, MatMulInteger and ConvInteger.
 
 What it does: subtracts the zero points, multiplies in float32, and rounds the product back by the ratio of the
-scales. Sums that might leave the 24 bits float32 counts in are taken in pieces, which are added as integers.
-Why: these operators of onnxruntime's quantizer are unknown to its parser.
+scales. Sums that might need more than the 24 bits of a float32 mantissa are split into pieces, which are added as
+integers.
+Why: TensorRT's parser does not know these operators, which onnxruntime's quantizer writes.
 Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
 / ys)) + yz, 0, 255)`
-Leaves alone: products of more than 64 pieces, and convolutions in groups of more than one; inputs of unknown shape;
-models before opset 11, which have no Round.
-Numerics: the products and sums are exact; the ratio of the scales is rounded once, as onnxruntime does.
+Leaves alone: products of more than 64 pieces; convolutions in more than one group that need more than one piece; inputs
+of unknown shape; models before opset 11, which have no Round.
+Numerics: the products and sums are exact; the ratio of the scales is rounded once, as in onnxruntime.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Reductions over axes that are known only at run time.
 
-What it does: reduces over every axis in turn, keeps each result where that axis is asked for (Where), and slices or
-reshapes the rest away with shape arithmetic.
-Why: its parser wants the axes of a reduction when it builds the engine.
+What it does: reduces over every axis in turn, keeps each result if that axis is among the axes (Where), and removes the
+reduced dims with shape arithmetic.
+Why: TensorRT's parser needs the axes of a reduction when it builds the engine.
 Before → After: `y = ReduceSum(x, axes)` → `a = Where(0 in axes, ReduceSum(x, [0]), x); b = Where(1 in axes, ...); y =
 Slice(b, ...)`
-Leaves alone: constant axes; data of unknown shape, since a dim might be of size zero and a sum over nothing has no
-place to stand; axes of unknown length, since the rank of the result depends on it.
+Leaves alone: constant axes; data of unknown shape, where a dim might be of size zero and the sum over nothing would
+have to be created; axes of unknown number, since the rank of the result depends on it.
 Numerics: the reductions are done one axis at a time, so sums are added in another order.
 """
 

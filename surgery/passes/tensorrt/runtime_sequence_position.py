@@ -2,11 +2,11 @@
 
 What it does: stacks the tensors, keeps the order of the sequence as a vector of numbers that inserting and erasing
 change, and gathers the element that is read.
-Why: it has tensors only, no sequences.
+Why: TensorRT has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = SequenceAt(s, i)` →
 `y = Gather(Concat(Unsqueeze(a), Unsqueeze(b)), i)`
 Leaves alone: constant positions (see known-sequence); sequences that are graph inputs or made by a loop; elements of
-other shapes, or of shapes not known.
+different or unknown shapes.
 Numerics: exact for positions within the sequence.
 """
 
@@ -37,7 +37,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         elements = put_in(steps)
         shapes = {context.static_shape(tensor) for tensor in elements}
         if elements and len(shapes) == 1 and None not in shapes and len({tensor.dtype for tensor in elements}) == 1:
-            message = "what is read is known only at run time"
+            message = "the position in the sequence is known only at run time"
             yield finding(message, node, partial(rewrite, graph, node, context, steps))
 
 

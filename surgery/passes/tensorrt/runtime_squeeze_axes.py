@@ -1,10 +1,10 @@
 """Squeeze and Unsqueeze with axes that are known only at run time, and Squeeze without axes.
 
-What it does: computes the new shape from the axes and reshapes; writes the axes of a bare Squeeze.
-Why: its parser wants the axes when it builds the engine.
+What it does: computes the new shape from the axes and reshapes; adds the axes to a Squeeze without axes.
+Why: TensorRT's parser needs the axes when it builds the engine.
 Before → After: `y = Unsqueeze(x, axes)` → `y = Reshape(x, <shape computed from Shape(x) and axes>)`
-Leaves alone: constant axes; data of unknown rank, axes of unknown length, a bare Squeeze of unknown shape: the rank of
-the result cannot be told.
+Leaves alone: constant axes; data of unknown rank, axes of unknown number, and a Squeeze without axes of data of unknown
+shape, because the rank of the result is not known.
 Numerics: exact.
 """
 

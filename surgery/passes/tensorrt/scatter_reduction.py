@@ -1,13 +1,13 @@
-"""ScatterND and ScatterElements that add, multiply or compare.
+"""ScatterND and ScatterElements with a reduction: add, mul, max or min.
 
-What it does: compares every index with every place (Equal), spreads the updates over the places they hit (Where), and
-reduces them onto the data.
-Why: its scatter layers overwrite only.
+What it does: compares every index with every position (Equal), spreads the updates over the positions that match
+(Where), and reduces them onto the data.
+Why: TensorRT's scatter layers only overwrite.
 Before → After: `y = ScatterND<reduction = "add">(x, i, u)` → `y = x + ReduceSum(Where(Equal(i, places), u, 0), 0)`
 Leaves alone: scatters that overwrite; sizes that are unknown or whose comparison would hold more than 4M elements;
-ScatterElements whose updates are narrower than the data beside the axis; types other than float32, float16 and int32
-(products of floats only), which reductions here add up exactly.
-Numerics: maxima and minima exact; sums and products are taken in another order.
+ScatterElements whose updates are narrower than the data in the dims other than the axis; types other than float32,
+float16 and int32 (products of floats only), for which TensorRT's reductions are exact.
+Numerics: maxima and minima are exact; sums and products are taken in another order.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             if any(a != b for place, (a, b) in enumerate(zip(data, index, strict=True)) if place != axis):
                 continue
         if size <= LARGEST:
-            message = f"{node.op} with reduction '{node.attrs['reduction']}' only overwrites here"
+            message = f"{context.target.name} has no {node.op} with reduction '{node.attrs['reduction']}'"
             yield finding(message, node, partial(rewrite, graph, node, context))
 
 

@@ -1,9 +1,9 @@
-"""Slice with bounds for the first axes only and no axes.
+"""Slice with bounds for the first axes only and without axes.
 
-What it does: writes the axes.
-Why: its parser takes missing axes for all axes and finds fewer bounds.
+What it does: adds the axes.
+Why: TensorRT's parser takes missing axes for all axes and then finds too few bounds.
 Before → After: `y = Slice(x, starts, ends)` with two starts on three dims → `y = Slice(x, starts, ends, [0, 1])`
-Leaves alone: slices that name their axes, or whose number of bounds is not known or is the rank.
+Leaves alone: slices with axes, and slices whose number of bounds is unknown or equals the rank.
 Numerics: exact.
 """
 
@@ -25,7 +25,11 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         count = context.static_shape(node.inputs[1])
         if count is not None and len(count) == 1 and count[0] != context.rank(node.inputs[0]):
-            yield finding("it has no axes", node, partial(rewrite, graph, node, context, count[0]))
+            yield finding(
+                "Slice has bounds for the first axes only, and no axes",
+                node,
+                partial(rewrite, graph, node, context, count[0]),
+            )
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, count: int) -> None:

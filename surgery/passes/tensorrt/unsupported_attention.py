@@ -1,14 +1,12 @@
 """Attention that the target has no kernel for.
 
-What it does: writes ONNX's own function body of Attention (MatMul, Softmax, MatMul and the mask arithmetic) in its
-place.
-Why: its Attention takes float16 and bfloat16 with heads of 16 and more, one output, no softcap, no
-softmax precision, values as wide as keys, and a mask or causality but not both; everything else fails to parse or
-build.
+What it does: replaces Attention by ONNX's own function body (MatMul, Softmax, MatMul and the mask arithmetic).
+Why: TensorRT's Attention takes float16 and bfloat16 with heads of 16 and more, one output, no softcap, no softmax
+precision, values as wide as keys, and a mask or causality but not both; everything else fails to parse or build.
 Before → After: `y = Attention(q, k, v)` in float32 → `scores = MatMul(q * s, Transpose(k) * s); y =
 MatMul(Softmax(scores), v)`
 Leaves alone: Attention the target takes, which it fuses; inputs of unknown type or rank.
-Numerics: the defined meaning of the operator; rounding may differ in the last bits from a fused kernel.
+Numerics: the body computes what ONNX defines; rounding may differ in the last bits from a fused kernel.
 """
 
 from __future__ import annotations
@@ -29,27 +27,31 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Attention"):
         why = refusal(node, context)
         if why:
-            message = f"{why}: {context.target.name} has no kernel for it"
+            message = f"{context.target.name} has no kernel for Attention {why}"
             yield from inline_finding(graph, node, context, "SG116", message)
 
 
 def refusal(node: gs.Node, context: Context) -> str:
-    """What the target minds about this Attention, or ""."""
+    """What the target refuses about this Attention, as the end of a sentence, or ""."""
     query, key, value = node.inputs[:3]
     rows = (
         (
             "attention-f32",
             query.dtype is not None and np.dtype(query.dtype).itemsize > 2,
-            "it is not in half precision",
+            "outside half precision",
         ),
-        ("attention-small", (head_size(node, key) or SMALLEST_HEAD) < SMALLEST_HEAD, "its heads are narrow"),
-        ("attention-outputs", sum(not out.is_empty() for out in node.outputs) > 1, "it has more than one output"),
-        ("attention-softcap", bool(node.attrs.get("softcap")), "it has a softcap"),
-        ("attention-softcap", "softmax_precision" in node.attrs, "it sets the precision of its softmax"),
-        ("attention-mask", _given(node, 3) and bool(node.attrs.get("is_causal")), "it is causal and has a mask"),
-        ("attention-mask", len(node.inputs) > 4, "it has past keys or lengths"),
-        ("attention-mask", "local_window_size" in node.attrs or "window_size" in node.attrs, "it has a window"),
-        ("attention-mask", head_size(node, key) != head_size(node, value), "values are not as wide as keys"),
+        (
+            "attention-small",
+            (head_size(node, key) or SMALLEST_HEAD) < SMALLEST_HEAD,
+            f"with heads narrower than {SMALLEST_HEAD}",
+        ),
+        ("attention-outputs", sum(not out.is_empty() for out in node.outputs) > 1, "with more than one output"),
+        ("attention-softcap", bool(node.attrs.get("softcap")), "with a softcap"),
+        ("attention-softcap", "softmax_precision" in node.attrs, "that sets the precision of its softmax"),
+        ("attention-mask", _given(node, 3) and bool(node.attrs.get("is_causal")), "that is causal and has a mask"),
+        ("attention-mask", len(node.inputs) > 4, "with past keys or lengths"),
+        ("attention-mask", "local_window_size" in node.attrs or "window_size" in node.attrs, "with a window"),
+        ("attention-mask", head_size(node, key) != head_size(node, value), "with values that are not as wide as keys"),
     )
     return next((why for feature, holds, why in rows if holds and context.target.refuses(feature)), "")
 

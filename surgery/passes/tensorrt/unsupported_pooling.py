@@ -1,14 +1,14 @@
 """Pooling with dilations, with indices, or with a norm other than 1 and 2.
 
-What it does: takes one strided slice of the padded input for each place of the kernel, and their maximum, mean or
-norm; indices follow the comparisons.
-Why: it pools without dilations, gives no indices, and knows the norms 1 and 2 only.
+What it does: takes one strided slice of the padded input for each element of the kernel, and their maximum, mean or
+norm; the indices follow from the comparisons.
+Why: TensorRT pools without dilations, returns no indices, and knows the norms 1 and 2 only.
 Before → After: `y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)` → `r = Max(x[:, :, 0:-2], x[:, :, 2:]); y
 = Max(r[..., 0:-2], r[..., 2:])`
-Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 places (for plain maxima,
-which are taken axis by axis, 256 along all axes).
-Numerics: maxima and indices exact (the first of equal values wins; NaN is not looked for); means and norms are summed
-in kernel order.
+Leaves alone: pooling the target takes; inputs of unknown size; kernels of more than 256 elements (for maxima without
+indices, which are taken axis by axis, 256 along all axes together).
+Numerics: maxima and indices are exact (the first of equal values wins; NaN is not considered); means and norms are
+summed in kernel order.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def refusal(node: gs.Node, context: Context) -> str:
-    """What the target minds about this pooling, or ""."""
+    """What the target refuses about this pooling, or ""."""
     if any(step != 1 for step in node.attrs.get("dilations", ())) and context.target.refuses("pool-dilation"):
-        return "its kernel is dilated"
+        return "the kernel is dilated"
     if len(node.outputs) > 1 and not node.outputs[1].is_empty() and context.target.refuses("pool-indices"):
-        return "the indices of the maxima are asked for"
+        return "MaxPool returns the indices of the maxima"
     if node.op == "LpPool" and node.attrs.get("p", 2) not in (1, 2) and context.target.refuses("lppool-p"):
-        return f"it takes the norm of order {node.attrs['p']}"
+        return f"LpPool takes the norm of order {node.attrs['p']}"
     return ""
 
 

@@ -1,14 +1,14 @@
 """Resize with settings the target does not take, at static sizes.
 
 What it does: multiplies each resized axis by its constant interpolation matrix; for nearest it gathers.
-Why: it has no antialiasing, keeps no aspect ratio, knows four ways to place coordinates, interpolates
-linearly over at most three axes and cubically over two, takes floating point only, and wants constant scales.
+Why: TensorRT has no antialiasing, keeps no aspect ratio, knows four coordinate transformations, interpolates linearly
+over at most three axes and cubically over two, takes floating point only, and needs constant scales.
 Before → After: `y = Resize<mode = "linear", antialias = 1>(x, , scales)` → `y = Transpose(MatMul(Transpose(x), W))`
-Leaves alone: Resize the target takes; sizes that are unknown or depend on run time, but for axes that keep theirs;
-tf_crop_and_resize; antialiasing to one pixel by pytorch_half_pixel, which runtimes read differently; types other than
-float32, float16, float64 and integers with nearest.
+Leaves alone: Resize the target takes; sizes that are unknown or depend on run time, except for axes that keep their
+size; tf_crop_and_resize; antialiasing to one pixel by pytorch_half_pixel, which runtimes interpret differently; types
+other than float32, float16, float64 and integers with nearest.
 Numerics: nearest is exact; the weights are ONNX's reference interpolation, in float64 and rounded to the data's type;
-sums over the axes are taken one axis at a time.
+sums are taken one axis at a time.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def refusal(node: gs.Node, context: Context) -> str:
-    """What the target minds about this Resize, or ""."""
+    """What the target refuses about this Resize, or ""."""
     attributes, refuses = node.attrs, context.target.refuses
     mode = attributes.get("coordinate_transformation_mode", "half_pixel")
     if attributes.get("antialias", 0) and refuses("resize-antialias"):
-        return "it is antialiased"
+        return "Resize is antialiased"
     if attributes.get("keep_aspect_ratio_policy", "stretch") != "stretch" and refuses("resize-policy"):
-        return "it keeps the aspect ratio"
+        return "Resize keeps the aspect ratio"
     if mode not in TAKEN and refuses("resize-coordinates"):
-        return f"it places coordinates by '{mode}'"
+        return f"Resize uses the coordinate transformation '{mode}'"
     if node.inputs[0].dtype is not None and np.dtype(node.inputs[0].dtype).kind in "iu" and refuses("int-resize"):
-        return "it resizes integers"
+        return "Resize works on integers"
     return ""
 
 

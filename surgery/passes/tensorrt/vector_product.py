@@ -1,9 +1,9 @@
 """MatMul of a vector with a batch of matrices.
 
-What it does: makes the vector a matrix of one row (or column), multiplies, and takes the dim out again.
-Why: it broadcasts the vector's single dim against the batch and fails.
+What it does: makes the vector a matrix of one row (or column), multiplies, and removes that dim again.
+Why: TensorRT broadcasts the vector's single dim against the batch and fails.
 Before → After: `c = MatMul(a, b)` with a[3], b[2, 3, 4] → `c = Squeeze(MatMul(Unsqueeze(a, 0), b), -2)`
-Leaves alone: products where neither or both operands are vectors, or the other is a plain matrix; unknown ranks.
+Leaves alone: products of two vectors or of none, or of a vector and one matrix; unknown ranks.
 Numerics: exact up to the order of summation of the matrix product.
 """
 
@@ -23,7 +23,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "MatMul"):
         ranks = [context.rank(tensor) for tensor in node.inputs]
         if None not in ranks and sorted(rank or 0 for rank in ranks)[0] == 1 and max(rank or 0 for rank in ranks) > 2:
-            yield finding("a vector times a batch of matrices", node, partial(rewrite, graph, node, context))
+            yield finding("MatMul of a vector with a batch of matrices", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:

@@ -95,8 +95,8 @@ def test_says_which_tensors() -> None:
         Options(),
     )
     assert sorted(each.message for each in found.applied) == [
-        "'d' is the same at every run",
-        "'g' is the same at every run",
+        "'d' has the same value at every run",
+        "'g' has the same value at every run",
     ]
 
 

@@ -50,7 +50,7 @@ def run(source: onnx.ModelProto) -> Outcome:
 )
 def test_what_is_written(source: onnx.ModelProto, said: str, operators: list[str], axis: int) -> None:
     outcome = run(source)
-    assert [finding.message for finding in outcome.applied] == [f"assigns to places {said}"]
+    assert [finding.message for finding in outcome.applied] == [f"assigns to positions {said}"]
     nodes = [node for node in outcome.model.graph.node if node.op_type != "Constant"]
     assert sorted(node.op_type for node in nodes) == sorted(operators)
     (concat,) = (node for node in nodes if node.op_type == "Concat")

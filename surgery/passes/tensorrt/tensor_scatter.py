@@ -1,8 +1,7 @@
-"""TensorScatter into a cache of other than four dims, or one written in a circle.
+"""TensorScatter into a cache that has not four dims or is written circularly.
 
-What it does: for each place of the cache, gathers the update that belongs there, and keeps the old value where none
-does.
-Why: its TensorScatter takes 4-D caches in linear mode only.
+What it does: gathers the update for each position of the cache, and keeps the old value at all other positions.
+Why: TensorRT's TensorScatter takes 4-D caches in linear mode only.
 Before → After: `y = TensorScatter(cache, update, at)` → `n = [0, 1, ..] - at; y = Where(And(n >= 0, n < 2),
 GatherElements(update, Clip(n)), cache)`
 Leaves alone: caches the target takes; shapes that are not known.
@@ -34,8 +33,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if axis == 0 or any(a != b for place, (a, b) in enumerate(zip(cache, update, strict=True)) if place != axis):
             continue
         if circular or len(cache) != TAKEN:
-            what = "in a circle" if circular else f"into {len(cache)} dims"
-            yield finding(f"it writes {what}", node, partial(rewrite, graph, node, context, axis))
+            what = "circularly" if circular else f"into a cache of {len(cache)} dims"
+            yield finding(f"TensorScatter writes {what}", node, partial(rewrite, graph, node, context, axis))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, axis: int) -> None:
@@ -59,4 +58,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, axis: int) -> None
     build.replace(build("Where", build.reshape(inside, shape), found, cache))
 
 
-PASS = Pass(code="SG145", name="cache-update", find=find, exact=True, kind="replace", feature="tensor-scatter")
+PASS = Pass(code="SG145", name="tensor-scatter", find=find, exact=True, kind="replace", feature="tensor-scatter")

@@ -1,11 +1,11 @@
 """BitCast between types of one width.
 
 What it does: computes the bits of a float32 (or the float32 of the bits) by comparing with, and multiplying by, powers
-of two; between int8 and uint8 it adds or takes 256.
-Why: its parser has no BitCast.
+of two; between int8 and uint8 it adds or subtracts 256.
+Why: TensorRT's parser has no BitCast.
 Before → After: `y = BitCast<to = INT32>(x)` → `e = <8 steps that halve the exponent's range>; y = (e + 127) * 2^23 +
 Cast<int32>(<mantissa>) ..`
-Leaves alone: 64-bit types (TensorRT narrows float64 to float32, so their bits are not there), 16-bit types, bits to
+Leaves alone: 64-bit types (TensorRT narrows float64 to float32 and loses their bits), 16-bit types, and bits that
 become booleans.
 Numerics: exact for every number, zeros with their sign and infinities, and for subnormals where the device keeps them.
 NaN becomes the quiet NaN 0x7fc00000: its sign and payload cannot be computed.
@@ -115,4 +115,4 @@ def number_of(build: Build, data: gs.Tensor) -> gs.Tensor:
     return build("Mul", value, build("Where", negative, np.float32(-1), np.float32(1)))
 
 
-PASS = Pass(code="SG144", name="reinterpreted-bits", find=find, exact=False, kind="replace", feature="bitcast")
+PASS = Pass(code="SG144", name="bit-cast", find=find, exact=False, kind="replace", feature="bitcast")

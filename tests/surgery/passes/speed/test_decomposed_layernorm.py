@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.passes.speed.written_layernorm import PASS
+from surgery.passes.speed.decomposed_layernorm import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values

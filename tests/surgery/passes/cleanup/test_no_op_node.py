@@ -12,7 +12,7 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from surgery.passes.cleanup.idle_node import PASS
+from surgery.passes.cleanup.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
@@ -239,7 +239,7 @@ def test_every_one_of_several_goes_and_says_what_it_hands_on() -> None:
       n = Cast<to=1>(m) o = Cast<to=1>(n) q, w = Dropout(o) y = Relu(q) }"""
     outcome = apply_passes(onnx.parser.parse_model(text), "", [PASS], Options())
     assert [node.op_type for node in outcome.model.graph.node] == ["Relu", "Reshape", "Reshape", "Cast", "Cast", "Relu"]
-    assert sorted(found.message for found in outcome.applied) == [f"hands '{name}' on unchanged" for name in "cdno"]
+    assert sorted(found.message for found in outcome.applied) == [f"returns '{name}' unchanged" for name in "cdno"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from surgery.passes.cleanup.piecewise_choice import PASS
+from surgery.passes.cleanup.constant_where_mask import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 

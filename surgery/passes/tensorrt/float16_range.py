@@ -1,7 +1,7 @@
 """Range in float16.
 
-What it does: counts in float32 and casts.
-Why: it counts in int32, int64 and float32 only.
+What it does: counts in float32 and casts the result.
+Why: TensorRT counts in int32, int64 and float32 only.
 Before → After: `r = Range(a, b, d)` in float16 →
 `r = Cast<float16>(Range(Cast<float>(a), Cast<float>(b), Cast<float>(d)))`
 Leaves alone: every other type.
@@ -25,7 +25,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Range"):
         kind = node.inputs[0].dtype
         if kind is not None and np.dtype(kind) == np.float16:
-            yield finding("it counts in float16", node, partial(rewrite, graph, node, context))
+            yield finding("Range counts in float16", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
@@ -35,4 +35,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     build.replace(build.cast(build("Range", *wide), np.float16))
 
 
-PASS = Pass(code="SG106", name="range-of-halves", find=find, exact=False, kind="replace", feature="range-float16")
+PASS = Pass(code="SG106", name="float16-range", find=find, exact=False, kind="replace", feature="range-float16")

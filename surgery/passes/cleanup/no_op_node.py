@@ -1,12 +1,12 @@
-"""Nodes that hand their input on unchanged.
+"""Nodes that return their input unchanged.
 
-What it does: takes out Cast to the type a tensor has, Transpose in the present order, Reshape, Flatten, Squeeze,
-Unsqueeze, Expand and Tile to the present shape, Slice of everything, Pad by nothing, Concat, Sum, Max, Min and Mean of
-one tensor, Split into one part, and Dropout that is not training.
-Why: each is a layer to import; a Slice or Expand with computed operands costs host work at every run.
+What it does: removes Cast to the type that a tensor has, Transpose that keeps the order, Reshape, Flatten, Squeeze,
+Unsqueeze, Expand and Tile to the shape that a tensor has, Slice of everything, Pad by nothing, Concat, Sum, Max, Min
+and Mean of one tensor, Split into one output, and Dropout outside training.
+Why: TensorRT imports each of them as a layer; a Slice or Expand with computed operands costs host work at every run.
 Before → After: `y = Cast<to=FLOAT>(x: float); z = Relu(y)` → `z = Relu(x)`
-Leaves alone: shapes that are not proved equal for every input, a second output that is read (the Dropout mask), and a
-node between a graph input and a graph output.
+Leaves alone: shapes that are not proved equal for every input, nodes whose second output is read (the mask of Dropout),
+and a node between a graph input and a graph output.
 Numerics: exact.
 """
 
@@ -38,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             if any(out.outputs or context.is_output(graph, out) for out in node.outputs[1:]):
                 continue
             if rule(node, contents(graph, context), context) and can_bypass(graph, node):
-                yield finding(f"hands '{node.inputs[0].name}' on unchanged", node, partial(bypass, graph, node))
+                yield finding(f"returns '{node.inputs[0].name}' unchanged", node, partial(bypass, graph, node))
 
 
 def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
@@ -158,4 +158,4 @@ RULES: dict[str, Rule] = {
     "Dropout": _dropout,
 }
 
-PASS = Pass(code="SG010", name="idle-node", find=find, exact=True)
+PASS = Pass(code="SG010", name="no-op-node", find=find, exact=True)

@@ -1,10 +1,10 @@
 """Col2Im, which adds overlapping patches into an image.
 
-What it does: gathers, for every pixel, the one value that each place of the patch puts there (or a zero), and adds
-them.
-Why: its parser has no Col2Im.
+What it does: gathers, for every pixel, the value that each element of the patch adds to it (or a zero), and sums these
+values.
+Why: TensorRT's parser has no Col2Im.
 Before → After: `y = Col2Im(x, image, block)` → `y = ReduceSum(Gather(Concat(x, 0), <table>))`
-Leaves alone: images or blocks of unknown size; tables of more than 4M elements.
+Leaves alone: images of unknown size; blocks known only at run time; tables of more than 4M elements.
 Numerics: the terms of a pixel are added in another order.
 """
 
@@ -85,4 +85,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, sizes: list[int], 
     build.replace(build.reshape(build.axes("ReduceSum", spread, [2], keepdims=0), [batch, channels, *sizes]))
 
 
-PASS = Pass(code="SG142", name="overlapping-patches", find=find, exact=False, kind="replace", feature="col2im")
+PASS = Pass(code="SG142", name="col2im", find=find, exact=False, kind="replace", feature="col2im")

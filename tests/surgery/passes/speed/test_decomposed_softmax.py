@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.passes.speed.written_softmax import PASS
+from surgery.passes.speed.decomposed_softmax import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values

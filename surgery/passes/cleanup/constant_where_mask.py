@@ -1,10 +1,10 @@
-"""`Where` that picks known elements from two short vectors, as torch's older exporter writes `expand(n, -1, -1)`.
+"""`Where` with a constant mask over two short vectors, as torch's older exporter writes `expand(n, -1, -1)`.
 
-What it does: puts the elements that are picked side by side with Concat.
-Why: it computes shapes on the host, one small layer after another; Concat is one of them already.
+What it does: concatenates the elements that the mask selects.
+Why: TensorRT computes shapes on the host, in one small layer after another; the Concat is one of these layers anyway.
 Before → After: `y = Where([false, true, true], [1, 1, 1], Concat(n, [-1, -1]))` → `y = Concat(n, [1, 1])`
 Leaves alone: conditions that are not constant, more than one dim or 64 elements, sides that are neither constant nor a
-Concat of parts of known length, and a part of which only some elements are picked.
+Concat of inputs of known length, and an input of the Concat of which the mask selects only some elements.
 Numerics: exact.
 """
 
@@ -38,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         picked = [(one if first else other) for first, one, other in zip(chosen, sides[0], sides[1], strict=True)]
         parts = _parts(picked, context)
         if parts is not None:
-            yield finding("picks known elements", node, partial(_write, graph, node, parts, context))
+            yield finding("the mask is constant", node, partial(_write, graph, node, parts, context))
 
 
 def _elements(tensor: gs.Tensor, size: int, context: Context) -> list[Element] | None:
@@ -82,4 +82,4 @@ def _write(graph: gs.Graph, node: gs.Node, parts: list[gs.Tensor | np.ndarray], 
     build.replace(build("Concat", *parts, axis=0) if len(parts) > 1 else build("Identity", parts[0]))
 
 
-PASS = Pass(code=CODE, name="piecewise-choice", find=find, exact=True)
+PASS = Pass(code=CODE, name="constant-where-mask", find=find, exact=True)

@@ -1,13 +1,13 @@
-"""Layer normalization written out in smaller operators, over the last axis or over channels.
+"""Layer normalization decomposed into smaller operators, over the last axis or over channels.
 
 What it does: writes Sub, Pow or Mul, ReduceMean, Add, Sqrt, Div, scale and shift over one axis as LayerNormalization;
 over channels of a four-dim tensor with a Transpose before and after.
-Why: the mean of squares overflows in half precision, and the parts are compiled as several kernels.
-onnxruntime runs one kernel instead of nine.
+Why: the mean of squares overflows in half precision, and TensorRT compiles the nodes as several kernels. onnxruntime
+runs one kernel instead of nine.
 Before → After: `d = x - mean(x); y = d / sqrt(mean(d * d) + eps) * w + b` → `y = LayerNormalization(x, w, b)`
-Leaves alone: opset below 17, means over several axes, a scale or shift that is no constant vector of that axis, any
-part that something else reads, and tensors that are not floating point.
-Numerics: within rounding (the sum is done in another order).
+Leaves alone: opset below 17, means over several axes, a scale or shift that is not a constant vector of that axis,
+inner results that other nodes read, and tensors that are not floating point.
+Numerics: within rounding (the sum is taken in another order).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         found = _read(div, context)
         if found is None or any(context.is_output(graph, n.outputs[0]) for n in found.nodes if n is not found.last):
             continue
-        message = f"layer normalization over axis {found.axis} is written out in {len(found.nodes)} nodes"
+        message = f"layer normalization over axis {found.axis} is decomposed into {len(found.nodes)} nodes"
         yield finding(message, found.last, partial(_write, graph, found, context), *found.nodes)
 
 
@@ -148,4 +148,4 @@ def _write(graph: gs.Graph, found: Written, context: Context) -> None:
         disconnect(graph, node)
 
 
-PASS = Pass(code=CODE, name="written-layernorm", find=find, exact=False, kind="speed")
+PASS = Pass(code=CODE, name="decomposed-layernorm", find=find, exact=False, kind="speed")

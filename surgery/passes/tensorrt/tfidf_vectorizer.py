@@ -1,12 +1,12 @@
 """TfIdfVectorizer over numbers.
 
 What it does: gathers every window of the row (each length, each skip), compares it with the n-grams of the pool, and
-adds up the hits.
-Why: its parser has no TfIdfVectorizer.
+counts the matches.
+Why: TensorRT's parser has no TfIdfVectorizer.
 Before → After: `y = TfIdfVectorizer<.., pool_int64s = [5, 6]>(x)` →
 `y = ReduceSum(Cast(And(Equal(Gather(x, first), 5), Equal(Gather(x, second), 6))))`
-Leaves alone: strings; rows of unknown length; n-grams that stand twice in the pool or share a column; weights beside
-columns in another order than the pool, which runtimes read differently; comparisons of more than 4M elements.
+Leaves alone: strings; rows of unknown length; n-grams that occur twice in the pool or share a column; weights with
+columns in another order than the pool, which runtimes interpret differently; comparisons of more than 4M elements.
 Numerics: exact: counts are whole numbers, and a weight multiplies once.
 """
 
@@ -116,4 +116,4 @@ def weighted(build: Build, counts: gs.Tensor) -> gs.Tensor:
     return build("Mul", counts, np.array(weights, np.float32))
 
 
-PASS = Pass(code="SG141", name="ngram-counts", find=find, exact=True, kind="replace", feature="tfidf")
+PASS = Pass(code="SG141", name="tfidf-vectorizer", find=find, exact=True, kind="replace", feature="tfidf")

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.passes.speed.narrow_values import PASS
+from surgery.passes.speed.narrow_attention_values import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values

@@ -1,11 +1,11 @@
-"""Softmax written out in smaller operators.
+"""Softmax decomposed into smaller operators.
 
-What it does: writes Exp(x - max(x)) / sum of the same, and Exp(LogSoftmax(x)), as Softmax.
-Why: it fuses an attention only around a Softmax; written out, the scores (queries x keys) go through
+What it does: writes Exp(x - max(x)) divided by its sum, and Exp(LogSoftmax(x)), as Softmax.
+Why: TensorRT fuses an attention only around a Softmax; with the decomposed form the scores (queries x keys) go through
 memory once there are more than a few hundred keys. Seen in builds of TensorRT-RTX 1.7.1 (541 MB against 17).
 Before → After: `e = Exp(x - ReduceMax(x)); y = e / ReduceSum(e)` → `y = Softmax(x)`
-Leaves alone: sums over several axes or without kept dims, opset below 13 (Softmax flattened there), and parts that
-something else reads.
+Leaves alone: sums over several axes or without kept dims, opset below 13 (where Softmax flattens its input), and inner
+results that other nodes read.
 Numerics: within rounding. Without the subtraction of the largest value the original overflows earlier.
 """
 
@@ -38,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         shared = any(id(reader) not in inside for node in inner for reader in node.outputs[0].outputs)
         if shared or any(context.is_output(graph, node.outputs[0]) for node in inner):
             continue
-        message = f"softmax over axis {axis} is written out in {len(inner) + 1} nodes"
+        message = f"softmax over axis {axis} is decomposed into {len(inner) + 1} nodes"
         yield finding(message, last, partial(_write, graph, last, source, axis, inner, context), *inner)
 
 
@@ -81,4 +81,4 @@ def _write(
         disconnect(graph, node)
 
 
-PASS = Pass(code=CODE, name="written-softmax", find=find, exact=False, kind="speed")
+PASS = Pass(code=CODE, name="decomposed-softmax", find=find, exact=False, kind="speed")

@@ -1,10 +1,10 @@
 """MaxUnpool without an output shape of its own.
 
 What it does: scatters the values into zeros at their indices.
-Why: its parser has no MaxUnpool.
+Why: TensorRT's parser has no MaxUnpool.
 Before → After: `y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i)` →
 `y = Reshape(ScatterElements(<zeros>, Reshape(i), Reshape(x)), [1, 1, 4, 4])`
-Leaves alone: nodes with an output shape, where runtimes read the indices differently; shapes that are not known.
+Leaves alone: nodes with an output shape, where runtimes interpret the indices differently; shapes that are not known.
 Numerics: exact where no two indices are equal, as MaxPool makes them with windows that do not overlap.
 """
 
@@ -48,4 +48,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, out: list[int]) ->
     build.replace(build.reshape(build("ScatterElements", zeros, index, values, axis=0), out))
 
 
-PASS = Pass(code="SG146", name="unpooled-maxima", find=find, exact=False, kind="replace", feature="max-unpool")
+PASS = Pass(code="SG146", name="max-unpool", find=find, exact=False, kind="replace", feature="max-unpool")

@@ -1,7 +1,7 @@
-"""Dropout that drops nothing although it may be in training mode.
+"""Dropout with a ratio of zero that may be in training mode.
 
-What it does: replaces it by its input, and the mask by trues, where its ratio is a constant zero.
-Why: it wants the training mode to be a constant false.
+What it does: replaces the Dropout by its input, and the mask by trues.
+Why: TensorRT needs the training mode to be a constant false.
 Before → After: `y = Dropout(x, 0, training)` → `y = Identity(x)`
 Leaves alone: every other ratio: what training mode drops is random, and only the exporter can switch it off.
 Numerics: exact.
@@ -28,7 +28,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         ratio = context.constant(node.inputs[1])
         masked = len(node.outputs) > 1 and not node.outputs[1].is_empty()
         if ratio is not None and float(ratio) == 0 and not (masked and context.static_shape(node.inputs[0]) is None):
-            yield finding("its ratio is zero", node, partial(rewrite, graph, node, context))
+            yield finding("the ratio of the Dropout is zero", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
@@ -40,4 +40,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     build.replace(*results)
 
 
-PASS = Pass(code="SG119", name="idle-dropout", find=find, exact=True, kind="replace", feature="dropout-training")
+PASS = Pass(code="SG119", name="zero-ratio-dropout", find=find, exact=True, kind="replace", feature="dropout-training")

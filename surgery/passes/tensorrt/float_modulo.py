@@ -1,11 +1,11 @@
 """Mod with fmod=0 on floating point.
 
-What it does: takes the remainder with the dividend's sign (fmod=1), and adds the divisor where the signs differ.
-Why: its parser takes fmod=0 for integers only.
+What it does: takes the remainder with the sign of the dividend (fmod=1), and adds the divisor where the signs differ.
+Why: TensorRT's parser takes fmod=0 for integers only.
 Before → After: `c = Mod<fmod = 0>(a, b)` on floats → `r = Mod<fmod = 1>(a, b); c = Where(r != 0 and (r < 0) != (b <
 0), r + b, r)`
 Leaves alone: integers; fmod=1, which the target takes.
-Numerics: the remainder is exact and the sum is rounded once; infinite, zero and NaN operands give what ONNX says, a
+Numerics: the remainder is exact and the sum is rounded once; infinite, zero and NaN operands give what ONNX defines; a
 zero result may have the other sign.
 """
 
@@ -26,7 +26,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Mod"):
         kind = node.inputs[0].dtype
         if kind is not None and np.dtype(kind).kind == "f" and not node.attrs.get("fmod", 0):
-            yield finding("Mod with fmod=0 is for integers", node, partial(rewrite, graph, node, context))
+            yield finding("Mod with fmod=0 on floating point", node, partial(rewrite, graph, node, context))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
@@ -39,4 +39,4 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     build.replace(build("Where", wrong, build("Add", rest, right), rest))
 
 
-PASS = Pass(code="SG110", name="modulo-of-floats", find=find, exact=False, kind="replace", feature="mod-float")
+PASS = Pass(code="SG110", name="float-modulo", find=find, exact=False, kind="replace", feature="mod-float")

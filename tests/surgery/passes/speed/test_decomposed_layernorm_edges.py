@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
-from surgery.passes.speed.written_layernorm import PASS
+from surgery.passes.speed.decomposed_layernorm import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 
@@ -188,9 +188,9 @@ def test_other_axes_are_moved_to_the_end_and_back(
 
 
 def test_message_counts_its_nodes() -> None:
-    assert said(model()) == ["layer normalization over axis 2 is written out in 9 nodes"]
+    assert said(model()) == ["layer normalization over axis 2 is decomposed into 9 nodes"]
     bare = model(n="y = Div(d, r)", y="")
-    assert said(bare) == ["layer normalization over axis 2 is written out in 7 nodes"]
+    assert said(bare) == ["layer normalization over axis 2 is decomposed into 7 nodes"]
 
 
 def said(source: onnx.ModelProto) -> list[str]:

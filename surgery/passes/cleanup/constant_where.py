@@ -1,9 +1,9 @@
 """`Where` that always chooses the same side.
 
-What it does: feeds the readers from that side.
-Why: both sides are computed at every run, and a side that is never used may hold what it refuses.
-Before → After: `y = Where(true, a, b)` with shapes equal → `y = a`
-Leaves alone: conditions that differ between elements or runs, and a side that broadcasting makes larger.
+What it does: connects the readers of the Where to that side.
+Why: both sides are computed at every run, and TensorRT may refuse an operator of the side that is never used.
+Before → After: `y = Where(true, a, b)` with equal shapes → `y = a`
+Leaves alone: conditions that differ between elements or runs, and a side that broadcasting enlarges.
 Numerics: exact.
 """
 
@@ -15,7 +15,7 @@ from functools import partial
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass
-from surgery.passes.cleanup.idle_node import same_shape
+from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values.propagate import contents, numbers, of
@@ -45,4 +45,4 @@ def _side(graph: gs.Graph, node: gs.Node, context: Context) -> int | None:
     return 1 if values[0] else 2
 
 
-PASS = Pass(code="SG014", name="settled-choice", find=find, exact=True)
+PASS = Pass(code="SG014", name="constant-where", find=find, exact=True)

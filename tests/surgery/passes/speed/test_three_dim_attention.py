@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.passes.speed.flat_attention import PASS
+from surgery.passes.speed.three_dim_attention import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values

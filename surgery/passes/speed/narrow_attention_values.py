@@ -1,10 +1,11 @@
 """Half-precision attention whose values are narrower or wider than its keys.
 
-What it does: pads the narrower of the two with zeros; extra columns of the result are sliced off again.
-Why: its fused attention takes keys and values of one width. Otherwise the scores go through memory.
+What it does: pads the narrower of the two with zeros, and slices the additional columns off the result.
+Why: TensorRT fuses attention only if keys and values have the same width. Otherwise the scores go through memory.
 Before → After: `y = MatMul(Softmax(s), v)` with v 64 wide, keys 256 → `y = MatMul(Softmax(s), Pad(v))[..., :64]`
-Leaves alone: everything unless selected: padding multiplies the work of the second product, and what is better depends
-on the sizes (`surgeon compile --vs` says). Float32, unknown widths, keys wider than 256 and other targets.
+Leaves alone: everything unless selected: padding multiplies the work of the second product, and which form is faster
+depends on the sizes (`surgeon compile --vs` compares them). Float32, unknown widths, keys wider than 256 and other
+targets.
 Numerics: exact.
 """
 
@@ -38,7 +39,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if query is None or value is None or kind is None or np.dtype(kind).itemsize != 2:
             continue
         if value[-1] < query[-1] <= LARGEST_WIDTH and output.inputs[0] is softmax.outputs[0]:
-            message = f"keys are {query[-1]} wide and values {value[-1]}: not fused"
+            message = f"keys are {query[-1]} wide and values {value[-1]}, so the attention is not fused"
             yield finding(message, output, partial(_pad, graph, output, query[-1], context), softmax)
 
 
@@ -52,4 +53,4 @@ def _pad(graph: gs.Graph, output: gs.Node, width: int, context: Context) -> None
     build.replace(build.slice(result, [len(shape) - 1], [0], [shape[-1]]))
 
 
-PASS = Pass(code=CODE, name="narrow-values", find=find, exact=True, kind="chosen")
+PASS = Pass(code=CODE, name="narrow-attention-values", find=find, exact=True, kind="chosen")

@@ -10,9 +10,9 @@ Status = Literal["pass", "fail", "skip"]
 Severity = Literal["error", "warning", "note"]
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 finding`, `2 findings`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 finding`, `2 findings`; `plural` where an s does not make it."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 @dataclass(frozen=True)

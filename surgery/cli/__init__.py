@@ -30,7 +30,7 @@ COMMANDS: dict[str, str] = {
 
 @contextmanager
 def _reader_may_go() -> Iterator[None]:
-    """End with 141 when nobody reads on; click would end with 1, which says "found wanting"."""
+    """Exit 141 when the reader of the output has gone; click would exit 1, which means that a check failed."""
     try:
         yield
     except BrokenPipeError as gone:
@@ -82,7 +82,7 @@ def surgeon() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0 clean, 1 found wanting, 2 usage or unreadable input, 3 bug, 4 backend missing.
+    """Run the command line; exit 0 clean, 1 a check failed, 2 usage or unreadable input, 3 bug, 4 backend missing.
 
     As shells have it, 130 is an interrupt and 141 a reader that went away before all was said (`surgeon rules | head`).
     """

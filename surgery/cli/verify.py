@@ -46,7 +46,7 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -> int:
     """Check MODELS (files, or folders of .onnx files): interface, goldens, TensorRT.
 
-    Exit code 0: nothing wanting. 1: found wanting. 2: cannot be read. 4: --strict, and a backend is not installed.
+    Exit code 0: all checks passed. 1: a check failed. 2: cannot be read. 4: --strict, and a backend is not installed.
     """
     from verify.compare.statistics import Limits
     from verify.rejudge import load_reports, with_limits

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from verify.render.templates import fill
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 CHAR, HEIGHT, GAP_X, GAP_Y, PAD = 7.4, 40, 36, 58, 14
+LANE = 15  # height of a line of labels between two layers
 LABEL_LIMIT = 44
 
+Edge = Mapping[str, Any]
 
-def graph_svg(graph: Mapping[str, Any], title: str) -> str:
+
+class Place(NamedTuple):
+    """Where a node is drawn: centre and width of its box, its top, and its layer from 0."""
+
+    middle: float
+    top: float
+    width: float
+    layer: int
+
+
+def graph_svg(graph: Mapping[str, Any], title: str) -> Markup:
     """`graph` as `Finding.details["neighbourhood"]` has it. The drawing's text equivalent is `graph_list`."""
     nodes = {str(node["id"]): node for node in graph["nodes"]}
     edges = [edge for edge in graph["edges"] if edge["from"] in nodes and edge["to"] in nodes]
-    places, width, height = _layout(nodes, edges)
-    parts = [
-        f'<svg role="img" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}">'
-        f"<title>{escape(title)}</title>"
-    ]
-    parts += [_edge(edge, places) for edge in edges]
-    parts += [_node(nodes[name], *places[name]) for name in nodes]
     # One tensor that goes to several readers is named once.
-    labelled = list({(edge["from"], edge.get("label")): edge for edge in edges}.values())
-    parts += [_edge_label(edge, places, index) for index, edge in enumerate(labelled)]
-    return "".join([*parts, "</svg>"])
+    labelled = list({(edge["from"], edge["label"]): edge for edge in edges if edge.get("label")}.values())
+    layers = _layers(list(nodes), edges)
+    gaps = _gaps(layers, labelled)
+    places, width, height = _layout(nodes, edges, layers, gaps)
+    return fill(
+        "graph.html",
+        title=title,
+        width=f"{width:.0f}",
+        height=f"{height:.0f}",
+        arrows=[_arrow(places[edge["from"]], places[edge["to"]]) for edge in edges],
+        boxes=[_box(node, places[name]) for name, node in nodes.items()],
+        labels=_labels(labelled, places, gaps),
+    )
 
 
-def graph_list(graph: Mapping[str, Any]) -> str:
+def graph_list(graph: Mapping[str, Any]) -> Markup:
     """The same graph as an HTML list, one line an edge, for those who do not see the drawing."""
-    labels = {str(node["id"]): str(node["label"]) for node in graph["nodes"]}
-    items = []
-    for edge in graph["edges"]:
-        ends = f"{labels.get(edge['from'], edge['from'])} → {labels.get(edge['to'], edge['to'])}"
-        items.append(f"<li>{escape(ends)}{escape(': ' + edge['label']) if edge.get('label') else ''}</li>")
-    return f"<ul>{''.join(items)}</ul>"
+    names = {str(node["id"]): str(node["label"]) for node in graph["nodes"]}
+    ends = (f"{names.get(edge['from'], edge['from'])} → {names.get(edge['to'], edge['to'])}" for edge in graph["edges"])
+    return fill("graph_list.html", edges=zip(ends, (edge.get("label") for edge in graph["edges"]), strict=True))
 
 
-def _layers(names: Sequence[str], edges: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def _layers(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
     """Longest path from a source; a cycle stops the walk after as many rounds as there are nodes."""
     depth = dict.fromkeys(names, 0)
     for _ in names:
@@ -55,11 +72,16 @@ def _layers(names: Sequence[str], edges: Sequence[Mapping[str, Any]]) -> list[li
     return [layer for layer in layers if layer]
 
 
+def _gaps(layers: Sequence[Sequence[str]], labelled: Sequence[Edge]) -> list[float]:
+    """Space below each layer: a line for each label of the edges that start there."""
+    starts = Counter(edge["from"] for edge in labelled)
+    return [max(float(GAP_Y), LANE * (sum(starts[name] for name in layer) + 1.0)) for layer in layers]
+
+
 def _layout(
-    nodes: Mapping[str, Any], edges: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, tuple[float, float, float]], float, float]:
-    """Centre x, top y and width of every node, and the size of the drawing."""
-    layers = _layers(list(nodes), edges)
+    nodes: Mapping[str, Any], edges: Sequence[Edge], layers: Sequence[list[str]], gaps: Sequence[float]
+) -> tuple[dict[str, Place], float, float]:
+    """The place of every node, and the size of the drawing."""
     position: dict[str, float] = {}
     for layer in layers:
         parents = {
@@ -72,13 +94,15 @@ def _layout(
     spans = [sum(widths[name] for name in layer) + GAP_X * (len(layer) - 1) for layer in layers]
     margin = max((len(str(edge.get("label", ""))) for edge in edges), default=0) * CHAR / 2 + 8
     total = max([*spans, 200.0]) + 2 * margin
-    places: dict[str, tuple[float, float, float]] = {}
+    places: dict[str, Place] = {}
+    top = 8.0
     for row, (layer, span) in enumerate(zip(layers, spans, strict=True)):
         left = (total - span) / 2
         for name in layer:
-            places[name] = (left + widths[name] / 2, 8 + row * (HEIGHT + GAP_Y), widths[name])
+            places[name] = Place(left + widths[name] / 2, top, widths[name], row)
             left += widths[name] + GAP_X
-    return places, total, 16 + len(layers) * HEIGHT + (len(layers) - 1) * GAP_Y
+        top += HEIGHT + gaps[row]
+    return places, total, top - gaps[-1] + 8 if layers else 16
 
 
 def _short(label: str) -> str:
@@ -86,40 +110,47 @@ def _short(label: str) -> str:
     return label if len(label) <= LABEL_LIMIT else f"{label[: half - 1]}…{label[-half:]}"
 
 
-def _node(node: Mapping[str, Any], x: float, y: float, width: float) -> str:
-    refused = bool(node.get("refused"))
-    lines = [(_short(str(node["label"])), "")]
+def _box(node: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    label, refused = str(node["label"]), bool(node.get("refused"))
+    baseline = place.top + HEIGHT / 2
+    lines = [{"text": _short(label), "y": baseline + (-3 if refused else 4), "style": ""}]
     if refused:
-        lines.append(("refused", " refused-text"))
-    top = y + HEIGHT / 2 + (4 if len(lines) == 1 else -3)
-    text = "".join(
-        f'<text class="{style.strip()}" x="{x:.1f}" y="{top + 15 * row:.1f}" text-anchor="middle">{escape(line)}</text>'
-        for row, (line, style) in enumerate(lines)
-    )
-    box = f'<rect class="box{" refused" if refused else ""}" x="{x - width / 2:.1f}" y="{y}" width="{width:.1f}"'
-    return f'<g><title>{escape(str(node["label"]))}</title>{box} height="{HEIGHT}" rx="6"/>{text}</g>'
+        lines.append({"text": "refused", "y": baseline + 12, "style": "refused-text"})
+    return {
+        **place._asdict(),
+        "left": place.middle - place.width / 2,
+        "height": HEIGHT,
+        "label": label,
+        "refused": refused,
+        "lines": lines,
+    }
 
 
-def _ends(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float, float]]) -> tuple[float, ...]:
-    x1, y1, _ = places[edge["from"]]
-    x2, y2, _ = places[edge["to"]]
-    return x1, y1 + HEIGHT, x2, y2
-
-
-def _edge(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float, float]]) -> str:
-    x1, y1, x2, y2 = _ends(edge, places)
+def _arrow(start: Place, end: Place) -> dict[str, str]:
+    x1, y1, x2, y2 = start.middle, start.top + HEIGHT, end.middle, end.top
     bend = (y2 - y1) / 2
-    path = f"M{x1:.1f} {y1:.1f}C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2 - 6:.1f}"
-    head = f"M{x2 - 4:.1f} {y2 - 8:.1f}L{x2 + 4:.1f} {y2 - 8:.1f}L{x2:.1f} {y2:.1f}Z"
-    return f'<path class="edge" d="{path}"/><path class="head" d="{head}"/>'
+    return {
+        "curve": f"M{x1:.1f} {y1:.1f}C{x1:.1f} {y1 + bend:.1f} {x2:.1f} {y2 - bend:.1f} {x2:.1f} {y2 - 6:.1f}",
+        "head": f"M{x2 - 4:.1f} {y2 - 8:.1f}L{x2 + 4:.1f} {y2 - 8:.1f}L{x2:.1f} {y2:.1f}Z",
+    }
 
 
-def _edge_label(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float, float]], index: int) -> str:
-    if not edge.get("label"):
-        return ""
-    x1, y1, x2, y2 = _ends(edge, places)
-    # Labels of neighbouring edges stand at different heights so that they do not cover one another.
-    share = (0.3, 0.52, 0.74)[index % 3]
-    x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share + 4
-    text = f'<text class="soft halo" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">'
-    return f"{text}{escape(str(edge['label']))}</text>"
+def _labels(labelled: Sequence[Edge], places: Mapping[str, Place], gaps: Sequence[float]) -> list[dict[str, Any]]:
+    """Each label on its edge, below the edge's source: in the line nearest the middle where it covers no other."""
+    taken: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    labels = []
+    for edge in labelled:
+        start, end = places[edge["from"]], places[edge["to"]]
+        top, text = start.top + HEIGHT, str(edge["label"])
+        reach = len(text) * CHAR / 2
+        lines = range(1, int(gaps[start.layer] // LANE) + 1)
+        for line in sorted(lines, key=lambda line: abs(line - (len(lines) + 1) / 2)):
+            y = top + LANE * line
+            share = min((y - top) / (end.top - top), 1.0) if end.top > top else 0.0
+            x = start.middle + (end.middle - start.middle) * share
+            spans = taken.setdefault((start.layer, line), [])
+            if all(x + reach < left or right < x - reach for left, right in spans):
+                spans.append((x - reach, x + reach))
+                labels.append({"text": text, "x": x, "y": y})
+                break
+    return labels

@@ -38,7 +38,7 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
         return
     console.print(Text(visible(report.model), style="bold"))
     if report.cached:
-        _row(console, Text("cache", style="dim"), Text("unchanged since this was found; --no-cache checks again"))
+        console.print(Text("  from cache: unchanged since the last check; --no-cache checks again", style="dim"))
     widest = max((len(check.name) for check in checks), default=0)
     for check in checks:
         word, style = STATUS[check.status]
@@ -125,7 +125,7 @@ def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
 def headline(group: Sequence[Finding]) -> str:
     """What a group says: its message, or the first of several different ones and how many more there are."""
     others = len(group) - sum(finding.message == group[0].message for finding in group)
-    return group[0].message + (f", and {others} more of the kind" if others else "")
+    return group[0].message + (f", and {others} more like it" if others else "")
 
 
 def visible(text: str) -> str:
@@ -133,15 +133,27 @@ def visible(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
+def verdict(reports: Sequence[Report]) -> str:
+    """How many models there are and what became of them; a check that was skipped has not passed."""
+    models = counted(len(reports), "model")
+    failed = sum(report.exit_code != 0 for report in reports)
+    statuses = {check.status for report in reports for check in report.checks}
+    if failed:
+        return f"{models}: {failed} of {len(reports)} failed"
+    if "pass" in statuses:
+        return f"{models}: all checks {'that ran ' if 'skip' in statuses else ''}passed"
+    if any(report.findings for report in reports):
+        return f"{models}: no errors"
+    return f"{models}: nothing was checked"
+
+
 def _summary(reports: Sequence[Report]) -> str:
-    bad = sum(report.exit_code != 0 for report in reports)
     statuses = [check.status for report in reports for check in report.checks]
     severities = [finding.severity for report in reports for finding in report.findings]
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}
-    wanting = "nothing wanting" if not bad else "found wanting" if len(reports) == 1 else f"{bad} found wanting"
     judged = [f"{statuses.count(status):,} {word}" for status, word in words.items() if status in statuses]
     found = [counted(severities.count(name), name) for name in SEVERITY if name in severities]
-    parts = [f"{counted(len(reports), 'model')}, {wanting}"]
+    parts = [verdict(reports)]
     parts += [f"checks: {', '.join(judged)}"] if judged else []
     parts += [f"findings: {', '.join(found)}"] if found else []
     return "; ".join(parts)

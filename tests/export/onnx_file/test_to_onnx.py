@@ -112,7 +112,7 @@ def test_the_whole_command(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     assert "reference weights" in first.stderr
     assert first.stdout.count("  pass   stock SAM2  max ") == 4
-    assert "4 models, nothing wanting; checks: 16 passed" in first.stdout
+    assert "4 models: all checks passed; checks: 16 passed" in first.stdout
     files = sorted(path.name for path in tmp_path.glob("*.onnx"))
     assert files == ["image_encoder.onnx", "mask_decoder.onnx", "memory_attention.onnx", "memory_encoder.onnx"]
     assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == files

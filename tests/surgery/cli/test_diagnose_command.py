@@ -41,7 +41,7 @@ def test_exit_code_and_one_summary_for_several_models(models: Path) -> None:
     assert run("good.onnx").return_value == 0
     result = run("good.onnx", "bad.onnx")
     assert result.return_value == 1
-    assert result.output.splitlines()[-1].startswith("2 models, 1 found wanting")
+    assert result.output.splitlines()[-1].startswith("2 models: 1 of 2 failed")
     assert "det" in result.output
 
 
@@ -86,7 +86,7 @@ def test_help_of_the_command_loads_nothing_heavy() -> None:
     code = (
         "import sys, click.testing; from surgery.cli.diagnose import command;"
         "click.testing.CliRunner().invoke(command, ['--help']);"
-        "print(sorted({'numpy', 'onnx', 'onnxruntime', 'rich', 'torch', 'tensorrt_rtx'} & set(sys.modules)))"
+        "print(sorted({'numpy', 'onnx', 'onnxruntime', 'rich', 'jinja2', 'torch', 'tensorrt_rtx'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -116,7 +116,7 @@ def test_standard_output_on_a_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", ["rules", "--help"])
 def test_reader_that_goes_away(arguments: str) -> None:
-    """Exit 141, as of a tool that the signal ended: neither clean nor found wanting."""
+    """Exit 141, as of a tool that the signal ended: neither a pass nor a failed check."""
     reads, writes = os.pipe()
     os.close(reads)
     with os.fdopen(writes, "w") as gone:

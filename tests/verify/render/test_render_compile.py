@@ -34,9 +34,9 @@ def test_every_figure_is_on_the_page() -> None:
     assert html.count('<td class="number">12</td>') == 2  # all kernels, and those of the one kind
 
 
-def test_two_builds_stand_side_by_side_and_a_refused_one_is_found_wanting() -> None:
+def test_two_builds_stand_side_by_side_and_a_refused_one_fails() -> None:
     report = as_report([MINE, OTHER])
     html = to_html([report], title="TensorRT build", rules={})
     assert report.exit_code == 1
     assert '<th scope="col" class="number">mine.onnx</th><th scope="col" class="number">other.onnx</th>' in html
-    assert "other.onnx: Foo &#x27;bar&#x27;: refused" in html
+    assert "other.onnx: Foo &#39;bar&#39;: refused" in html

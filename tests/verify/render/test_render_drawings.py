@@ -1,4 +1,4 @@
-"""Drawings measured: boxes apart and inside, arrows that end at their box, labels between, bars to scale."""
+"""Drawings measured: boxes apart and inside, arrows that end at their box, labels that cover nothing, bars to scale."""
 
 from __future__ import annotations
 
@@ -135,21 +135,44 @@ def test_arrows_lead_from_box_to_box() -> None:
         assert (cy - ay, cy - by) == pytest.approx((8, 8))
 
 
-def test_labels_stand_between_the_ends_once_a_tensor() -> None:
+def spans(svg: ElementTree.Element) -> list[tuple[float, float, float]]:
+    """Left, right and baseline of each label, in a font whose characters are 7.4 wide."""
+    labels = [text for text in svg.iter("text") if "halo" in str(text.get("class"))]
+    middles = [(numbers(text, "x", "y"), len(str(text.text)) * 7.4 / 2) for text in labels]
+    return [(x - reach, x + reach, y) for (x, y), reach in middles]
+
+
+def test_labels_stand_on_their_edge_once_a_tensor() -> None:
     svg = drawn(DIAMOND)
     places = boxes(svg)
     labels = {str(text.text): numbers(text, "x", "y") for text in svg.iter("text") if "halo" in str(text.get("class"))}
     assert set(labels) == {"a", "b", "c"}
     assert [str(text.text) for text in svg.iter("text")].count("a") == 1
-
-    def at(source: str, target: str, share: float) -> tuple[float, float]:
+    for label, source, target in (("a", "Split", "Add"), ("b", "Split", "right"), ("c", "right", "Add")):
         x1, x2 = ((places[name][0] + places[name][2]) / 2 for name in (source, target))
         y1, y2 = places[source][3], places[target][1]
-        return x1 + (x2 - x1) * share, y1 + (y2 - y1) * share + 4
+        x, y = labels[label]
+        assert y1 < y < y2
+        assert x == pytest.approx(x1 + (x2 - x1) * (y - y1) / (y2 - y1), abs=0.2)
 
-    assert labels["a"] == pytest.approx(at("Split", "Add", 0.3), abs=0.2)
-    assert labels["b"] == pytest.approx(at("Split", "right", 0.52), abs=0.2)
-    assert labels["c"] == pytest.approx(at("right", "Add", 0.3), abs=0.2)
+
+@pytest.mark.parametrize("readers", [1, 2, 5, 12])
+def test_labels_cover_neither_each_other_nor_a_box(readers: int) -> None:
+    nodes = [{"id": name, "label": "Split"} for name in "ab"] + [
+        {"id": str(index), "label": "Add"} for index in range(readers)
+    ]
+    edges = [
+        {"from": name, "to": str(index), "label": f"float32[1, 4096, {name}{index}]"}
+        for name in "ab"
+        for index in range(readers)
+    ]
+    svg = drawn({"nodes": nodes, "edges": edges})
+    labels = spans(svg)
+    assert len(labels) == 2 * readers
+    for index, (left, right, y) in enumerate(labels):
+        assert all(right < start or end < left or abs(y - other) >= 12 for start, end, other in labels[:index])
+        for box_left, top, box_right, bottom in boxes(svg).values():
+            assert right < box_left or box_right < left or y < top or y - 12 > bottom
 
 
 def test_graph_as_a_list() -> None:

@@ -48,7 +48,7 @@ def test_checks_stand_in_columns() -> None:
         "  skip   tensorrt  absent",
         "  FAIL   golden    y off",
         "",
-        "1 model, found wanting; checks: 1 passed, 1 failed, 1 skipped",
+        "1 model: 1 of 1 failed; checks: 1 passed, 1 failed, 1 skipped",
     ]
 
 
@@ -83,13 +83,13 @@ def test_everything_that_one_finding_holds() -> None:
         "  rtx    full TensorRT takes this; only TensorRT-RTX refuses it",
         "  says   no",
         "",
-        "1 model, found wanting; findings: 1 error",
+        "1 model: 1 of 1 failed; findings: 1 error",
     ]
 
 
 def test_finding_without_anything() -> None:
     assert lines(Report("m.onnx", [], [Finding("SG001", "odd")]))[2:] == [
-        "  SG001  warning  odd", "", "1 model, nothing wanting; findings: 1 warning",
+        "  SG001  warning  odd", "", "1 model: no errors; findings: 1 warning",
     ]  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def test_nodes_of_a_group(count: int, more: str | None) -> None:
     wanted = [f"         n{number}" for number in range(min(count, 8))] + ([f"         {more}"] if more else [])
     assert shown[start + 1 : start + 1 + len(wanted)] == wanted
     assert shown[start + 1 + len(wanted)] == ""
-    assert shown[-1] == f"1 model, nothing wanting; findings: {count} warnings"
+    assert shown[-1] == f"1 model: no errors; findings: {count} warnings"
 
 
 @pytest.mark.parametrize(("count", "row"), [(3, "3: n0, n1, n2"), (4, "4: n0, n1, n2 and 1 more")])
@@ -126,7 +126,7 @@ def test_sources_of_a_group_are_listed_once_and_three_at_most() -> None:
 def test_operators_of_a_mixed_group_are_not_named() -> None:
     found = [finding(op="Add", severity="note"), finding(op="Mul", severity="note", message="it is even")]
     shown = lines(Report("m.onnx", [], found))
-    assert "  SG001  note  it is odd, and 1 more of the kind" in shown
+    assert "  SG001  note  it is odd, and 1 more like it" in shown
     assert lines(Report("m.onnx", [], found[:1]))[2] == "  SG001  note  Add  it is odd"
 
 
@@ -149,7 +149,10 @@ def test_quiet_leaves_out_models_without_news() -> None:
     worse = Report("worse.onnx", [], [finding()])
     shown = lines(good, bad, worse, quiet=True)
     assert shown[:4] == ["bad.onnx", "  skip   golden  none", "", "worse.onnx"]
-    assert shown[-1] == "3 models, nothing wanting; checks: 2 passed, 1 skipped; findings: 1 warning, 1 note"
+    assert (
+        " ".join(shown[-2:])
+        == "3 models: all checks that ran passed; checks: 2 passed, 1 skipped; findings: 1 warning, 1 note"
+    )
     assert "good.onnx" in lines(good, bad)
 
 

@@ -11,14 +11,13 @@ import pytest
 from tests.verify.render.report_samples import RULES, refused, sample
 from verify.render import data
 from verify.render.page import to_html
-from verify.render.page_parts import op_counts_html, tensors_html
 from verify.report import Check, Finding, Report
 
 
 def words(html: str) -> str:
     """Cells are told apart by " | ", all else by a space."""
     html = re.sub(r"<style>.*?</style>|<head>.*?</head>", "", html, flags=re.S)
-    html = re.sub(r"</t[dh]><t[dh][^>]*>", " | ", html)
+    html = re.sub(r"</t[dh]>\s*<t[dh][^>]*>", " | ", html)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", html))).strip()
 
 
@@ -35,22 +34,28 @@ def report(name: str = "m.onnx", statuses: str = "", severities: str = "") -> Re
 @pytest.mark.parametrize(
     ("reports", "verdict"),
     [
-        ([], "0 models: nothing wanting."),
-        ([report(statuses="pass")], "1 model: nothing wanting."),
-        ([report(statuses="pass fail skip")], "1 model: 1 found wanting, 1 check skipped."),
-        ([report(statuses="skip skip"), report()], "2 models: nothing wanting, 2 checks skipped."),
-        ([report(severities="error"), report()], "2 models: 1 found wanting, 1 error."),
-        ([report(severities="error error warning note")], "1 model: 1 found wanting, 2 errors."),
+        ([], "0 models: nothing was checked."),
+        ([report(statuses="pass")], "1 model: all checks passed."),
+        ([report(statuses="pass fail skip")], "1 model: 1 of 1 failed, 1 check skipped."),
+        ([report(statuses="pass skip"), report()], "2 models: all checks that ran passed, 1 check skipped."),
+        ([report(statuses="skip skip"), report()], "2 models: nothing was checked, 2 checks skipped."),
+        ([report(severities="warning"), report()], "2 models: no errors."),
+        ([report(severities="error"), report()], "2 models: 1 of 2 failed, 1 error."),
+        ([report(severities="error error warning note")], "1 model: 1 of 1 failed, 2 errors."),
     ],
 )
 def test_verdict(reports: list[Report], verdict: str) -> None:
     assert verdict in page(*reports)
 
 
-def test_contents_count_errors_and_the_rest() -> None:
-    text = page(report("a.onnx", "pass", "error warning note"), report("b.onnx"))
-    assert "FAIL | a.onnx | 1 | 2" in text
-    assert "pass | b.onnx | 0 | 0" in text
+def test_contents_say_what_was_found_in_each_model() -> None:
+    text = page(
+        report("a.onnx", "pass", "error warning note"), report("b.onnx"), report("c.onnx", "fail pass fail", "note")
+    )
+    assert "result | model | what was found" in text
+    assert "FAIL | a.onnx | 1 error, 2 warnings and notes" in text
+    assert "pass | b.onnx | nothing" in text
+    assert "FAIL | c.onnx | 2 checks failed, 1 warning or note" in text
 
 
 def test_checks_with_their_figures() -> None:
@@ -69,32 +74,35 @@ def test_table_of_tensors() -> None:
               "size": "12", "histogram": bars},
         "z": {"max_abs": 2.0, "nan_mismatch": 3, "inf_mismatch": 0, "extra": 7, "dtype": "int64", "size": "inf"},
     }  # fmt: skip
-    html = tensors_html(rows, "golden")
+    html = page_of({"tensors": rows})
     text = words(html)
-    assert text.startswith(
-        "Error of each tensor (golden) Error of each tensor (golden) tensor | max_abs | nan_mismatch"
-    )
+    assert "Error of each tensor (golden) Error of each tensor (golden) tensor | max_abs | nan_mismatch" in text
     assert "tensor | max_abs | nan_mismatch | dtype | size | extra" in text
     assert "y | 0.123 | 0 | float32 | 12 |" in text
     assert "z | 2 | 3 | int64 | inf | 7" in text
     assert html.count("<figure>") == 1
     assert "y : elements by size of error" in text
     kinds = re.findall(r'<th scope="col" class="(\w+)">(\w+)', html)
-    assert kinds == [("number", "max_abs"), ("number", "nan_mismatch"), ("word", "dtype"), ("number", "size"),
-                     ("number", "extra")]  # fmt: skip
-    assert tensors_html({}, "golden") == tensors_html(None, "golden") == ""
-    assert "histograms" not in tensors_html({"z": rows["z"]}, "golden")
+    assert kinds == [("word", "tensor"), ("number", "max_abs"), ("number", "nan_mismatch"), ("word", "dtype"),
+                     ("number", "size"), ("number", "extra")]  # fmt: skip
+    assert "Error of each tensor" not in page_of({"tensors": {}})
+    assert 'class="histograms"' not in page_of({"tensors": {"z": rows["z"]}})
+
+
+def page_of(figures: dict[str, Any]) -> str:
+    return to_html([Report("m.onnx", [Check("golden", "pass", "", figures)])], title="Title", rules={})
 
 
 def test_operators_before_and_after() -> None:
-    html = op_counts_html({"before": {"Constant": 12, "Add": 9, "Mul": 1}, "after": {"Add": 8, "Gelu": 1, "Mul": 1}})
-    assert words(html) == (
+    text = words(page_of({"op_counts": {"before": {"Constant": 12, "Add": 9, "Mul": 1},
+                                        "after": {"Add": 8, "Gelu": 1, "Mul": 1}}}))  # fmt: skip
+    assert (
         "Nodes of each operator Nodes of each operator operator | before | after | change all | 22 | 10 | -12 "
         "Constant | 12 | 0 | -12 Add | 9 | 8 | -1 Gelu | 0 | 1 | +1 Mul | 1 | 1 | 0"
-    )
-    order = words(op_counts_html({"before": {"A": 1, "B": 5}, "after": {"B": 4, "C": 1}}))
-    assert order.endswith("A | 1 | 0 | -1 B | 5 | 4 | -1 C | 0 | 1 | +1")
-    assert op_counts_html({}) == op_counts_html(None) == ""
+    ) in text
+    order = words(page_of({"op_counts": {"before": {"A": 1, "B": 5}, "after": {"B": 4, "C": 1}}}))
+    assert "A | 1 | 0 | -1 B | 5 | 4 | -1 C | 0 | 1 | +1" in order
+    assert "Nodes of each operator" not in page_of({"op_counts": {}})
 
 
 def test_card_of_one_finding() -> None:
@@ -120,6 +128,16 @@ def test_card_of_several_findings_lists_their_nodes() -> None:
     assert "flags --a --b" in text
     assert "surgeon fix mends it" not in text
     assert "inputs" not in text
+
+
+def test_long_list_of_nodes_is_folded() -> None:
+    def card(count: int) -> str:
+        group = [refused(f"n{i}", details={}, path="") for i in range(count)]
+        return to_html([Report("m.onnx", [], group)], title="t", rules={})
+
+    assert "<summary>4 more</summary><pre>n8\nn9\nn10\nn11</pre>" in card(12)
+    assert "12 nodes n0 n1 n2 n3 n4 n5 n6 n7 4 more n8 n9 n10 n11" in words(card(12))
+    assert "more</summary>" not in card(8)
 
 
 def test_drawings_after_the_first_are_folded() -> None:

@@ -12,7 +12,8 @@ import pytest
 from onnx import parser
 from rich.console import Console
 
-from verify.render.page_compile import builds_html
+from verify.render.page import to_html
+from verify.report import Check, Report
 from verify.tensorrt import engine
 from verify.tensorrt.attention import Attention
 from verify.tensorrt.compile import Compiled, FusedOrNot, compile_model
@@ -238,10 +239,14 @@ def built(compiled: Compiled) -> dict[str, Any]:
     return {**as_data(compiled), "figures": figures(compiled)}
 
 
+def page_of(builds: list[dict[str, Any]]) -> str:
+    return to_html([Report("m.onnx", [Check("build", "pass", "", {"builds": builds})])], title="t", rules={})
+
+
 def test_builds_on_the_page() -> None:
     failed = Compiled("n.onnx", "SM75", "tensorrt 9", False, ("it failed",))
-    html = builds_html([built(sample()), built(failed)])
-    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"</t[dh]><t[dh][^>]*>", " | ", html)))
+    html = page_of([built(sample()), built(failed)])
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"</t[dh]>\s*<t[dh][^>]*>", " | ", html)))
     assert "figure | m.onnx | n.onnx GPU | SM89 | SM75 kernels | 3 | gemm | 2 |" in re.sub(r" +\|", " |", text)
     assert "attention | heads | queries | keys | width | fused soft | 8 | 64 | 48 | 32 | yes" in text
     assert "b | ? | ? | ? | ? | no: why e | 1 | 2 | 3 | 32/16 | no: width" in text
@@ -250,7 +255,7 @@ def test_builds_on_the_page() -> None:
         re.sub("<[^>]*>", "", part) for part in re.findall(r'<th scope="col"[^>]*class="number"[^>]*>(.*?)</th>', html)
     ]
     assert heads == ["m.onnx", "n.onnx", "heads", "queries", "keys", "width", "MB"]
-    assert builds_html([]) == builds_html(None) == ""
-    bare = builds_html([built(sample(attentions=(), largest=()))])
+    assert "What TensorRT built" not in page_of([])
+    bare = page_of([built(sample(attentions=(), largest=()))])
     assert "Attention of" not in bare
     assert "Largest tensors" not in bare

@@ -1,14 +1,15 @@
-"""What the finished files are worth: interface, live parity, and what TensorRT says of them."""
+"""Checks the exported files: interface, parity with stock SAM2, and whether TensorRT builds them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from export.pipeline import Exported
 from export.stock.cases import LARGEST, MEDIAN, Error, compare_files
+from verify import verify_model
 from verify.report import Check
 
 
@@ -33,7 +34,7 @@ def judge(
     objects: int = 1,
     started: Callable[[str], None] = lambda module: None,
 ) -> list[Verdict]:
-    """Check every file; `model` is the stock model that they were exported from, `started` is told each module."""
+    """Check every file; `model` is the stock model they come from, `started` is called with the name of each module."""
     paths = {item.module: item.path for item in done}
     specs = {item.module: item.spec for item in done}
     errors: dict[str, list[Error]] = {module: [] for module in paths}
@@ -43,9 +44,25 @@ def judge(
     verdicts = []
     for item in done:
         started(item.module)
-        parity = parity_check(errors[item.module], budget(item.path))
-        verdicts.append(Verdict(item, _interface(item), parity, tensorrt_check(item)))
+        verdicts.append(_verdict(item, parity_check(errors[item.module], budget(item.path))))
     return verdicts
+
+
+def _verdict(item: Exported, parity: Check) -> Verdict:
+    """The file's own checks, as `surgeon verify` makes them, beside its parity with stock SAM2."""
+    checks = verify_model(item.path, spec=item.spec, goldens=None).checks
+    tensorrt = [check for check in checks if check.name.startswith("tensorrt")]
+    return Verdict(
+        item, _joined("interface", [c for c in checks if c not in tensorrt]), parity, _joined("tensorrt", tensorrt)
+    )
+
+
+def _joined(name: str, checks: Sequence[Check]) -> Check:
+    """Several checks as one: what failed, else the last one's answer."""
+    failed = [check for check in checks if check.status == "fail"]
+    if failed:
+        return Check(name, "fail", "; ".join(check.message for check in failed), failed[0].figures)
+    return replace(checks[-1], name=name)
 
 
 def budget(path: Path) -> float | None:
@@ -68,16 +85,6 @@ def holds_bfloat16(path: Path) -> bool:
     graph = onnx.load(path, load_external_data=False).graph
     casts = (attribute.i for node in graph.node if node.op_type == "Cast" for attribute in node.attribute)
     return onnx.TensorProto.BFLOAT16 in {*casts, *(tensor.data_type for tensor in graph.initializer)}
-
-
-def _interface(item: Exported) -> Check:
-    from verify.interface.check import check_shapes
-
-    bad = [check for check in check_shapes(item.path, item.spec) if check.status == "fail"]
-    if bad:
-        return Check("interface", "fail", "; ".join(check.message for check in bad))
-    count = len(item.spec.ports)
-    return Check("interface", "pass", f"{count} of {count} as documented", {"ports": count})
 
 
 def parity_check(errors: Sequence[Error], budget: float | None = None) -> Check:
@@ -108,18 +115,3 @@ def _within(errors: Sequence[Error], budget: float) -> Check:
     worst = max(errors, key=lambda error: error.rms)
     message = f"error {worst.rms:.1e} of RMS at {worst.output} in {worst.case}, allowed {budget:g}"
     return Check("parity", "pass" if worst.rms <= budget else "fail", message, {"rms": worst.rms, "budget": budget})
-
-
-def tensorrt_check(item: Exported) -> Check:
-    """Parse and build at the spec's profile (its smallest, usual and largest shapes)."""
-    from verify.tensorrt import engine as tensorrt
-
-    if not tensorrt.available():
-        return Check("tensorrt", "skip", "not installed")
-    profiles = {n: (p.min, p.opt, p.max) for n, p in item.spec.profiles().items() if p.min != p.max}
-    built = tensorrt.build(item.path, profiles or None)
-    figures = {"seconds": built.seconds, "engine_bytes": built.engine_bytes}
-    if built.ok:
-        return Check("tensorrt", "pass", f"built, {built.engine_bytes / 1e6:.0f} MB, {built.seconds:.0f} s", figures)
-    reasons = [f"{r.op} {r.node_name}: {r.message}" for r in built.refusals] + list(built.messages)
-    return Check("tensorrt", "fail", (reasons or ["refused"])[0][:200], figures)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,12 +23,12 @@ SETTLED_SECONDS = 2.0
 
 
 def directory() -> Path:
-    """SURGEON_CACHE, else `surgeon` in the user's cache folder."""
+    """SURGEON_CACHE, else the folder for surgeon where the system keeps caches of the user."""
     if os.environ.get("SURGEON_CACHE"):
         return Path(os.environ["SURGEON_CACHE"])
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "surgeon"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "surgeon"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("surgeon", appauthor=False, opinion=False)
 
 
 def file_hash(path: Path) -> str:

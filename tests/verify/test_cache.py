@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
 
 from verify import cache
 from verify.report import Check, Report
@@ -46,22 +49,22 @@ def test_key_changes_with_content_place_and_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "variables", "wanted"),
+    ("system", "variables", "wanted"),
     [
-        ("linux", {"SURGEON_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
-        ("linux", {"XDG_CACHE_HOME": "/xdg", "LOCALAPPDATA": "/local"}, "/xdg/surgeon"),
-        ("darwin", {"HOME": "/home/me", "LOCALAPPDATA": "/local"}, "/home/me/.cache/surgeon"),
-        ("win32", {"LOCALAPPDATA": "/local", "XDG_CACHE_HOME": "/xdg"}, "/local/surgeon"),
+        (Unix, {"SURGEON_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
+        (Unix, {"XDG_CACHE_HOME": "/xdg", "LOCALAPPDATA": "/local"}, "/xdg/surgeon"),
+        (Unix, {"HOME": "/home/me"}, "/home/me/.cache/surgeon"),
+        (MacOS, {"HOME": "/home/me", "LOCALAPPDATA": "/local"}, "/home/me/Library/Caches/surgeon"),
     ],
 )
 def test_place_of_the_cache(
-    monkeypatch: pytest.MonkeyPatch, platform: str, variables: dict[str, str], wanted: str
+    monkeypatch: pytest.MonkeyPatch, system: type, variables: dict[str, str], wanted: str
 ) -> None:
     for name in ("SURGEON_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(platformdirs, "PlatformDirs", system)
     assert cache.directory() == Path(wanted)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from surgery.diagnose.findings import join
-from surgery.diagnose.model_view import ModelView, name_of
+from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.refusals import Case, find_refusals
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.static import pass_findings, table_findings
@@ -18,6 +18,7 @@ from surgery.diagnose.utf8 import require_text
 from surgery.files import model_file as files
 from surgery.pipeline.context import Options
 from surgery.targets import load_target
+from verify.model.walk import node_name
 from verify.report import Check, Finding, Report, Status, counted
 from verify.tensorrt import engine
 
@@ -85,7 +86,7 @@ def _static(view: ModelView, folder: str, settings: Settings, report: Report) ->
     status: Status = "skip" if failed else "pass"
     text = f"{counted(len(found), 'finding')} by the passes" + "".join(f"; {words}" for words in failed)
     report.checks.append(Check("rules", status, text))
-    named = {name_of(node): node for node in view.nodes}
+    named = {node_name(node): node for node in view.nodes}
     return [_with_place(finding, view, named) for finding in found]
 
 

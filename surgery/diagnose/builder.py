@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from surgery.diagnose.model_view import ModelView, name_of, port
+from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.rules.reasons import Reason, explain
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import part, with_constant_ancestors, without
+from verify.model.walk import node_name
 from verify.tensorrt import engine
 from verify.tensorrt.engine import BuildResult, Profiles
 
@@ -146,7 +147,7 @@ def _dtype(view: ModelView, index: int) -> str:
 
 def _unlikely(view: ModelView, members: Sequence[int], message: str) -> int:
     """0 where the message names a node of the group or fits its operator, else 1: likely ones are tried first."""
-    named = any(re.search(rf"(?<![\w/.]){re.escape(name_of(view.nodes[i]))}(?![\w/.])", message) for i in members)
+    named = any(re.search(rf"(?<![\w/.]){re.escape(node_name(view.nodes[i]))}(?![\w/.])", message) for i in members)
     op = view.nodes[members[0]].op_type
     return 0 if named or op in message or explain(message, op, stage="builder").code != explain(message, "").code else 1
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from surgery.diagnose.model_view import ModelView, domain_of, name_of, op_of, port, subgraphs_of
+from surgery.diagnose.model_view import ModelView, domain_of, op_of, port
 from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
 from surgery.targets.catalog import load_catalog
+from verify.model.walk import node_name, subgraphs
 from verify.report import Finding, Severity
 from verify.tensorrt.engine import BuildResult, Refusal
 
@@ -29,7 +30,7 @@ def tidy(message: str) -> str:
 def of_node(view: ModelView, index: int, refusal: Refusal, path: str = "") -> Finding:
     """The finding for a refused node of `view`'s main graph."""
     node = view.nodes[index]
-    inner = bool(refusal.op) and refusal.op != node.op_type and (bool(refusal.stack) or any(subgraphs_of(node)))
+    inner = bool(refusal.op) and refusal.op != node.op_type and (bool(refusal.stack) or any(subgraphs(node)))
     op = refusal.op if inner else node.op_type
     reason = explain(refusal.message, op, "" if inner else domain_of(node.domain), "parser", refusal.code)
     if node.op_type == "Loop" and reason.feature == "undefined-input" and not "".join(node.input[1:2]):
@@ -39,7 +40,7 @@ def of_node(view: ModelView, index: int, refusal: Refusal, path: str = "") -> Fi
         refusal.message,
         stage="parser",
         error=refusal.code,
-        node=(refusal.node_name or op) if inner else name_of(node),
+        node=(refusal.node_name or op) if inner else node_name(node),
         op=op if inner else op_of(node),
         path=path,
         where=view.where(node),
@@ -54,8 +55,8 @@ def of_builder(view: ModelView, group: tuple[int, ...], message: str, reason: Re
     node = view.nodes[group[-1]]
     details = {**view.details(node), "neighbourhood": view.neighbourhood(group[-1])}
     if len(group) > 1:
-        details["together_with"] = [name_of(view.nodes[index]) for index in group[:-1]]
-    name, op = name_of(node), op_of(node)
+        details["together_with"] = [node_name(view.nodes[index]) for index in group[:-1]]
+    name, op = node_name(node), op_of(node)
     return _finding(reason, message, stage="builder", node=name, op=op, where=view.where(node), details=details)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import onnx
 
 from surgery.diagnose.provenance import source_of
+from verify.model.infer import infer_types
+from verify.model.walk import dims_of, reads
 
 Types = dict[str, onnx.TypeProto]
 DRAWN = 12
@@ -26,31 +28,6 @@ def op_of(node: onnx.NodeProto) -> str:
     return f"{domain}::{node.op_type}" if domain else node.op_type
 
 
-def name_of(node: onnx.NodeProto) -> str:
-    """The node's name; `node_of_OUTPUT` where the file leaves it blank, as TensorRT does."""
-    return node.name or f"node_of_{next((name for name in node.output if name), node.op_type)}"
-
-
-def subgraphs_of(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
-    """The graphs inside a node with the attribute that holds each."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.name, attribute.g
-        for graph in attribute.graphs:
-            yield attribute.name, graph
-
-
-def reads(node: onnx.NodeProto) -> list[str]:
-    """Tensors a node reads, each once; those that its subgraphs read from the outer graph included."""
-    found = [name for name in node.input if name]
-    for _, graph in subgraphs_of(node):
-        own = {value.name for value in (*graph.input, *graph.initializer)}
-        own |= {name for inner in graph.node for name in inner.output}
-        captured = [name for inner in graph.node for name in reads(inner)] + [value.name for value in graph.output]
-        found += [name for name in captured if name not in own]
-    return list(dict.fromkeys(found))
-
-
 class ModelView:
     """The main graph of a model with the type of every tensor that ONNX can infer."""
 
@@ -61,11 +38,8 @@ class ModelView:
 
     @cached_property
     def inferred(self) -> onnx.ModelProto:
-        """The model with inferred types written in; the model itself where inference fails."""
-        try:
-            return onnx.shape_inference.infer_shapes(self.model, data_prop=True)
-        except Exception:  # onnx raises its C++ errors as several bare types
-            return self.model
+        """The model with inferred types written in, without the values of its weights."""
+        return infer_types(self.model)
 
     @cached_property
     def types(self) -> Types:
@@ -140,8 +114,8 @@ def port(name: str, types: Mapping[str, onnx.TypeProto]) -> dict[str, Any]:
         return {"name": name, "dtype": "" if kind is None else (kind.WhichOneof("value") or ""), "shape": None}
     tensor = kind.tensor_type
     dtype = DTYPES.get(tensor.elem_type, f"type {tensor.elem_type}") if tensor.elem_type else ""
-    shape = [_dim(dim) for dim in tensor.shape.dim] if tensor.HasField("shape") else None
-    return {"name": name, "dtype": {"float": "float32", "double": "float64"}.get(dtype, dtype), "shape": shape}
+    names = {"float": "float32", "double": "float64"}
+    return {"name": name, "dtype": names.get(dtype, dtype), "shape": dims_of(tensor)}
 
 
 def port_label(described: Mapping[str, Any]) -> str:
@@ -151,12 +125,6 @@ def port_label(described: Mapping[str, Any]) -> str:
     if described["shape"] is None:
         return str(described["dtype"])
     return f"{described['dtype']}[{', '.join('?' if dim is None else str(dim) for dim in described['shape'])}]"
-
-
-def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    if dim.HasField("dim_value"):
-        return int(dim.dim_value)
-    return dim.dim_param or None
 
 
 def _label(node: onnx.NodeProto) -> str:

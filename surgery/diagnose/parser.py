@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import onnx
 
-from surgery.diagnose.model_view import ModelView, reads
+from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import without
+from verify.model.walk import reads
 from verify.tensorrt import engine
 from verify.tensorrt.engine import Refusal
 

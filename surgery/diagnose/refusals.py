@@ -10,9 +10,10 @@ from typing import Any
 
 from surgery.diagnose import builder, parser, subgraphs
 from surgery.diagnose.findings import of_builder, of_model, of_node, of_profile
-from surgery.diagnose.model_view import ModelView, name_of
+from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import without
+from verify.model.walk import node_name
 from verify.report import Check, Finding, Severity, counted
 from verify.tensorrt import engine
 
@@ -94,7 +95,7 @@ def _parser_cases(view: ModelView, scratch: ScratchFolder, parsed: parser.Parsed
         path = subgraphs.path_of(view.nodes[index], refusal.stack) if refusal.stack and not inside else ""
         finding = of_node(view, index, refusal, path)
         if index in parsed.follows:
-            cause = name_of(view.nodes[parsed.follows[index]])
+            cause = node_name(view.nodes[parsed.follows[index]])
             finding = replace(finding, severity="warning", message=f"{finding.message}; may only follow from '{cause}'")
         cases += inside or [Case(finding, view, (index,), refusal.code, refusal.message, refusal.op)]
     return cases

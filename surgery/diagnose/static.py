@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.diagnose.model_view import ModelView, domain_of, name_of, op_of, subgraphs_of
+from surgery.diagnose.model_view import ModelView, domain_of, op_of
 from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import explain, refused_operator
 from surgery.graph.read import to_graph
@@ -16,6 +16,7 @@ from surgery.passes import all_passes
 from surgery.pipeline.context import Context, Options
 from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import wanted
+from verify.model.walk import node_name, subgraphs
 from verify.report import Finding
 
 
@@ -54,7 +55,7 @@ def _find(graph: gs.Graph, rule: Pass, context: Context, path: str = "") -> Iter
 
 
 def _name(node: gs.Node) -> str:
-    """As `model_view.name_of`."""
+    """As `verify.model.walk.node_name`."""
     return node.name or f"node_of_{next((out.name for out in node.outputs if out.name), node.op)}"
 
 
@@ -89,7 +90,7 @@ def _table(view: ModelView, nodes: list[onnx.NodeProto], path: str, target: str)
             yield Finding(
                 code=reason.code,
                 message=f"{target} refuses this operator",
-                node=name_of(node),
+                node=node_name(node),
                 op=op_of(node),
                 path=path,
                 why=reason.reason,
@@ -102,5 +103,7 @@ def _table(view: ModelView, nodes: list[onnx.NodeProto], path: str, target: str)
                     **({} if path else {"neighbourhood": view.neighbourhood(index)}),
                 },
             )
-        for attribute, graph in subgraphs_of(node):
-            yield from _table(view, list(graph.node), f"{path}{'/' if path else ''}{name_of(node)}/{attribute}", target)
+        for attribute, graph in subgraphs(node):
+            yield from _table(
+                view, list(graph.node), f"{path}{'/' if path else ''}{node_name(node)}/{attribute}", target
+            )

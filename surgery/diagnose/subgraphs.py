@@ -8,8 +8,9 @@ from pathlib import Path
 
 import onnx
 
-from surgery.diagnose.model_view import ModelView, Types, name_of, reads, subgraphs_of, types_of
+from surgery.diagnose.model_view import ModelView, Types, types_of
 from surgery.diagnose.submodel import known
+from verify.model.walk import captured, node_name, subgraphs
 
 BRANCH = re.compile(r"\((\w+)\)$")
 
@@ -21,13 +22,13 @@ def body_models(view: ModelView, index: int) -> Iterator[tuple[str, onnx.ModelPr
     input of unknown type are left out.
     """
     node = view.inferred.graph.node[index] if index < len(view.inferred.graph.node) else view.nodes[index]
-    yield from _bodies(node, name_of(node), view.model, view.types, dict(view.initializers))
+    yield from _bodies(node, node_name(node), view.model, view.types, dict(view.initializers))
 
 
 def _bodies(
     node: onnx.NodeProto, path: str, model: onnx.ModelProto, types: Types, constants: dict[str, onnx.TensorProto]
 ) -> Iterator[tuple[str, onnx.ModelProto]]:
-    for attribute, graph in subgraphs_of(node):
+    for attribute, graph in subgraphs(node):
         here = f"{path}/{attribute}"
         inner = {**types, **types_of(graph)}
         held = {**constants, **{tensor.name: tensor for tensor in graph.initializer}}
@@ -35,7 +36,7 @@ def _bodies(
         if alone is not None:
             yield here, alone
         for deeper in graph.node:
-            yield from _bodies(deeper, f"{here}/{name_of(deeper)}", model, inner, held)
+            yield from _bodies(deeper, f"{here}/{node_name(deeper)}", model, inner, held)
 
 
 def _standalone(
@@ -45,12 +46,7 @@ def _standalone(
     result.opset_import.extend(model.opset_import)
     result.functions.extend(model.functions)
     result.graph.CopyFrom(graph)
-    made = {name for node in graph.node for name in node.output}
-    made |= {value.name for value in (*graph.input, *graph.initializer)}
-    captured = [name for node in graph.node for name in reads(node)] + [value.name for value in graph.output]
-    for name in dict.fromkeys(captured):
-        if name in made:
-            continue
+    for name in captured(graph):
         if name in constants:
             result.graph.initializer.append(constants[name])
         elif known(name, types):
@@ -66,7 +62,7 @@ def _standalone(
 def path_of(node: onnx.NodeProto, stack: tuple[str, ...]) -> str:
     """The way from a main-graph node to the refused one as TensorRT's stack tells it: "If_7/else_branch"."""
     steps = [found[1] for found in map(BRANCH.search, stack) if found and not found[1][0].isupper()]
-    return "/".join([name_of(node), *steps])
+    return "/".join([node_name(node), *steps])
 
 
 def write(model: onnx.ModelProto, folder: Path) -> Path:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 
 import onnx
 
-from surgery.diagnose.model_view import ModelView, Types, reads
+from surgery.diagnose.model_view import ModelView, Types
+from verify.model.walk import reads
 
 MAX_CONSTANT_ANCESTORS = 24
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import onnx
 
-from surgery.diagnose.model_view import subgraphs_of
 from verify.errors import SurgeonError
+from verify.model.walk import subgraphs
 
 
 def require_text(model: onnx.ModelProto, path: str) -> None:
@@ -44,5 +44,5 @@ def _of_nodes(nodes: Any) -> Iterator[Any]:
         yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
         yield from (text for entry in node.metadata_props for text in (entry.key, entry.value))
-        for _, graph in subgraphs_of(node):
+        for _, graph in subgraphs(node):
             yield from _of_graph(graph)

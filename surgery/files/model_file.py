@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, EncodeError
 from surgery.files import streaming
 from surgery.graph.nodes import external_entry, external_path
 from verify.errors import SurgeonError, no_file
+from verify.model.walk import tensors
 
 INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
 SMALLEST_EXTERNAL = 1024  # bytes; smaller tensors stay in the model file
@@ -50,24 +51,6 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
         if offset + (length or 0) > size:
             raise SurgeonError(f"{source}: external data '{location}' is cut short at '{tensor.name}'; fetch it again")
     return model
-
-
-def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every initializer and tensor attribute of the model, inner graphs and functions included."""
-    graphs = [model.graph]
-    nodes = [model.graph.node, *(function.node for function in model.functions)]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            yield from graph.initializer
-            nodes.append(graph.node)
-        for node in nodes.pop():
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-                inner = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
-                graphs += inner
 
 
 def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant, Node, Variable
 from verify.errors import SurgeonError
+from verify.model.walk import Cycle, dependency_order
 
 
 def is_graph_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
@@ -61,13 +62,6 @@ def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
     _unlink(node.inputs[index].outputs, node)
     list.__setitem__(node.inputs, index, new)
     list.append(new.outputs, node)
-
-
-def cut_inputs(node: gs.Node, count: int) -> None:
-    """Keep the first `count` inputs of `node`."""
-    for tensor in node.inputs[count:]:
-        _unlink(tensor.outputs, node)
-    list.__delitem__(node.inputs, slice(count, None))
 
 
 def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
@@ -233,27 +227,16 @@ def misplaced(graph: gs.Graph) -> gs.Node | None:
 
 
 def sorted_nodes(graph: gs.Graph) -> list[gs.Node]:
-    """The nodes in an order close to the present one in which each follows those it reads from."""
-    here = {id(node) for node in graph.nodes}
-    done: set[int] = set()
-    active: set[int] = set()
-    order: list[gs.Node] = []
-    for first in graph.nodes:
-        stack: list[tuple[gs.Node, Iterable[gs.Tensor]]] = [] if id(first) in done else [(first, iter([*reads(first)]))]
-        active.update(id(node) for node, _ in stack)
-        while stack:
-            node, waiting = stack[-1]
-            for tensor in waiting:
-                maker = tensor.inputs[0] if tensor.inputs else None
-                if maker is None or id(maker) not in here or id(maker) in done:
-                    continue
-                if id(maker) in active:
-                    raise SurgeonError(f"nodes '{node.name}' and '{maker.name}' read from each other in a circle")
-                active.add(id(maker))
-                stack.append((maker, iter([*reads(maker)])))
-                break
-            else:
-                stack.pop()
-                done.add(id(node))
-                order.append(node)
-    return order
+    """The nodes in an order close to the present one in which each follows those it reads from.
+
+    Raises:
+        SurgeonError: some read from each other in a circle.
+    """
+    places = {id(node): place for place, node in enumerate(graph.nodes)}
+    makers = ([id(tensor.inputs[0]) for tensor in reads(node) if tensor.inputs] for node in graph.nodes)
+    try:
+        order = dependency_order([[places[maker] for maker in needed if maker in places] for needed in makers])
+    except Cycle as cycle:
+        first, second = (graph.nodes[place].name for place in (cycle.first, cycle.second))
+        raise SurgeonError(f"nodes '{first}' and '{second}' read from each other in a circle") from None
+    return [graph.nodes[place] for place in order]

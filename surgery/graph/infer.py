@@ -10,20 +10,19 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.files.model_file import tensors
 from surgery.graph.names import Names, parents
 from surgery.graph.nodes import dtype_of, number_of
 from surgery.graph.protos import declare, subgraphs
-from surgery.graph.read import dims_of, snapshot
+from surgery.graph.read import snapshot
 from surgery.graph.schemas import schema
 from surgery.graph.write import attribute_protos, to_skeleton
+from verify.model import walk
+from verify.model.infer import infer_types
 
 RUNS = count(1)
-LONG = 1 << 20
 
 
 def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
@@ -38,60 +37,15 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
             tensor.shape = None if not tensor.is_input else tensor.shape
     model, names = to_skeleton(graph, opsets)
     _separate(model.graph, main=True)
-    inferred = _inferred(model)
+    inferred = infer_types(model)
     run = next(RUNS)
     todo = [(graph, inferred.graph)]
     while todo:
         inner, proto = todo.pop()
         _take(inner, proto, names, run)
         for node, written in zip(inner.nodes, proto.node, strict=True):
-            graphs = {attribute.name: attribute.g for attribute in written.attribute}
+            graphs = dict(walk.subgraphs(written))
             todo += [(body, graphs[name]) for name, body in subgraphs(node)]
-
-
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with what inference finds; as it is where inference refuses it."""
-    plain = None
-    for data_prop in (True, False):
-        try:
-            if data_prop and _has_large_numbers(model):
-                plain = onnx.shape_inference.infer_shapes(model)
-                if _has_long_vectors(plain):
-                    return plain
-            return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
-        except Exception:
-            continue
-    return model if plain is None else plain
-
-
-def _has_large_numbers(model: onnx.ModelProto) -> bool:
-    """Whether a declared dim or a small constant could make a vector too long for data propagation."""
-    infos = (*model.graph.input, *model.graph.output, *model.graph.value_info)
-    if any(dim.dim_value > LONG for info in infos for dim in info.type.tensor_type.shape.dim):
-        return True
-    for tensor in tensors(model):
-        if tensor.data_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32):
-            words = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 8 * 8], np.int64)
-            if words.size and words.max() > LONG:
-                return True
-            if max((*tensor.int64_data, *tensor.int32_data), default=0) > LONG:
-                return True
-        elif any(dim > LONG for dim in tensor.dims):
-            return True
-    return False
-
-
-def _has_long_vectors(model: onnx.ModelProto) -> bool:
-    """Data propagation writes down every element of a one-dimensional tensor, whatever its type and length."""
-    todo = [model.graph]
-    while todo:
-        graph = todo.pop()
-        for info in (*graph.input, *graph.output, *graph.value_info):
-            dims = info.type.tensor_type.shape.dim
-            if len(dims) == 1 and dims[0].dim_value > LONG:
-                return True
-        todo += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
-    return False
 
 
 def _settle(graph: gs.Graph) -> None:
@@ -130,9 +84,8 @@ def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
         if info.type.WhichOneof("value") == "tensor_type":
             info.type.tensor_type.ClearField("shape")
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                _separate(attribute.g)
+        for _, inner in walk.subgraphs(node):
+            _separate(inner)
 
 
 def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:
@@ -145,7 +98,7 @@ def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> No
         dtype = dtype_of(info.type.tensor_type.elem_type)
         if dtype is not None:
             tensor.dtype = dtype
-        tensor.shape = _merged(tensor.shape, dims_of(info.type.tensor_type), run)
+        tensor.shape = _merged(tensor.shape, walk.dims_of(info.type.tensor_type), run)
         tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
 
 
@@ -188,5 +141,5 @@ def infer_node(node: gs.Node, opsets: dict[str, int], data: dict[int, Any]) -> l
 
 
 def _plain(tensor_type: Any) -> list[int | str | None] | None:
-    dims = dims_of(tensor_type)
+    dims = walk.dims_of(tensor_type)
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]

@@ -18,6 +18,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant, Node, Stored, Variable, dtype_of
+from verify.model.walk import dims_of, every_node
 
 Attribute = onnx.AttributeProto
 TensorLike = Any  # TensorProto or SparseTensorProto
@@ -44,14 +45,9 @@ def refusal(model: onnx.ModelProto) -> str:
     """Why this model can only be passed on as it is, or ""."""
     if model.training_info:
         return "it carries training information, which names tensors from outside the graph"
-    todo = [model.graph.node, *(function.node for function in model.functions)]
-    while todo:
-        for node in todo.pop():
-            for attribute in node.attribute:
-                if attribute.graphs:
-                    return f"node '{node.name}' ({node.op_type}) holds a list of graphs"
-                if attribute.HasField("g"):
-                    todo.append(attribute.g.node)
+    for node in every_node(model):
+        if any(attribute.graphs for attribute in node.attribute):
+            return f"node '{node.name}' ({node.op_type}) holds a list of graphs"
     return ""
 
 
@@ -90,14 +86,6 @@ def describe(tensor: gs.Variable, info: onnx.ValueInfoProto) -> None:
 def snapshot(tensor: gs.Variable) -> tuple[Any, ...]:
     """What the exporter compares to see whether a pass has changed a tensor's type."""
     return (tensor.dtype, None if tensor.shape is None else tuple(tensor.shape))
-
-
-def dims_of(tensor_type: Any) -> list[int | str | None] | None:
-    """Dims of a TypeProto.Tensor: number, name, or None; None where the rank is unknown."""
-    if not tensor_type.HasField("shape"):
-        return None
-    dims = tensor_type.shape.dim
-    return [d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else d.dim_param or None for d in dims]
 
 
 class _Reader:

@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from surgery.files.model_file import external_tensors
 from surgery.graph.schemas import schema
 from surgery.pipeline.opset import operators
+from verify.model.walk import reads, subgraphs
 
 LONG = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention", "LSTM", "GRU", "RNN"}
 
@@ -117,8 +118,7 @@ class _Comparison:
 
     def can_be_added(self, node: onnx.NodeProto) -> bool:
         """Whether a node of the fixed model means the same in the original, where its inputs may have other names."""
-        holds = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-        return not holds and self.means_the_same(node.op_type, node.domain)
+        return not any(subgraphs(node)) and self.means_the_same(node.op_type, node.domain)
 
     def named(self, name: str) -> str:
         """The name a tensor of the fixed model has in the original, if it is there at all."""
@@ -200,18 +200,6 @@ def same_values(one: onnx.TensorProto, other: onnx.TensorProto) -> bool:
     if one.data_type == onnx.TensorProto.STRING:
         return list(one.string_data) == list(other.string_data)
     return bool(numpy_helper.to_array(one).tobytes() == numpy_helper.to_array(other).tobytes())
-
-
-def reads(node: onnx.NodeProto) -> set[str]:
-    """Names a node reads, also from inside its own graphs where they are not made there."""
-    names = {name for name in node.input if name}
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            own = {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input}
-            own |= {name for inner in graph.node for name in inner.output}
-            names |= {name for inner in graph.node for name in reads(inner)} - own
-            names |= {value.name for value in graph.output} - own
-    return names
 
 
 def _filled(names: Iterable[str]) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import onnx
 
-from verify.inputs.draw import draw_inputs, free_dims, real_inputs
+from verify.inputs.draw import draw_inputs, free_dims
 from verify.inputs.ranges import input_ranges
 from verify.interface.recognise import recognise
 from verify.interface.spec import Spec
+from verify.model.walk import fed_inputs
 
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 PICTURES = (16, 32, 64, 224)
@@ -44,7 +45,7 @@ def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
             yield draw(sizes=batches, default_size=size, seed=size)
         yield draw(default_size=size, seed=size)
     for size in SOUNDS:
-        if sum(_elements_of(value, batches, size) for value in real_inputs(model)) <= MOST:
+        if sum(_elements_of(value, batches, size) for value in fed_inputs(model.graph)) <= MOST:
             yield draw(sizes=batches, default_size=size, seed=size)
 
 
@@ -58,7 +59,7 @@ def _elements_of(value: onnx.ValueInfoProto, batches: Mapping[str, int], size: i
 def _batches(model: onnx.ModelProto) -> list[str]:
     """Free first dims of inputs that have more free dims behind them: two are enough where a picture must be large."""
     found = []
-    for value in real_inputs(model):
+    for value in fed_inputs(model.graph):
         free = [axis for axis, dim in enumerate(value.type.tensor_type.shape.dim) if not dim.HasField("dim_value")]
         if len(free) > 1 and free[0] == 0:
             found.append(f"{value.name}:0")

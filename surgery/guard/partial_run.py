@@ -18,9 +18,10 @@ from onnx import numpy_helper
 from onnx.helper import make_node
 
 from surgery.files.model_file import CHUNK
-from surgery.guard.changed_nodes import Parting, Reshaped, constants, reads, same_values
+from surgery.guard.changed_nodes import Parting, Reshaped, constants, same_values
 from surgery.guard.tolerances import EXACT, EXACT_FLOAT32, difference
 from surgery.pipeline.opset import default_opset
+from verify.model.walk import reads
 
 NEAR = 1e-5  # of the RMS: what a place may differ by; past that the whole fixed model runs and decides
 OURS = "surgeon: "  # begins the name of every tensor that is added

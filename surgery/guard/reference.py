@@ -14,11 +14,11 @@ from typing import Any
 
 import onnx
 
-from surgery.files.model_file import tensors
 from surgery.guard.inputs import growth, plans
 from surgery.guard.partial_run import NEAR, Parts
 from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, difference
 from verify.errors import SurgeonError
+from verify.model.walk import reads, tensors, walk_nodes
 from verify.report import Check, counted
 from verify.run.session import Halt, Session, open_session
 
@@ -161,7 +161,7 @@ def random_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
     functions = {(f.domain, f.name) for f in model.functions if any(_random(node) for node in f.node)}
     tainted: set[str] = set()
     for node in model.graph.node:
-        if _random(node) or (node.domain, node.op_type) in functions or tainted.intersection(_reads(node)):
+        if _random(node) or (node.domain, node.op_type) in functions or tainted.intersection(reads(node)):
             tainted.update(node.output)
     return tuple(info.name for info in model.graph.output if info.name in tainted)
 
@@ -182,19 +182,10 @@ def uses_half(model: onnx.ModelProto) -> bool:
 
 
 def _random(node: onnx.NodeProto) -> bool:
-    if node.op_type in RANDOM:
-        return True
-    if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
-        return True
-    return any(_random(inner) for attribute in node.attribute for inner in attribute.g.node)
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    names = set(node.input)
-    for attribute in node.attribute:
-        for inner in attribute.g.node:
-            names |= _reads(inner)
-    return names
+    return any(
+        inner.op_type in RANDOM or (inner.op_type == "Dropout" and len(inner.input) > 2 and inner.input[2])
+        for inner in walk_nodes([node])
+    )
 
 
 def open_fixed(fixed: Any, backend: str, shared: bool, base_dir: str | os.PathLike[str] | None = None) -> Session:

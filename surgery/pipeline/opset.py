@@ -8,6 +8,8 @@ import onnx
 
 from surgery.graph.schemas import schema
 from surgery.targets import Target
+from verify.model.infer import infer_types
+from verify.model.walk import dims_of, fed_inputs, walk_nodes
 
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
 PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
@@ -46,8 +48,7 @@ def refuses(target: Target, op: str, domain: str) -> bool:
 
 def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     """Names of the inputs a caller feeds, and of the outputs."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    return [i.name for i in model.graph.input if i.name not in stored], [o.name for o in model.graph.output]
+    return [value.name for value in fed_inputs(model.graph)], [value.name for value in model.graph.output]
 
 
 def modern(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -56,8 +57,7 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.value_info[:]
     model.graph.value_info.extend(typed)
     if model.ir_version < 4:
-        stored = {tensor.name for tensor in model.graph.initializer}
-        inputs = [info for info in model.graph.input if info.name not in stored]
+        inputs = fed_inputs(model.graph)
         del model.graph.input[:]
         model.graph.input.extend(inputs)
     model.ir_version = max(model.ir_version, 8)
@@ -88,16 +88,7 @@ def restamped(model: onnx.ModelProto, version: int) -> onnx.ModelProto | None:
 
 def operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
     """Operator and domain of every node, those of inner graphs included."""
-    return ((node.op_type, node.domain) for node in every_node(nodes))
-
-
-def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """The nodes, and those of the graphs inside them."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from every_node(attribute.g.node)
+    return ((node.op_type, node.domain) for node in walk_nodes(nodes))
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -123,6 +114,7 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _ranks(model: onnx.ModelProto) -> dict[str, int]:
-    inferred = onnx.shape_inference.infer_shapes(model)
-    infos = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
-    return {info.name: len(info.type.tensor_type.shape.dim) for info in infos if info.type.HasField("tensor_type")}
+    graph = infer_types(model).graph
+    infos = (*graph.input, *graph.value_info, *graph.output)
+    dims = {info.name: dims_of(info.type.tensor_type) for info in infos}
+    return {name: len(found) for name, found in dims.items() if found is not None}

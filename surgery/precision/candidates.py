@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from verify.tensorrt.attention import find_attentions, trt_name
+from verify.model.walk import node_name, subgraphs
+from verify.tensorrt.attention import find_attentions
 
 FLOAT = onnx.TensorProto.FLOAT
 HEAVY = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention"})
@@ -179,7 +180,7 @@ def candidates(model: onnx.ModelProto, skip: frozenset[str] = frozenset()) -> Ca
                 found.moves.append(key)
                 continue
             kind = "heavy" if node.op_type in HEAVY else "light"
-            found.units.append(Unit(kind, (key,), trt_name(node), node.op_type))
+            found.units.append(Unit(kind, (key,), node_name(node), node.op_type))
     found.units = sorted([*found.units, *attention], key=lambda unit: unit.keys[0])
     return found
 
@@ -189,7 +190,7 @@ def _attention_units(model: onnx.ModelProto, found: Candidates, skip: frozenset[
     for attention in find_attentions(model):
         scope = found.scopes[attention.path]
         names = set(attention.nodes)
-        keys = [(scope.path, i) for i, node in enumerate(scope.graph.node) if trt_name(node) in names]
+        keys = [(scope.path, i) for i, node in enumerate(scope.graph.node) if node_name(node) in names]
         nodes = [found.node(key) for key in keys]
         if len(keys) == len(names) and all(lowerable(scope, n) and n.name not in skip for n in nodes):
             units.append(Unit("attention", tuple(keys), attention.nodes[len(names) // 2], "attention"))
@@ -208,10 +209,8 @@ def scopes(
     sizes = (outer or set()) | _size_names(graph)
     yield Scope(path, graph, types, sizes)
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                inner = f"{path}{node.name or node.op_type}/{attribute.name}/"
-                yield from scopes(attribute.g, inner, types, sizes)
+        for attribute, inner in subgraphs(node):
+            yield from scopes(inner, f"{path}{node_name(node)}/{attribute}/", types, sizes)
 
 
 def _size_names(graph: onnx.GraphProto) -> set[str]:

@@ -6,7 +6,7 @@ made once for each graph, so a tensor read by ten half-precision nodes costs one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import ml_dtypes
 import numpy as np
@@ -14,6 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from surgery.precision.candidates import FLOAT, MOVES, Key, Scope, data_inputs, data_outputs, scopes
+from verify.model.walk import initializer_names, reads, walk_graphs
 
 SUFFIX = {"fp16": "__fp16", "bf16": "__bf16"}
 ONNX_TYPE = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
@@ -30,7 +31,7 @@ def write(model: onnx.ModelProto, choice: Choice, *, simulate: bool = False) -> 
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    taken = set(_mentioned(copy.graph))
+    taken = set(_names(copy.graph))
     for scope in list(scopes(copy.graph)):
         mine = {key[1]: kind for key, kind in choice.items() if key[0] == scope.path}
         if mine:
@@ -57,10 +58,7 @@ class _Rewriter:
         names = {value.name for value in graph.output}
         for index, node in enumerate(graph.node):
             low = set(data_inputs(self.scope, node)) if index in self.mine else set()
-            names |= {name for name in node.input if name not in low}
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    names |= _mentioned(attribute.g)
+            names |= set(reads(node)) - low
         return names
 
     def run(self) -> None:
@@ -144,11 +142,7 @@ class _Rewriter:
         kept = [value for value in graph.value_info if value.name not in dropped]
         del graph.value_info[:]
         graph.value_info.extend(kept)
-        used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    used |= _mentioned(attribute.g)
+        used = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
         gone = [i for i, tensor in enumerate(graph.initializer) if tensor.name not in used]
         for index in reversed(gone):
             if graph.initializer[index].name in self.constants:
@@ -165,12 +159,9 @@ def _cast(source: str, target: str, kind: str) -> onnx.NodeProto:
     return helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=ONNX_TYPE.get(kind, FLOAT))
 
 
-def _mentioned(graph: onnx.GraphProto) -> set[str]:
-    """Every name a graph and its branches mention; a superset of what a branch reads from outside."""
-    names = {name for node in graph.node for name in (*node.input, *node.output)}
-    names |= {value.name for value in (*graph.input, *graph.output)} | {tensor.name for tensor in graph.initializer}
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                names |= _mentioned(attribute.g)
-    return names
+def _names(graph: onnx.GraphProto) -> Iterator[str]:
+    """Every tensor name that a graph or a graph inside it uses."""
+    for inner in walk_graphs(graph):
+        yield from initializer_names(inner)
+        yield from (value.name for value in (*inner.input, *inner.output))
+        yield from (name for node in inner.node for name in (*node.input, *node.output))

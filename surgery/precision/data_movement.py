@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surgery.precision.candidates import HEAVY, Candidates, Key, data_inputs, data_outputs
+from verify.model.walk import initializer_names
 
 
 def settle(found: Candidates, chosen: dict[Key, str], *, prune: bool = True) -> dict[Key, str]:
@@ -62,7 +63,7 @@ class _Neighbours:
                     reads.setdefault((path, name), []).append(key if name in data else None)
                 if key in keys:
                     makes.update({(path, name): key for name in data_outputs(scope, node)})
-        stored = {(p, tensor.name) for p, scope in found.scopes.items() for tensor in scope.graph.initializer}
+        stored = {(path, name) for path, scope in found.scopes.items() for name in initializer_names(scope.graph)}
         self.makers: dict[Key, list[Key | None]] = {}
         self.readers: dict[Key, list[Key | None]] = {}
         for key in keys:

@@ -62,10 +62,10 @@ def _drawn(model: onnx.ModelProto, path: Path) -> list[Any]:
 
 
 def _aligned(model: onnx.ModelProto, arrays: dict[str, Any]) -> dict[str, Any]:
-    from verify.inputs.draw import real_inputs
+    from verify.model.walk import fed_inputs
 
     feed = {}
-    for value in real_inputs(model):
+    for value in fed_inputs(model.graph):
         if value.name not in arrays:
             raise SurgeonError(f"the calibration file has no array '{value.name}'; it has {', '.join(arrays)}")
         array = arrays[value.name]

@@ -20,6 +20,7 @@ from surgery.precision.data_movement import settle
 from surgery.precision.measure import Feeds, errors, magnitudes, run
 from surgery.precision.search import search
 from verify.errors import SurgeonError
+from verify.model.walk import initializer_names, walk_nodes
 
 PRECISIONS = ("fp16", "bf16", "mixed")
 DEFAULT_MAX_ERROR = 1e-2
@@ -209,14 +210,13 @@ def _count(
     result.casts = _casts(lowered.graph) - _casts(typed.graph)
     for key in choice:
         scope, node = found.scopes[key[0]], found.node(key)
-        stored = {tensor.name for tensor in scope.graph.initializer}
+        stored = initializer_names(scope.graph)
         result.naive_casts += len([n for n in data_inputs(scope, node) if n not in stored])
         result.naive_casts += len(data_outputs(scope, node))
 
 
 def _casts(graph: onnx.GraphProto) -> int:
-    inner = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
-    return len([node for node in graph.node if node.op_type == "Cast"]) + sum(map(_casts, inner))
+    return sum(node.op_type == "Cast" for node in walk_nodes(graph.node))
 
 
 def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:

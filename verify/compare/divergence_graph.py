@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto, helper
 
+from verify.model.infer import infer_types
+from verify.model.walk import node_name, reads
+
 REPLACES = "surgeon.replaces"
 
 
@@ -23,11 +26,6 @@ class Pair:
     node: str
     op: str
     by: str = "name"
-
-
-def node_name(node: onnx.NodeProto) -> str:
-    """The node's name, made up from its first output where the file leaves it blank."""
-    return node.name or f"node_of_{next((name for name in node.output if name), node.op_type)}"
 
 
 def pairs(one: onnx.ModelProto, other: onnx.ModelProto) -> list[Pair]:
@@ -64,21 +62,11 @@ def fetching(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     needed, kept = set(names), []
     for node in reversed(model.graph.node):
         if any(name in needed for name in node.output):
-            needed.update(_reads(node))
+            needed.update(reads(node))
             kept.append(node)
     del result.graph.node[:]
     result.graph.node.extend(reversed(kept))
     return result
-
-
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node reads; of its bodies every name, which is more than they take from outside and does no harm."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-            for inner in graph.node:
-                yield from _reads(inner)
-            yield from (value.name for value in graph.output)
 
 
 def nodes_near(model: onnx.ModelProto, name: str) -> tuple[list[str], list[str]]:
@@ -90,10 +78,7 @@ def nodes_near(model: onnx.ModelProto, name: str) -> tuple[list[str], list[str]]
 
 def size_of(model: onnx.ModelProto) -> dict[str, int]:
     """Bytes of each tensor whose shape is known; free dims count as one."""
-    try:
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception:  # onnx raises its C++ errors as several bare types
-        return {}
+    model = infer_types(model)
     sizes = {}
     for value in (*model.graph.value_info, *model.graph.output):
         count = 1
@@ -112,13 +97,11 @@ def rounded(model: onnx.ModelProto, dtype: str) -> onnx.ModelProto:
     beyond the range of the type become infinite, as they would.
     """
     result = onnx.ModelProto()
-    try:
-        result.CopyFrom(onnx.shape_inference.infer_shapes(model, data_prop=True))
-    except Exception:  # as above
-        result.CopyFrom(model)
+    result.CopyFrom(model)
+    known = infer_types(model).graph
     floats = {
         value.name
-        for value in (*result.graph.value_info, *result.graph.output)
+        for value in (*known.value_info, *known.output)
         if value.type.tensor_type.elem_type == TensorProto.FLOAT
     }
     target = getattr(TensorProto, dtype.upper())

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verify.errors import SurgeonError
-from verify.inputs.draw import draw_inputs, real_inputs
+from verify.inputs.draw import draw_inputs
 from verify.inputs.ranges import Range, input_ranges
 from verify.inputs.seeded import draw
 from verify.interface.check import read_dims
 from verify.interface.spec import Spec, SpecFile, load_spec
+from verify.model.walk import fed_inputs
 
 if TYPE_CHECKING:
     import onnx
@@ -65,7 +66,7 @@ def _spec_file(metadata: Mapping[str, str]) -> SpecFile | None:
 
 
 def _of_spec(model: onnx.ModelProto, spec_file: SpecFile, spec: Spec, seed: int) -> Iterator[Plan]:
-    declared = {value.name: read_dims(value) for value in real_inputs(model)}
+    declared = {value.name: read_dims(value) for value in fed_inputs(model.graph)}
     for case in spec_file.golden[spec.module]:
         symbols = {name: int(case.get(name, spec.ranges[name][0])) for name in spec.symbols()}
         shapes = spec.shapes(**symbols)

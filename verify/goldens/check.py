@@ -19,6 +19,7 @@ from verify.goldens.compact import statistics
 from verify.goldens.index import Case, Golden, Tensor, find, folders, read_data
 from verify.inputs.seeded import draw
 from verify.interface.check import read_dims, show
+from verify.model.walk import fed_inputs
 from verify.report import Check, counted
 from verify.run.session import Session, open_session
 
@@ -90,10 +91,8 @@ def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: floa
 
 def _names(model: onnx.ModelProto, golden: Golden) -> str:
     """The first input or output that the golden knows and the model lacks, in words; empty when there is none."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    sides: dict[str, Any] = {"input": model.graph.input, "output": model.graph.output}
-    for kind, values in sides.items():
-        names = [value.name for value in values if kind == "output" or value.name not in stored]
+    for kind, values in (("input", fed_inputs(model.graph)), ("output", list(model.graph.output))):
+        names = [value.name for value in values]
         known = list(dict.fromkeys(t.name for case in golden.cases for t in getattr(case, f"{kind}s")))
         missing = [name for name in known if name not in names]
         extra = [name for name in names if name not in known]

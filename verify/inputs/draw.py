@@ -14,6 +14,7 @@ import numpy as np
 
 from verify.errors import SurgeonError
 from verify.inputs.ranges import Range, input_ranges
+from verify.model.walk import fed_inputs
 
 if TYPE_CHECKING:
     import onnx
@@ -24,20 +25,13 @@ STYLES = ("random", "zeros", "edge")
 EDGE_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-6, 1e3, -1e3, 2.5, 3.5)
 
 
-def real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """Graph inputs that a caller must feed: those without an initializer."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    stored |= {tensor.values.name for tensor in model.graph.sparse_initializer}
-    return [value for value in model.graph.input if value.name not in stored]
-
-
 def free_dims(model: onnx.ModelProto) -> list[str]:
     """Keys of the dims that are not fixed: the dim_param, or "input:axis" where it is missing or a mere '?'.
 
     One dim_param counts as one size everywhere, as ONNX has it.
     """
     keys: dict[str, None] = {}
-    for value in real_inputs(model):
+    for value in fed_inputs(model.graph):
         for axis, dim in enumerate(_tensor_type(value).shape.dim):
             if not dim.HasField("dim_value") or dim.dim_value < 0:
                 keys[_key(value.name, axis, dim)] = None
@@ -72,7 +66,7 @@ def draw_inputs(
     generator = np.random.default_rng(seed)
     known = {**(input_ranges(model) if confined is None else confined), **(ranges or {})}
     drawn: dict[str, Any] = {}
-    for value in real_inputs(model):
+    for value in fed_inputs(model.graph):
         shape = _shape(value, sizes or {}, default_size)
         if math.prod(size for size in shape if size) > MAX_ELEMENTS:
             raise SurgeonError(f"input '{value.name}' would be of shape {list(shape)}; give --check-inputs")

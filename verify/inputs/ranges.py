@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verify.model.walk import dims_of
+
 if TYPE_CHECKING:
     import onnx
 
@@ -80,9 +82,9 @@ def input_ranges(model: onnx.ModelProto) -> dict[str, Range]:
 def _shapes(graph: onnx.GraphProto) -> dict[str, list[int | None]]:
     shapes: dict[str, list[int | None]] = {}
     for value in (*graph.input, *graph.value_info, *graph.output):
-        if value.type.HasField("tensor_type") and value.type.tensor_type.HasField("shape"):
-            dims = value.type.tensor_type.shape.dim
-            shapes[value.name] = [d.dim_value if d.HasField("dim_value") else None for d in dims]
+        dims = dims_of(value.type.tensor_type)
+        if dims is not None:
+            shapes[value.name] = [dim if isinstance(dim, int) else None for dim in dims]
     shapes.update({tensor.name: list(tensor.dims) for tensor in graph.initializer})
     for node in graph.node:
         if node.op_type == "Constant":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify.interface.spec import Dim, Port, Spec, load_spec
+from verify.model.walk import dims_of, fed_inputs
 from verify.report import Check
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def check_interface(model: onnx.ModelProto, spec: Spec, source: str | Path | Spe
 
 def _other_module(model: onnx.ModelProto, spec: Spec, source: str | Path | Spec | None) -> str:
     """What is wrong when the model is not the module that its metadata or file name say; else empty."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    names = {value.name for value in model.graph.output} | {value.name for value in model.graph.input} - stored
+    names = {value.name for value in (*fed_inputs(model.graph), *model.graph.output)}
 
     def share(one: Spec) -> float:
         return len(names & {port.name for port in one.ports}) / len(one.ports)
@@ -74,9 +74,8 @@ def check_shapes(model: onnx.ModelProto | str | Path, spec: Spec) -> list[Check]
     `model` may be a path; weights in external files are not read.
     """
     proto = _load(model)
-    stored = {tensor.name for tensor in proto.graph.initializer}
     sides = {
-        "input": ([v for v in proto.graph.input if v.name not in stored], spec.inputs),
+        "input": (fed_inputs(proto.graph), spec.inputs),
         "output": (list(proto.graph.output), spec.outputs),
     }
     checks = []
@@ -182,10 +181,8 @@ def _check_symbols(values: ValueInfos, spec: Spec) -> list[Check]:
 
 def read_dims(value: onnx.ValueInfoProto) -> tuple[Dim, ...] | None:
     """Dims of a tensor: numbers, or dim_param (empty when unnamed); None when it has no shape at all."""
-    kind = value.type.tensor_type
-    if not kind.HasField("shape"):
-        return None
-    return tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in kind.shape.dim)
+    dims = dims_of(value.type.tensor_type)
+    return None if dims is None else tuple("" if dim is None else dim for dim in dims)
 
 
 def _dtype(value: onnx.ValueInfoProto) -> str:

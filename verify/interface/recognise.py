@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
 from verify.interface.spec import Spec, SpecFile, load_spec
+from verify.model.walk import dims_of, fed_inputs
 
 if TYPE_CHECKING:
     import onnx
@@ -55,7 +56,7 @@ def recognise(
     module = _module_name(model, metadata, path, spec_file)
     if module is None:
         return None
-    sizes = _input_dims(model)
+    sizes = _dims(model)
     if image_size is None:
         image_size = _number(metadata.get("image_size")) or _closest_size(name_or_path, spec_file, module, sizes)
     if batch is None:
@@ -72,19 +73,15 @@ def _module_name(
         for spec in spec_file.modules.values():
             if Path(path).name == spec.file:
                 return spec.module
-    stored = {tensor.name for tensor in model.graph.initializer}
-    names = {v.name for v in (*model.graph.input, *model.graph.output)} - stored
+    names = {value.name for value in (*fed_inputs(model.graph), *model.graph.output)}
     shared = {spec.module: len(names & {p.name for p in spec.ports}) for spec in spec_file.modules.values()}
     best = max(shared, key=lambda module: shared[module])
     return best if 2 * shared[best] > len(spec_file[best].ports) else None
 
 
-def _input_dims(model: onnx.ModelProto) -> dict[str, list[int | str]]:
-    """Dims of each graph input and output: a number, or a name (maybe empty) where it has none."""
-    return {
-        value.name: [d.dim_value if d.HasField("dim_value") else d.dim_param for d in value.type.tensor_type.shape.dim]
-        for value in (*model.graph.input, *model.graph.output)
-    }
+def _dims(model: onnx.ModelProto) -> dict[str, list[int | str | None]]:
+    """Dims of each graph input and output, as `dims_of` gives them; none where the rank is unknown."""
+    return {value.name: dims_of(value.type.tensor_type) or [] for value in (*model.graph.input, *model.graph.output)}
 
 
 def _number(text: str | None) -> int | None:
@@ -92,7 +89,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _closest_size(
-    name_or_path: str | Path, spec_file: SpecFile, module: str, sizes: Mapping[str, Iterable[int | str]]
+    name_or_path: str | Path, spec_file: SpecFile, module: str, sizes: Mapping[str, Iterable[int | str | None]]
 ) -> int | None:
     """The image size whose static dims agree with most of the model's; the documented one when tied."""
     if spec_file.image_size is None:
@@ -104,13 +101,13 @@ def _closest_size(
     return max(score, key=lambda size: score[size])
 
 
-def _agreement(spec: Spec, sizes: Mapping[str, Iterable[int | str]]) -> int:
+def _agreement(spec: Spec, sizes: Mapping[str, Iterable[int | str | None]]) -> int:
     return sum(
         wanted == got for port in spec.ports for wanted, got in zip(port.dims, sizes.get(port.name, ()), strict=False)
     )
 
 
-def _batch(spec_file: SpecFile, module: str, sizes: Mapping[str, list[int | str]]) -> int | str | None:
+def _batch(spec_file: SpecFile, module: str, sizes: Mapping[str, list[int | str | None]]) -> int | str | None:
     """`dynamic` when a dim that only dynamic batch frees is free in the model's inputs."""
     fixed = spec_file[module]
     try:
@@ -121,5 +118,6 @@ def _batch(spec_file: SpecFile, module: str, sizes: Mapping[str, list[int | str]
         for axis, (before, after) in enumerate(zip(port.dims, freed.dims, strict=True)):
             got = sizes.get(port.name, [])
             if isinstance(before, int) and isinstance(after, str) and axis < len(got):
-                return "dynamic" if isinstance(got[axis], str) else got[axis]
+                size = got[axis]
+                return size if isinstance(size, int) else "dynamic"
     return None

@@ -6,9 +6,10 @@ import ntpath
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
+from verify.model.walk import tensors
 
 if TYPE_CHECKING:
     import onnx
@@ -51,7 +52,7 @@ def external_files(path: Path, model: onnx.ModelProto) -> list[Path]:
 
 def external_places(model: onnx.ModelProto) -> Iterator[tuple[str, int]]:
     """(location, end in bytes or 0 when not said) of each tensor stored outside, also inside branches and functions."""
-    for tensor in (*_tensors(model.graph), *(t for function in model.functions for t in _of_nodes(function.node))):
+    for tensor in tensors(model):
         if tensor.data_location == tensor.EXTERNAL:
             entries = {entry.key: entry.value for entry in tensor.external_data}
             yield entries.get("location", ""), _number(entries.get("offset")) + _number(entries.get("length"))
@@ -59,21 +60,6 @@ def external_places(model: onnx.ModelProto) -> Iterator[tuple[str, int]]:
 
 def _number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 0
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    yield from _of_nodes(graph.node)
-
-
-def _of_nodes(nodes: Any) -> Iterator[Any]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _tensors(inner)
 
 
 def _check_place(path: Path, location: str, end: int) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from verify.model.walk import node_name, subgraphs
+
 if TYPE_CHECKING:
     import onnx
 
@@ -92,18 +94,12 @@ def find_attentions(model: onnx.ModelProto) -> list[Attention]:
     return [found for graph in _graphs(model.graph) for found in _find(graph)]
 
 
-def trt_name(node: onnx.NodeProto) -> str:
-    """The name TensorRT gives to a node: its own, else one made from its first output."""
-    return node.name or f"node_of_{node.output[0]}"
-
-
 def _graphs(graph: onnx.GraphProto, path: str = "", known: Mapping[str, Any] | None = None) -> Iterator[Graph]:
     here = Graph(graph, path, known or {})
     yield here
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g, f"{path}{node.name or node.op_type}/{attribute.name}/", here.values)
+        for attribute, inner in subgraphs(node):
+            yield from _graphs(inner, f"{path}{node_name(node)}/{attribute}/", here.values)
 
 
 def _find(graph: Graph) -> Iterator[Attention]:
@@ -137,7 +133,7 @@ def _operator(graph: Graph, node: onnx.NodeProto) -> Attention:
     shared = max(counts.get("kv_num_heads", heads), 1)
     sizes = (query[1], key[1], key[2] // shared, value[2] // shared) if flat else (query[2], key[2], key[3], value[3])
     types = tuple(graph.type(node.input[i]) for i in (0, 1, 1, 2))
-    return Attention((trt_name(node),), graph.path, types, query[0] * heads, *sizes)
+    return Attention((node_name(node),), graph.path, types, query[0] * heads, *sizes)
 
 
 def _around(graph: Graph, softmax: onnx.NodeProto) -> Attention | None:
@@ -168,7 +164,7 @@ def _around(graph: Graph, softmax: onnx.NodeProto) -> Attention | None:
         notes.append("its softmax runs over an axis that is not the last")
     if _broadcasts(graph, scores):
         notes.append("one key serves several heads by broadcasting")
-    nodes = tuple(dict.fromkeys(trt_name(node) for node in (*reversed(up), softmax, *down)))
+    nodes = tuple(dict.fromkeys(node_name(node) for node in (*reversed(up), softmax, *down)))
     return Attention(nodes, graph.path, types, *sizes, tuple(dict.fromkeys(notes)))
 
 
@@ -216,7 +212,7 @@ def _shared(graph: Graph, nodes: list[onnx.NodeProto]) -> Iterator[str]:
         if node.output[0] in graph.outputs:
             yield f"'{node.output[0]}' is a graph output"
         elif len(readers) > 1 and outside:
-            yield f"'{node.output[0]}' is also read by {outside[0].op_type} '{trt_name(outside[0])}'"
+            yield f"'{node.output[0]}' is also read by {outside[0].op_type} '{node_name(outside[0])}'"
 
 
 def _sizes(graph: Graph, scores: onnx.NodeProto, output: onnx.NodeProto, value: str) -> tuple[int, int, int, int, int]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 GENERATIONS = {"turing": "SM75", "ampere": "SM86", "ada": "SM89", "blackwell": "SM120"}
 CAPABILITIES = ("SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
 LARGEST = 10
-SMALL_CONSTANT = 4096
 
 
 @dataclass(frozen=True)
@@ -144,12 +143,9 @@ def read_with_shapes(path: str | Path, profiles: Mapping[str, Any]) -> onnx.Mode
     """The model with the shapes and types of its tensors inferred at the usual size of `profiles`, weights left out."""
     import onnx
 
+    from verify.model.infer import infer_types
+
     model = onnx.load(path, load_external_data=False)
-    for tensor in model.graph.initializer:
-        if tensor.ByteSize() > SMALL_CONSTANT:
-            for storage in ("raw_data", "float_data", "int32_data", "int64_data", "external_data"):
-                tensor.ClearField(storage)
-            tensor.ClearField("data_location")
     for value in model.graph.input:
         points = profiles.get(value.name)
         dims = value.type.tensor_type.shape.dim
@@ -160,10 +156,7 @@ def read_with_shapes(path: str | Path, profiles: Mapping[str, Any]) -> onnx.Mode
     for value in model.graph.output:
         if any(not dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim):
             value.type.tensor_type.ClearField("shape")
-    try:
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception:
-        return model
+    return infer_types(model)
 
 
 def _judge(model: onnx.ModelProto, found: list[Kernel]) -> tuple[FusedOrNot, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
+from verify.model.walk import fed_inputs
 from verify.tensorrt.engine import Profiles
 
 if TYPE_CHECKING:
@@ -70,11 +71,10 @@ def profiles_for(
 
 def dynamic_inputs(model: onnx.ModelProto) -> list[str]:
     """Names of the inputs with a dim that has no number."""
-    stored = {tensor.name for tensor in model.graph.initializer}
     return [
         value.name
-        for value in model.graph.input
-        if value.name not in stored and any(not d.HasField("dim_value") for d in value.type.tensor_type.shape.dim)
+        for value in fed_inputs(model.graph)
+        if any(not dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim)
     ]
 
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.read import dims_of
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
+from verify.model.walk import dims_of
 from verify.report import Finding as Found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -16,8 +15,9 @@ from surgery.graph.read import to_graph
 from surgery.graph.schemas import schema
 from surgery.passes.ops.build import Build, attribute_protos, type_proto
 from surgery.pipeline.context import Context
-from surgery.pipeline.opset import every_node
 from surgery.pipeline.rule import Finding, finding
+from verify.model.infer import infer_types
+from verify.model.walk import subgraphs, walk_nodes
 
 REDEFINED = ("BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "Resize")
 OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
@@ -85,7 +85,7 @@ def _fits(function: onnx.FunctionProto, context: Context) -> bool:
             (written[node.domain], context.opsets.get(node.domain, 0)),
             frozenset(attribute.name for attribute in node.attribute),
         )
-        for node in every_node(function.node)
+        for node in walk_nodes(function.node)
         if node.domain in written
     )
 
@@ -129,8 +129,7 @@ def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
     absent = {name for name in function.input if name not in given}
     model = _as_model(function, given, build.context)
     _bind(model.graph, attributes, absent)
-    with suppress(onnx.shape_inference.InferenceError, RuntimeError):  # then the shapes stay unknown
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    model = infer_types(model)
     del model.graph.initializer[:]
     inner = to_graph(model)
     return build.graft(inner, [given[tensor.name] for tensor in inner.inputs])
@@ -155,10 +154,10 @@ def _bind(graph: onnx.GraphProto, attributes: dict[str, onnx.AttributeProto], ab
         for index, name in enumerate(node.input):
             if name in absent:
                 node.input[index] = ""
+        for _, inner in subgraphs(node):
+            _bind(inner, attributes, absent)
         for place in reversed(range(len(node.attribute))):
             attribute = node.attribute[place]
-            if attribute.HasField("g"):
-                _bind(attribute.g, attributes, absent)
             if not attribute.ref_attr_name:
                 continue
             value = attributes.get(attribute.ref_attr_name)

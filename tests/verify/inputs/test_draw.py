@@ -11,8 +11,9 @@ import pytest
 from onnx import parser
 
 from verify.errors import SurgeonError
-from verify.inputs.draw import draw_inputs, free_dims, load_npz, real_inputs
+from verify.inputs.draw import draw_inputs, free_dims, load_npz
 from verify.inputs.ranges import Range, input_ranges
+from verify.model.walk import fed_inputs
 
 HEADER = '<ir_version: 11, opset_import: ["" : 23]>'
 
@@ -77,7 +78,7 @@ def test_largest_input(size: int, fits: bool) -> None:
 def test_initializers_are_no_inputs_and_sequences_are_lists() -> None:
     made = model("g (float[2] x, float[2] w) => (float[2] y) <float[2] w = {1, 2}> { y = Add(x, w) }")
     made.graph.input.append(onnx.helper.make_tensor_sequence_value_info("s", onnx.TensorProto.FLOAT, [3]))
-    assert [value.name for value in real_inputs(made)] == ["x", "s"]
+    assert [value.name for value in fed_inputs(made.graph)] == ["x", "s"]
     drawn = draw_inputs(made)
     assert [part.shape for part in drawn["s"]] == [(3,), (3,)]
 

@@ -1,0 +1,85 @@
+"""Types and shapes of a model's tensors by ONNX's own inference, for any model and without failing."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from verify.model.walk import tensors, walk_graphs
+
+SMALL = 4096  # bytes of an initializer that inference is given whatever its type
+LONG = 1 << 20
+INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
+
+
+def infer_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of the model with the types and shapes that ONNX infers, without the values of large weights.
+
+    Where inference fails the copy has only the declared types; it may be the model itself then.
+    """
+    model = _without_weights(model)
+    plain = None
+    for data_prop in (True, False):
+        try:
+            if data_prop and _has_large_numbers(model):
+                plain = onnx.shape_inference.infer_shapes(model)
+                if _has_long_vectors(plain):
+                    return plain
+            return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
+        except Exception:  # onnx raises its C++ errors as several bare types
+            continue
+    return model if plain is None else plain
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with large weights by type and shape only, which also keeps it below the 2 GB of a message.
+
+    Integers stay: shapes may be computed from them.
+    """
+    graph = model.graph
+    heavy = {t.name for t in graph.initializer if t.data_type not in INTEGERS and t.ByteSize() > SMALL}
+    if not heavy:
+        return model
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    light.graph.CopyFrom(
+        onnx.GraphProto(
+            name=graph.name,
+            node=graph.node,
+            input=graph.input,
+            output=graph.output,
+            value_info=graph.value_info,
+            sparse_initializer=graph.sparse_initializer,
+        )
+    )
+    light.graph.initializer.extend(
+        onnx.TensorProto(name=t.name, data_type=t.data_type, dims=t.dims) if t.name in heavy else t
+        for t in graph.initializer
+    )
+    return light
+
+
+def _has_large_numbers(model: onnx.ModelProto) -> bool:
+    """Whether a declared dim or a small constant could make a vector too long for data propagation."""
+    infos = (*model.graph.input, *model.graph.output, *model.graph.value_info)
+    if any(dim.dim_value > LONG for info in infos for dim in info.type.tensor_type.shape.dim):
+        return True
+    for tensor in tensors(model):
+        if tensor.data_type in INTEGERS:
+            words = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 8 * 8], np.int64)
+            if words.size and words.max() > LONG:
+                return True
+            if max((*tensor.int64_data, *tensor.int32_data), default=0) > LONG:
+                return True
+        elif any(dim > LONG for dim in tensor.dims):
+            return True
+    return False
+
+
+def _has_long_vectors(model: onnx.ModelProto) -> bool:
+    """Whether a vector is so long that data propagation, which writes down each element, takes too much memory."""
+    return any(
+        len(dims) == 1 and dims[0].dim_value > LONG
+        for graph in walk_graphs(model.graph)
+        for info in (*graph.input, *graph.output, *graph.value_info)
+        for dims in [info.type.tensor_type.shape.dim]
+    )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from surgery.hidden import stop_if_hidden
+
 if TYPE_CHECKING:
     from surgery.api import fix, fix_model
 
 __all__ = ["fix", "fix_model"]
 __version__ = "0.1.0"
+
+stop_if_hidden("verify")
 
 
 def __getattr__(name: str) -> Any:

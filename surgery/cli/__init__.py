@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from surgery import __version__
+from surgery.hidden import hidden
 from verify.errors import SurgeonError
 
 # name -> what `surgeon --help` says of it, so that help loads none of the commands.
@@ -26,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "track": "Track objects through a video with the four ONNX files alone.",
     "deepstream": "Write the settings of DeepStream's MaskTracker for the four files.",
 }
+
+USE_EXPORT = ("export", "track", "deepstream")
 
 
 @contextmanager
@@ -66,6 +69,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
+        if name in USE_EXPORT and (message := hidden("export")):
+            raise SurgeonError(message)
         module = import_module(f"surgery.cli.{name.replace('-', '_')}")
         loaded: click.Command = module.command
         return loaded
@@ -100,13 +105,19 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _say("interrupted; nothing was left half-written", 130)
     except Exception as error:
-        code = _say(
-            f"a bug in surgeon: {type(error).__name__}: {error}. Please report it with SURGEON_DEBUG=1 output",
-            3,
-        )
+        code = _unexpected(error)
         if os.environ.get("SURGEON_DEBUG"):
             raise
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> int:
+    """Say what no part of surgeon expected: a package that somebody else's file hides, or a bug."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package in ("export", "verify") and (message := hidden(package)):
+        return _say(message, 2)
+    text = f"a bug in surgeon: {type(error).__name__}: {error}. Please report it with SURGEON_DEBUG=1 output"
+    return _say(text, 3)
 
 
 def _say(message: str, code: int) -> int:

@@ -102,12 +102,13 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Codes from `--select SG001 --select SG2` or `--select SG001,SG2`; those of no pass are an error."""
-    from surgery.passes import all_passes
+    from surgery.passes import all_passes, plug_in_failures
 
     codes = tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
     for code in codes:
         if not any(rule.code.startswith(code) for rule in all_passes()):
-            raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules")
+            failed = "".join(f" (a plug-in was not loaded: {text})" for text in plug_in_failures())
+            raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules{failed}")
     return codes
 
 

@@ -21,7 +21,10 @@ def command(codes: tuple[str, ...], form: str, pages: Path | None) -> int:
     """List every rule, or explain those with the given CODEs."""
     from surgery.diagnose.rules import rule_texts
     from surgery.diagnose.rules.pages import as_json, as_markdown, index_markdown, rule, write_pages
+    from surgery.passes import plug_in_failures
 
+    for text in plug_in_failures():
+        click.echo(f"surgeon: a plug-in was not loaded: {text}", err=True)
     if pages is not None:
         click.echo(f"{pages}: {len(write_pages(pages))} pages")
         return 0

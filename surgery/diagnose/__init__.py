@@ -16,6 +16,7 @@ from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.static import pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
 from surgery.files import model_file as files
+from surgery.passes import plug_in_checks
 from surgery.pipeline.context import Options
 from surgery.targets import load_target
 from verify.model.walk import node_name
@@ -78,6 +79,7 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
 
 
 def _static(view: ModelView, folder: str, settings: Settings, report: Report) -> list[Finding]:
+    report.checks += plug_in_checks()
     try:
         found, failed = pass_findings(view.model, folder, settings.options)
     except Exception as error:  # a broken model that cannot be imported; TensorRT's own messages follow

@@ -15,7 +15,7 @@ from surgery.guard import checker, reference
 from surgery.guard.changed_nodes import parting
 from surgery.guard.onnx_reference import settle
 from surgery.guard.partial_run import Parts
-from surgery.passes import all_passes
+from surgery.passes import all_passes, plug_in_checks
 from surgery.pipeline.apply import Outcome, Run, apply_passes, bound_original
 from surgery.pipeline.context import Context, Options
 from surgery.pipeline.rule import Finding, Pass
@@ -126,6 +126,7 @@ class Job:
         }
         message = f"left as it is: {self.refusal}" if self.refusal else _said(outcome.applied)
         report.checks.append(Check("surgery", "skip" if self.refusal else "pass", message, figures))
+        report.checks += plug_in_checks()
         report.checks += [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
         report.checks.append(parity)
         report.checks += self.well_formed(outcome, fixed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 
+from surgery.passes.plug_ins import PlugIns, load_plug_ins
 from surgery.pipeline.rule import Pass
+from verify.report import Check
 
 PIPELINE: tuple[str, ...] = (
     "cleanup.misplaced_node",
@@ -85,7 +86,26 @@ PIPELINE: tuple[str, ...] = (
 
 
 @cache
+def _loaded() -> tuple[tuple[Pass, ...], PlugIns]:
+    own = tuple(import_module(f"{__name__}.{module}").PASS for module in PIPELINE)
+    return own, load_plug_ins(own)
+
+
 def all_passes() -> tuple[Pass, ...]:
-    """Every pass: those listed in PIPELINE, then those that other packages offer as entry points `surgeon.passes`."""
-    own = [import_module(f"{__name__}.{module}").PASS for module in PIPELINE]
-    return (*own, *(point.load() for point in entry_points(group="surgeon.passes")))
+    """Every pass: those listed in PIPELINE, then those that other packages offer as entry points `surgeon.passes`.
+
+    Raises:
+        SurgeonError: two of them have the same code.
+    """
+    own, plug_ins = _loaded()
+    return (*own, *plug_ins.passes)
+
+
+def plug_in_failures() -> tuple[str, ...]:
+    """One line for each plug-in that could not be loaded: its package, the file and line, and the error."""
+    return _loaded()[1].failures
+
+
+def plug_in_checks() -> list[Check]:
+    """The same as checks of a report; empty when every plug-in was loaded."""
+    return [Check("plug-in", "skip", f"not loaded, so its passes did not run: {text}") for text in plug_in_failures()]

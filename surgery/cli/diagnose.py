@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from surgery.diagnose.repro.write import Repro
     from verify.report import Check, Report
 
+WITH_AGAINST = ("inputs", "sizes", "seed", "tolerance")
+WITHOUT_AGAINST = ("build", "target", "shapes", "smallest", "largest", "seconds", "repro")
+
 
 @click.command(name="diagnose")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
@@ -53,6 +56,8 @@ def command(
     """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do. Exit 1 when it refuses."""
     from surgery.diagnose.rules import rule_texts
     from surgery.files.model_file import load
+
+    _check_options(against)
     from verify.render import show, write_html
     from verify.report import Report
 
@@ -68,6 +73,51 @@ def command(
     if html is not None:
         write_html(reports, html, title="Diagnosis", rules=rule_texts())
     return code
+
+
+def _check_options(against: str | None) -> None:
+    """Raise SurgeonError for an option that has no effect with `--against`, or without it."""
+    from click.core import ParameterSource
+
+    from verify.errors import SurgeonError
+
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name, given = parameter.name or "", context.get_parameter_source(parameter.name or "")
+        if given is not ParameterSource.COMMANDLINE:
+            continue
+        if against is None and name in WITH_AGAINST:
+            raise SurgeonError(f"{parameter.opts[0]} has no effect without --against")
+        if against is not None and name in WITHOUT_AGAINST:
+            raise SurgeonError(f"{parameter.opts[0]} has no effect with --against")
+
+
+def _check_sizes(model: Path, one: Any, sizes: dict[str, int]) -> None:
+    from verify.errors import SurgeonError
+    from verify.inputs.draw import free_dims
+    from verify.model.walk import fed_inputs
+
+    axes = {
+        f"{value.name}:{axis}"
+        for value in fed_inputs(one.graph)
+        for axis in range(len(value.type.tensor_type.shape.dim))
+    }
+    free = free_dims(one)
+    for name in sizes:
+        if name not in free and name not in axes:
+            has = f"its free dims are {', '.join(free)}" if free else "all of its dims are fixed"
+            raise SurgeonError(f"{model} has no dim '{name}'; {has}")
+
+
+def _check_provider(other: str) -> None:
+    """Raise MissingBackend for a provider that this onnxruntime does not have: it would run on the CPU instead."""
+    import onnxruntime
+
+    from verify.errors import MissingBackend
+
+    available = onnxruntime.get_available_providers()
+    if other.endswith("ExecutionProvider") and other not in available:
+        raise MissingBackend(f"onnxruntime has no {other} here; it has {', '.join(available)}")
 
 
 def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
@@ -105,8 +155,10 @@ def _against(model: Path, other: str, given: dict[str, Any]) -> Check:
     from verify.compare.statistics import Limits
     from verify.inputs.draw import draw_inputs, load_npz
 
+    _check_provider(other)
     one, two = way(model), way(Path(other)) if Path(other).is_file() else way(model, other)
     chosen = dict(map(parse_dim, given["sizes"]))
+    _check_sizes(model, one.model, chosen)
     inputs = given["inputs"]
     values = load_npz(inputs) if inputs is not None else draw_inputs(one.model, sizes=chosen, seed=given["seed"])
     found = diverge(one, two, values, Limits(rms_rel=given["tolerance"]))

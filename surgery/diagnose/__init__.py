@@ -9,7 +9,8 @@ from pathlib import Path
 
 import onnx
 
-from surgery.diagnose.findings import join
+from surgery.diagnose.findings import join, merged
+from surgery.diagnose.fixes import fixed_copy, mark
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.refusals import Case, find_refusals
 from surgery.diagnose.scratch import ScratchFolder
@@ -66,16 +67,38 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     if not engine.available():
         for name in ("tensorrt-parser", "tensorrt-builder"):
             report.checks.append(Check(name, "skip", f"TensorRT is not installed; {engine.INSTALL}"))
-        tables = list(table_findings(view, settings.options.target))
-        report.findings = join(tables, static, "error")
+        report.findings = join(_from_table(view, file, settings), static, "error")
         return report, []
     with ScratchFolder(view.model, file.parent) as scratch:
         found = find_refusals(file, view, scratch, settings.build, settings.profiles, settings.seconds)
     report.checks += found.checks
+    refused = _with_fixable(merged(found.findings), view, file, settings)
     report.findings = _for_target(
-        join(found.findings, static, "note" if found.complete else "warning"), settings.options.target
+        join(refused, static, "note" if found.complete else "warning"), settings.options.target
     )
     return report, found.cases
+
+
+def _with_fixable(refused: list[Finding], view: ModelView, file: Path, settings: Settings) -> list[Finding]:
+    """The refusals with `fixable`: the passes run on a copy, and TensorRT parses and builds the result."""
+    fixed = fixed_copy(view, str(file.parent), settings.options) if refused else None
+    if fixed is None:
+        return refused
+    with ScratchFolder(fixed, file.parent) as scratch:
+        path = scratch.write(scratch.model, "fixed.onnx")
+        fixed_view = ModelView(fixed)
+        left = find_refusals(path, fixed_view, scratch, settings.build, settings.profiles, settings.seconds)
+    return mark(refused, view, fixed_view, left.findings, left.complete)
+
+
+def _from_table(view: ModelView, file: Path, settings: Settings) -> list[Finding]:
+    """What the target's table refuses, with `fixable`: the passes run on a copy, and the table judges the result."""
+    refused = list(table_findings(view, settings.options.target))
+    fixed = fixed_copy(view, str(file.parent), settings.options) if refused else None
+    if fixed is None:
+        return refused
+    fixed_view = ModelView(fixed)
+    return mark(refused, view, fixed_view, list(table_findings(fixed_view, settings.options.target)), True)
 
 
 def _static(view: ModelView, folder: str, settings: Settings, report: Report) -> list[Finding]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import onnx
 
 from surgery.diagnose.model_view import ModelView, port
+from surgery.diagnose.parser import Parsed
 from surgery.diagnose.rules.reasons import Reason, explain
 from surgery.diagnose.scratch import ScratchFolder
-from surgery.diagnose.submodel import part, with_constant_ancestors, without
+from surgery.diagnose.submodel import part, reads_guessed_type, with_constant_ancestors, without
 from verify.model.walk import node_name
 from verify.tensorrt import engine
 from verify.tensorrt.engine import BuildResult, Profiles
@@ -30,11 +31,13 @@ class Built:
 
     refused   (indices of the nodes that make it fail together, TensorRT's words, reason); no index when not found
     removed   nodes removed by the end
+    guessed   tensors whose type had to be guessed when their maker was removed
     complete  the builder accepted the remaining nodes
     """
 
     refused: list[tuple[tuple[int, ...], str, Reason]] = field(default_factory=list)
     removed: set[int] = field(default_factory=set)
+    guessed: set[str] = field(default_factory=set)
     complete: bool = False
 
 
@@ -58,13 +61,13 @@ def all_refusals(
     view: ModelView,
     scratch: ScratchFolder,
     first: BuildResult,
-    removed: set[int],
+    parsed: Parsed,
     profiles: Profiles | None,
     seconds: float,
 ) -> Built:
     """Find the nodes that cause the builder's error, build without them, and repeat, for at most `seconds`."""
     end = time.monotonic() + seconds
-    found, result = Built(removed=set(removed)), first
+    found, result = Built(removed=set(parsed.removed), guessed=set(parsed.guessed)), first
     for _ in range(MAX_ROUNDS):
         if result.ok:
             found.complete = True
@@ -73,18 +76,23 @@ def all_refusals(
         whole = explain(message, "", stage="builder").feature in OF_THE_MODEL
         groups = [] if whole else list(_locate(view, scratch, message, found.removed, profiles, end))
         if not groups:
-            found.refused.append(((), message, explain(message, "", stage="builder")))
+            # With guessed types the error may be about a type that the model does not have.
+            if whole or not found.guessed:
+                found.refused.append(((), message, explain(message, "", stage="builder")))
             return found
         for group, error in groups:
             last_index = group[-1]
+            found.removed.add(last_index)
+            if reads_guessed_type(view, last_index, found.guessed, found.removed):
+                continue
             last = view.nodes[last_index]
             reason = explain(error, last.op_type, last.domain, "builder", dtype=_dtype(view, last_index))
-            found.refused.append((group, error, reason))
             # Only the last node of a group is removed, so that the others are still built by themselves.
-            found.removed.add(last_index)
+            found.refused.append((group, error, reason))
         if time.monotonic() > end:
             return found
-        model, remaining, _ = without(view, scratch.model, found.removed)
+        model, remaining, guessed = without(view, scratch.model, found.removed)
+        found.guessed |= guessed
         found.removed = set(range(len(view.nodes))) - set(remaining)
         if not remaining or not model.graph.output:
             found.complete = True

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from surgery.diagnose.model_view import ModelView, domain_of, op_of, port
-from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
 from surgery.targets.catalog import load_catalog
 from verify.model.walk import node_name, subgraphs
@@ -133,25 +132,13 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     return list(found.values())
 
 
-def _mends(finding: Finding) -> bool:
-    """Whether the fix of this finding removes the refused node: it replaces the node, or drops it as unused."""
-    rule = rule_texts().get(finding.code)
-    removes = rule is not None and (rule.kind == "replace" or "unused" in rule.name)
-    return bool(finding.details.get("fixable") and finding.node and removes)
-
-
 def join(refused: Iterable[Finding], static: Iterable[Finding], otherwise: Severity) -> list[Finding]:
-    """Refusals first, each marked with whether a pass mends its node; then the static findings about other nodes.
+    """Refusals first, then the static findings about other nodes.
 
     `otherwise` is the severity of a `replace` pass's finding where TensorRT itself has not refused the node: a note
     when TensorRT has accepted the file, an error when it is not installed.
     """
-    statics, refused = list(static), merged(refused)
-    mended = {(finding.path, finding.node) for finding in statics if _mends(finding)}
-    errors = [
-        replace(finding, details={**finding.details, "fixable": (finding.path, finding.node) in mended})
-        for finding in refused
-    ]
+    statics, errors = list(static), list(refused)
     places = {(finding.path, finding.node) for finding in errors}
     rest = [finding for finding in statics if (finding.path, finding.node) not in places or finding.severity == "note"]
     return errors + [

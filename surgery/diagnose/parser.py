@@ -11,7 +11,7 @@ import onnx
 
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
-from surgery.diagnose.submodel import without
+from surgery.diagnose.submodel import reads_guessed_type, without
 from verify.model.walk import reads
 from verify.tensorrt import engine
 from verify.tensorrt.engine import Refusal
@@ -78,7 +78,9 @@ def locate(
         middle = (good + bad) // 2
         rest = {*removed, *remaining[middle:]}
         good, bad = (good, middle) if _refused_again(view, scratch, rest, unnamed, end) else (middle, bad)
-    if bad - good != 1 or _refused_again(view, scratch, {*removed, remaining[good]}, unnamed, end):
+    # An input or initializer may be at fault instead of the very first node: then the model is refused without it too.
+    without_first = {*removed, *remaining[:1]}
+    if bad - good != 1 or (good == 0 and _refused_again(view, scratch, without_first, unnamed, end)):
         return refusals
     node = view.nodes[remaining[good]]
     found = replace(unnamed, node=good, node_name=node.name, op=node.op_type)
@@ -124,7 +126,11 @@ def _with_tensor(refusal: Refusal) -> Refusal:
 def _record_node(view: ModelView, index: int, refusal: Refusal, found: Parsed) -> None:
     cause = _cause(view, index, found)
     found.removed.add(index)
-    if cause is not None and refusal.code == "INVALID_NODE" and _reads_guessed_type(view, index, found):
+    if (
+        cause is not None
+        and refusal.code == "INVALID_NODE"
+        and reads_guessed_type(view, index, found.guessed, found.removed)
+    ):
         return
     found.refused.append((index, refusal))
     if any(words in refusal.message for words in NEEDS_CONSTANT):
@@ -152,17 +158,3 @@ def _cause(view: ModelView, index: int, found: Parsed, names: list[str] | None =
 def _is_integer(view: ModelView, name: str) -> bool:
     kind = view.types.get(name)
     return kind is not None and kind.tensor_type.elem_type in INTEGERS
-
-
-def _reads_guessed_type(view: ModelView, index: int, found: Parsed) -> bool:
-    """Whether the node depends on a tensor whose type was guessed."""
-    seen, todo = {index}, [index]
-    while todo:
-        for name in reads(view.nodes[todo.pop()]):
-            if name in found.guessed:
-                return True
-            maker = view.made_by.get(name)
-            if maker is not None and maker not in seen and maker not in found.removed:
-                seen.add(maker)
-                todo.append(maker)
-    return False

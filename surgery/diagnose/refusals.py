@@ -140,7 +140,7 @@ def _build(
         first = engine.build(scratch.write(rest), builder.fitting(rest, profiles), limit=limit)
     else:
         first = engine.build(file, profiles, limit=limit)
-    built = builder.all_refusals(view, scratch, first, parsed.removed, profiles, seconds)
+    built = builder.all_refusals(view, scratch, first, parsed, profiles, seconds)
     cases = _builder_cases(view, built, guessed=first.derived and bool(first.profiles))
     found.cases += cases
     found.findings += [*(case.finding for case in cases), *of_profile(view, first)]
@@ -162,11 +162,13 @@ def _builder_cases(view: ModelView, built: builder.Built, guessed: bool) -> list
 
 def _builder_check(first: engine.BuildResult, built: builder.Built, what: str) -> Check:
     figures = {"seconds": round(first.seconds, 3), "engine_bytes": first.engine_bytes, "profiles": first.profiles}
+    if first.ok and first.derived and first.profiles:
+        text = f"builds {what} at guessed sizes; other sizes are not checked: give --input-shape"
+        return Check("tensorrt-builder", "skip", text, figures)
     if first.ok:
-        guessed = " with a guessed profile" if first.derived and first.profiles else ""
-        return Check("tensorrt-builder", "pass", f"builds {what}{guessed}", figures)
+        return Check("tensorrt-builder", "pass", f"builds {what}", figures)
     if first.derived and built.refused and all(reason.code == PROFILE_VALUES for _, _, reason in built.refused):
-        text = "the sizes guessed for its dynamic inputs do not fit; give --input-shape"
+        text = "sizes unknown, and the guessed ones do not fit the model: give --input-shape"
         return Check("tensorrt-builder", "skip", text, figures)
     text = f"refuses {counted(len(built.refused), 'place')} of {what}"
     return Check("tensorrt-builder", "fail", text, figures)

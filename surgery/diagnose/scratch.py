@@ -49,9 +49,9 @@ class ScratchFolder:
         external_data_helper.set_external_data(tensor, "weights.bin", offset, len(data))
         tensor.ClearField("raw_data")
 
-    def write(self, model: onnx.ModelProto) -> Path:
-        """Write a model made from `self.model` beside its weights. The next call replaces the file."""
-        path = self.folder / "try.onnx"
+    def write(self, model: onnx.ModelProto, name: str = "try.onnx") -> Path:
+        """Write a model made from `self.model` beside its weights. The next call with this name replaces the file."""
+        path = self.folder / name
         path.write_bytes(model.SerializeToString())
         return path
 

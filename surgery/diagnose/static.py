@@ -100,6 +100,7 @@ def _table(view: ModelView, nodes: list[onnx.NodeProto], path: str, target: str)
                 details={
                     **view.details(node),
                     "rtx_only": reason.rtx_only,
+                    "fixable": False,
                     **({} if path else {"neighbourhood": view.neighbourhood(index)}),
                 },
             )

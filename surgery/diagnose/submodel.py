@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 
 import onnx
 
-from surgery.diagnose.model_view import ModelView, Types
-from verify.model.walk import reads
+from surgery.diagnose.model_view import ModelView, Types, types_of
+from verify.model.walk import reads, subgraphs
 
 MAX_CONSTANT_ANCESTORS = 24
 
@@ -53,7 +53,7 @@ def without(
     """`model` without the nodes `removed`, whose outputs become inputs where others read them.
 
     Returns the model, the indices of the nodes left in their order, and the new inputs whose type had to be guessed
-    from the removed node's first input. Nodes that read a tensor of unknown type are left out as well.
+    from a branch or input of the removed node. Nodes that read a tensor of unknown type are left out as well.
     """
     gone, types, guessed = _gone(view, removed)
     kept = [index for index in range(len(view.nodes)) if index not in gone]
@@ -85,14 +85,49 @@ def _gone(view: ModelView, removed: Collection[int]) -> tuple[set[int], Types, s
             lost.update(node.output)
         elif index in gone:
             for name in node.output:
-                if name and not known(name, types):
-                    first = next((source for source in node.input if known(source, types)), None)
-                    if first is None:
-                        lost.add(name)
-                    else:
-                        types[name] = types[first]
-                        guessed.add(name)
+                if not name or known(name, types):
+                    continue
+                guess = _guess(node, name, types)
+                if guess is None:
+                    lost.add(name)
+                else:
+                    types[name] = guess
+                    guessed.add(name)
     return gone, types, guessed
+
+
+def _guess(node: onnx.NodeProto, name: str, types: Types) -> onnx.TypeProto | None:
+    """A type for an output of a removed node: that of the first branch of an If, else of the node's first input.
+
+    A known dtype is kept; only the shape is then guessed.
+    """
+    like = [types[source] for source in node.input if known(source, types)]
+    if node.op_type == "If":
+        position = list(node.output).index(name)
+        branches = [(types_of(graph), graph.output) for _, graph in subgraphs(node)]
+        ends = [(inner, outputs[position].name) for inner, outputs in branches if position < len(outputs)]
+        like = [inner[end] for inner, end in ends if known(end, inner)]
+    if not like:
+        return None
+    guess = onnx.TypeProto()
+    guess.CopyFrom(like[0])
+    dtype = types[name].tensor_type.elem_type if name in types else 0
+    guess.tensor_type.elem_type = dtype or guess.tensor_type.elem_type
+    return guess
+
+
+def reads_guessed_type(view: ModelView, index: int, guessed: Collection[str], removed: Collection[int]) -> bool:
+    """Whether the node depends on a tensor whose type was guessed when its maker, one of `removed`, was removed."""
+    seen, todo = {index}, [index]
+    while todo:
+        for name in reads(view.nodes[todo.pop()]):
+            if name in guessed:
+                return True
+            maker = view.made_by.get(name)
+            if maker is not None and maker not in seen and maker not in removed:
+                seen.add(maker)
+                todo.append(maker)
+    return False
 
 
 def with_constant_ancestors(view: ModelView, index: int) -> set[int]:

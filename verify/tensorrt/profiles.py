@@ -60,6 +60,9 @@ def profiles_for(
     if unknown:
         known = ", ".join(value.name for value in model.graph.input)
         raise SurgeonError(f"{path} has no input '{unknown[0]}'; it has {known}")
+    for value in model.graph.input:
+        if value.name in given:
+            _check_dims(value, given[value.name])
     spec = recognise(model, path)
     if spec is not None:
         fixed = sizes or {}
@@ -67,6 +70,17 @@ def profiles_for(
         for name in {port.name for port in spec.inputs} & set(dynamic):
             given.setdefault(name, (points_of[0][name], points_of[1][name], points_of[2][name]))
     return {name: given[name] for name in dynamic if name in given} or None
+
+
+def _check_dims(value: onnx.ValueInfoProto, points: tuple[Shape, ...]) -> None:
+    """Raise SurgeonError for a shape that the input cannot have."""
+    dims = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in value.type.tensor_type.shape.dim]
+    if not value.type.tensor_type.HasField("shape"):
+        return
+    for shape in points:
+        if len(shape) != len(dims) or any(dim and dim != size for dim, size in zip(dims, shape, strict=True)):
+            names = [str(dim.dim_value or dim.dim_param or "?") for dim in value.type.tensor_type.shape.dim]
+            raise SurgeonError(f"input '{value.name}' is [{', '.join(names)}], so it cannot have shape {list(shape)}")
 
 
 def dynamic_inputs(model: onnx.ModelProto) -> list[str]:

@@ -90,3 +90,35 @@ def test_help_of_the_command_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+FREE = '<ir_version: 8, opset_import: ["" : 17]> g (float[N,3] x) => (float[N,3] y) { y = Relu(x) }'
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--against", "float16", "--size", "bogus=3"], "no dim 'bogus'; its free dims are N"),
+        (["--size", "N=3"], "--size has no effect without --against"),
+        (["--repro", "somewhere", "--against", "float16"], "--repro has no effect with --against"),
+        (["--input-shape", "x:4x5"], "input 'x' is [N, 3], so it cannot have shape [4, 5]"),
+        (["--input-shape", "z:4x5"], "no input 'z'; it has x"),
+    ],
+)
+def test_an_option_that_names_nothing_is_an_error(options: list[str], says: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.parser.parse_model(FREE), path)
+    done = subprocess.run(
+        [sys.executable, "-m", "surgery", "diagnose", str(path), *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_a_provider_that_is_not_there_is_no_comparison(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.parser.parse_model(FREE), path)
+    command = [sys.executable, "-m", "surgery", "diagnose", str(path), "--against", "MissingExecutionProvider"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "CPUExecutionProvider" in done.stderr

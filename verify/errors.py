@@ -1,16 +1,16 @@
-"""Errors a user can act on, each with the exit code the command line ends with."""
+"""Errors that a user can act on, each with the exit code of the command line."""
 
 from __future__ import annotations
 
 
 class SurgeonError(Exception):
-    """Usage or unreadable input: one line that says what, where, and what to do next. Exit code 2."""
+    """Wrong usage or unreadable input: one line that says what, where, and what to do next. Exit code 2."""
 
     exit_code = 2
 
 
 def no_file(path: object) -> SurgeonError:
-    """The error for a path where a model file was wanted and none is."""
+    """The error for a path that is no model file."""
     from os.path import isdir
 
     if isdir(str(path)):
@@ -25,6 +25,6 @@ class MissingBackend(SurgeonError):
 
 
 class CheckFailed(SurgeonError):
-    """The input was read and judged, and is not good enough; nothing was written. Exit code 1."""
+    """The input was read and a check of it failed; nothing was written. Exit code 1."""
 
     exit_code = 1

@@ -1,4 +1,4 @@
-"""What was checked and what was found: the plain data that every command prints, saves or exits with."""
+"""Checks and findings: the plain data that every command prints, saves, and takes its exit code from."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """One question put to a model and its answer. A check that was not run says `skip`, never `pass`.
+    """The result of one check of a model. A check that did not run is `skip`, never `pass`.
 
-    `figures` holds plain numbers and strings (JSON types) that back the message. Two of them are drawn where present:
+    `figures` holds numbers and strings (JSON types) behind the message. The HTML page draws two of them:
     "tensors" ({tensor name: {statistic: value, "histogram": {"edges": n + 1 numbers, "counts": n numbers}}}) and
     "op_counts" ({"before": {operator: count}, "after": {operator: count}}).
     """
@@ -41,13 +41,17 @@ class Finding:
     path      where the node lives: "" for the main graph, else e.g. "If_7/else_branch"
     why       the reason in a sentence
     advice    what to do about it
-    where     torch module or source line, when the exporter left one
-    fix       mends exactly this finding when called; None when the rule only reports
-    touches   the nodes a fix reads or changes; two findings that share one are never fixed in the same round
-    details   further plain data (JSON types): "inputs" and "outputs" (name, dtype, shape of each tensor), "says" (the
-              target's own words), "flags" (command-line flags that go with the advice), "fixable" (whether `surgeon
-              fix` mends it), "rtx_only", "together_with" (names of nodes refused only in company), "neighbourhood" (a
-              small graph: {"nodes": [{"id", "label", "refused"}], "edges": [{"from", "to", "label"}]})
+    where     torch module or source line, if the exporter recorded one
+    fix       repairs exactly this finding when called; None when the rule only reports
+    touches   the nodes that the fix reads or changes; two findings that share one are never fixed in the same round
+    details   further plain data (JSON types):
+              "inputs", "outputs"  name, dtype and shape of each tensor
+              "says"               the message of the target itself
+              "flags"              command-line flags that go with the advice
+              "fixable"            whether `surgeon fix` repairs it
+              "rtx_only"           whether TensorRT-RTX alone refuses it
+              "together_with"      names of nodes that are refused only together
+              "neighbourhood"      {"nodes": [{"id", "label", "refused"}], "edges": [{"from", "to", "label"}]}
     """
 
     code: str
@@ -66,7 +70,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """All checks and findings of one model; `cached` when they were kept from an earlier run on the same files."""
+    """All checks and findings of one model; `cached` if they come from an earlier run on the same files."""
 
     model: str
     checks: list[Check] = field(default_factory=list)

@@ -15,17 +15,17 @@ from surgery import __version__
 from surgery.hidden import hidden
 from verify.errors import SurgeonError
 
-# name -> what `surgeon --help` says of it, so that help loads none of the commands.
+# Name and help line of each command, written here so that `surgeon --help` loads none of them.
 COMMANDS: dict[str, str] = {
-    "export": "Export the four SAM2 modules from PyTorch, fixed and stamped.",
-    "fix": "Fold, clean and rewrite a model until the target takes it.",
+    "export": "Export the four SAM2 modules from PyTorch to ONNX files that TensorRT builds.",
+    "fix": "Simplify a model and rewrite what the target refuses; it computes the same.",
     "verify": "Check models: documented interface, goldens, TensorRT's parser and builder.",
-    "diagnose": "Say what TensorRT refuses in a model, where, why, and what to do.",
+    "diagnose": "List what TensorRT refuses in a model: where, why, and what to do.",
     "rules": "List every rule, or explain one.",
-    "golden": "Record what a model gives while it is right, to verify it by later.",
-    "compile": "Report what TensorRT makes of a model: kernels, fused attention, memory.",
-    "track": "Track objects through a video with the four ONNX files alone.",
-    "deepstream": "Write the settings of DeepStream's MaskTracker for the four files.",
+    "golden": "Record what a correct model computes, for verify to compare with later.",
+    "compile": "Build a model with TensorRT; report kernels, fused attention and memory.",
+    "track": "Track objects through a video with the four SAM2 files, without torch.",
+    "deepstream": "Write the settings of DeepStream's MaskTracker for the four SAM2 files.",
 }
 
 USE_EXPORT = ("export", "track", "deepstream")
@@ -37,12 +37,12 @@ def _reader_may_go() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes standard output when it exits
         raise click.exceptions.Exit(141) from gone
 
 
 class LazyGroup(click.Group):
-    """Commands come from `surgery/cli/<name>.py`, each of which offers a click command named `command`."""
+    """Loads the click command named `command` from `surgery/cli/<name>.py` when it is called."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         with _reader_may_go():
@@ -83,13 +83,13 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="surgeon")
 def surgeon() -> None:
-    """Take a model from PyTorch to ONNX that TensorRT builds, and prove it on the way."""
+    """Fix, check and explain ONNX models for TensorRT, and export Segment Anything 2."""
 
 
 def main() -> None:
     """Run the command line; exit 0 clean, 1 a check failed, 2 usage or unreadable input, 3 bug, 4 backend missing.
 
-    As shells have it, 130 is an interrupt and 141 a reader that went away before all was said (`surgeon rules | head`).
+    As in a shell, 130 is an interrupt and 141 means that the reader of the output has gone (`surgeon rules | head`).
     """
     try:
         code = surgeon.main(prog_name="surgeon", standalone_mode=False)
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def _unexpected(error: Exception) -> int:
-    """Say what no part of surgeon expected: a package that somebody else's file hides, or a bug."""
+    """Report an error that no part of surgeon expected: a file that hides a package of ours, or a bug."""
     package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
     if package in ("export", "verify") and (message := hidden(package)):
         return _say(message, 2)

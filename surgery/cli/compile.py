@@ -1,4 +1,4 @@
-"""`surgeon compile`: what TensorRT makes of a model, read from a real build that needs no GPU."""
+"""`surgeon compile`: build a model with TensorRT, which needs no GPU, and report what the engine contains."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ from surgery.cli.arguments import parse_dim
 @click.command(name="compile")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--gpu", default="ada", show_default=True, help="turing, ampere, ada, blackwell, or sm75 to sm121.")
-@click.option("--vs", "other", type=click.Path(path_type=Path), help="A second model, built and shown beside it.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the engine in this file.")
-@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
-@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
-@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
-@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size of the spec, as frames=7.")
+@click.option(
+    "--vs", "other", type=click.Path(path_type=Path), help="Build a second model and show it beside the first."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the engine to this file.")
+@click.option(
+    "--input-shape",
+    "shapes",
+    multiple=True,
+    metavar="NAME:SHAPE",
+    help="Shape of a dynamic input that the engine is tuned for.",
+)
+@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
+@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size that the spec leaves open: frames=7."
+)
 @click.option("--trtexec", "show_command", is_flag=True, help="Print the trtexec command for the same build, and stop.")
-@click.option("--html", "page", type=click.Path(path_type=Path), help="Also write the figures to this page.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     model: Path,
@@ -37,7 +47,7 @@ def command(
 ) -> int:
     """Build MODEL with TensorRT and report kernels, fused attention, precision and memory.
 
-    Profiles of dynamic inputs come from the spec the model follows, or from --input-shape and its kin.
+    Shapes of dynamic inputs come from --input-shape, --min-shape and --max-shape, or from the spec of the model.
     """
     from verify.errors import no_file
     from verify.tensorrt.compile import compile_model

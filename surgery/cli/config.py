@@ -1,4 +1,4 @@
-"""Defaults from `[tool.surgeon]` of the nearest pyproject.toml; what the command line says goes before."""
+"""Defaults from `[tool.surgeon]` of the nearest pyproject.toml; options of the command line override them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ def find_table(start: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def with_defaults(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """`given` with the configured value of every option that the command line leaves out.
+    """`given`, with the configured value for every option that is not on the command line.
 
-    Keys are option names, `fold-limit` or `fold_limit`, in [tool.surgeon.COMMAND] or, shared, in [tool.surgeon].
+    Keys are option names, `fold-limit` or `fold_limit`: in [tool.surgeon.COMMAND] for one command, in [tool.surgeon]
+    for all.
 
     Raises:
-        SurgeonError: a key of [tool.surgeon.COMMAND] is no option of the command, or a value does not fit.
+        SurgeonError: a key of [tool.surgeon.COMMAND] is no option of the command, or a value has the wrong type.
     """
     found = find_table(Path.cwd())
     if found is None:

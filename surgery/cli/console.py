@@ -1,4 +1,4 @@
-"""Where tables are printed: as wide as the terminal, or as COLUMNS says, or wide enough for a log."""
+"""The console that tables are printed on: as wide as the terminal, as COLUMNS, or as a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOG_COLUMNS = 120
 
 
 def console() -> Console:
-    """A console on standard output that prints what it is given as it is."""
+    """A console on standard output that adds no markup and no highlighting."""
     from rich.console import Console
 
     known = sys.stdout.isatty() or os.environ.get("COLUMNS")

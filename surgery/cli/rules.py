@@ -1,4 +1,4 @@
-"""`surgeon rules`: every code, or one explained."""
+"""`surgeon rules`: list every rule, or explain some."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.option(
-    "--pages", type=click.Path(file_okay=False, path_type=Path), help="Write one page a rule into this folder."
+    "--pages", type=click.Path(file_okay=False, path_type=Path), help="Write a page for each rule into this folder."
 )
 def command(codes: tuple[str, ...], form: str, pages: Path | None) -> int:
     """List every rule, or explain those with the given CODEs."""

@@ -1,4 +1,4 @@
-"""Reports on their way out: text for people, JSON and SARIF for machines, one self-contained HTML page."""
+"""Print reports: text for people, JSON and SARIF for programs, one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def show(
     stream: TextIO | None = None,
     quiet: bool = False,
 ) -> int:
-    """Print `reports` and return the exit code they stand for (the largest of them).
+    """Print `reports` and return their exit code, the largest of them.
 
     Args:
         format: one of FORMATS.
-        rules: texts of the codes that occur, by code; SARIF and the page quote them.
+        rules: texts of the rules by code; SARIF and the page quote them.
         stream: standard output when None.
-        quiet: text only; leave out what passed and what is merely a note.
+        quiet: text only; leave out passed checks and notes.
 
     Raises:
         SurgeonError: `format` is not one of FORMATS.
@@ -57,7 +57,7 @@ def show(
 def write_html(
     reports: Sequence[Report], path: Path, *, title: str, rules: Mapping[str, RuleText] | None = None
 ) -> None:
-    """Write the reports to `path` as one page that needs nothing else: no network, no script.
+    """Write the reports to `path` as one page that needs no network and no script.
 
     Raises:
         SurgeonError: the page cannot be written.

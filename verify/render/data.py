@@ -1,4 +1,4 @@
-"""Reports as JSON, described by `report.schema.json` here; its version changes when a reader would notice."""
+"""Reports as JSON, described by `report.schema.json`; a change that a reader could notice raises its version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA_VERSION = "1.1"
 
 
 def tool_version() -> str:
-    """Version of the installed distribution, "0" where it runs from a bare folder."""
+    """Version of the installed distribution; "0" if surgeon is not installed."""
     try:
         return version("onnx-surgeon")
     except PackageNotFoundError:
@@ -23,13 +23,13 @@ def tool_version() -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) that `to_json` keeps to."""
+    """The JSON schema (draft 2020-12) of `to_json`."""
     loaded: dict[str, Any] = json.loads(files(__package__).joinpath("report.schema.json").read_text(encoding="utf-8"))
     return loaded
 
 
 def plain(value: Any) -> Any:
-    """`value` in JSON types: numpy scalars become numbers; NaN and infinities, which JSON lacks, become strings."""
+    """`value` in JSON types: NumPy scalars become numbers; NaN and infinities, which JSON lacks, become strings."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -56,7 +56,7 @@ def check_data(check: Check) -> dict[str, Any]:
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:
-    """One finding in JSON types; the fix itself is code and becomes `fixable`."""
+    """One finding in JSON types; its `fix`, which is code, becomes `fixable`."""
     texts = ("code", "severity", "message", "node", "op", "path", "why", "advice", "where")
     data: dict[str, Any] = {name: plain(getattr(finding, name)) for name in texts}
     details = plain(finding.details)

@@ -1,4 +1,4 @@
-"""The neighbourhood of a node as an inline SVG: nodes in layers from the top down, the refused one marked in words."""
+"""The neighbourhood of a node as an inline SVG: nodes in layers from top to bottom, the refused one marked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def graph_svg(graph: Mapping[str, Any], title: str) -> Markup:
     """`graph` as `Finding.details["neighbourhood"]` has it. The drawing's text equivalent is `graph_list`."""
     nodes = {str(node["id"]): node for node in graph["nodes"]}
     edges = [edge for edge in graph["edges"] if edge["from"] in nodes and edge["to"] in nodes]
-    # One tensor that goes to several readers is named once.
+    # A tensor with several readers gets one label.
     labelled = list({(edge["from"], edge["label"]): edge for edge in edges if edge.get("label")}.values())
     layers = _layers(list(nodes), edges)
     gaps = _gaps(layers, labelled)
@@ -48,14 +48,14 @@ def graph_svg(graph: Mapping[str, Any], title: str) -> Markup:
 
 
 def graph_list(graph: Mapping[str, Any]) -> Markup:
-    """The same graph as an HTML list, one line an edge, for those who do not see the drawing."""
+    """The same graph as an HTML list, one line for each edge, for readers who cannot see the drawing."""
     names = {str(node["id"]): str(node["label"]) for node in graph["nodes"]}
     ends = (f"{names.get(edge['from'], edge['from'])} → {names.get(edge['to'], edge['to'])}" for edge in graph["edges"])
     return fill("graph_list.html", edges=zip(ends, (edge.get("label") for edge in graph["edges"]), strict=True))
 
 
 def _layers(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
-    """Longest path from a source; a cycle stops the walk after as many rounds as there are nodes."""
+    """Nodes by their longest path from a source; a cycle ends the search after as many rounds as there are nodes."""
     depth = dict.fromkeys(names, 0)
     for _ in names:
         moved = False

@@ -15,7 +15,8 @@ WIDTH, HEIGHT, LEFT, BASE = 320, 130, 8, 104
 
 
 def histogram_svg(histogram: Mapping[str, Any], title: str) -> Markup:
-    """`{"edges": n + 1 numbers, "counts": n numbers}` as bars on a root scale: a few among millions show."""
+    """`{"edges": n + 1 numbers, "counts": n numbers}` as bars whose height is the square root of the count,
+    so that a few elements among millions are visible."""
     counts = [float(count) for count in histogram["counts"]]
     edges = [_number(edge) for edge in histogram["edges"]]
     top = max(counts, default=0.0) or 1.0

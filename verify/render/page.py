@@ -1,4 +1,4 @@
-"""The HTML page: everything inside, no network and no script, every name escaped."""
+"""The HTML page: self-contained, without network or script, every name escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from verify.render.templates import fill
 from verify.render.text import group_findings, headline, place, port_text, verdict
 from verify.report import Check, Finding, Report, counted
 
-# Control and direction-override characters, which a hostile name could rearrange the page with, shown as escapes.
+# Control characters and direction overrides, with which a hostile name could rearrange the page, become escapes.
 STEERING = {
     code: f"\\u{code:04x}"
     for code in (*range(9), *range(11, 32), 127, *range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -21,7 +21,7 @@ DRAWINGS = 40
 
 
 def to_html(reports: Sequence[Report], *, title: str, rules: Mapping[str, RuleText]) -> str:
-    """The reports as one page in English. Works from a file, offline, printed, in light and in dark."""
+    """The reports as one page. It works from a file, offline, printed, in light and in dark."""
     page = fill(
         "page.html",
         title=plain(title),
@@ -59,7 +59,7 @@ def _report(report: Report) -> dict[str, Any]:
 
 
 def _check(check: Check) -> dict[str, Any]:
-    """A check, its plain numbers, which are folded away, and the figures that are drawn."""
+    """A check with its plain numbers, which the page folds away, its tables and its histograms."""
     data = check_data(check)
     figures = data["figures"]
     numbers = [(key, _number(value)) for key, value in figures.items() if not isinstance(value, (dict, list))]
@@ -74,7 +74,7 @@ def _number(value: Any) -> str:
 
 
 def _group(group: Sequence[Finding]) -> dict[str, Any]:
-    """One card: findings that say the same of several nodes, with the drawing of each node's neighbourhood."""
+    """One card: findings with the same message at several nodes, and a drawing of each node's neighbourhood."""
     data = [finding_data(finding) for finding in group]
     first, details = data[0], data[0]["details"]
     names = [name for item in data if (name := place(item["path"], item["node"]))]

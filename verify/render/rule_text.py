@@ -1,4 +1,4 @@
-"""What a rule says of itself, as plain text: the source of `surgeon rules`, of its documentation page and of SARIF."""
+"""The text of a rule, from which `surgeon rules`, its documentation page and SARIF are made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RuleText:
     code      "SG012"
     name      what is wrong, in words joined by hyphens
     title     one line
-    fixable   whether `surgeon fix` mends what the rule finds
+    fixable   whether `surgeon fix` repairs what the rule finds
     kind      when it runs: a pass's kind, or "report" for a code that is only ever reported
     sections  heading -> paragraph, in the order they are shown
     """

@@ -1,8 +1,7 @@
-"""Reports as SARIF 2.1.0 (OASIS), the form that code-scanning pages take.
+"""Reports as SARIF 2.1.0 (OASIS), the format of code-scanning pages.
 
-A finding becomes a result whose physical location is the model file and whose logical location is the node. A failed
-check becomes a result of the rule "check-NAME"; a skipped one becomes a notification, never a
-pass.
+A finding becomes a result; its physical location is the model file, its logical location the node. A failed check
+becomes a result of the rule "check-NAME", a skipped check a notification.
 """
 
 from __future__ import annotations
@@ -121,12 +120,12 @@ def _notification(report: Report, check: Check) -> dict[str, Any]:
 
 
 def _physical(model: str) -> dict[str, Any]:
-    # Code-scanning pages want a line; a model has none, so the first stands for the file.
+    # Code-scanning pages need a line number; a model has no lines, so line 1 stands for the file.
     return {"artifactLocation": _artifact(model), "region": {"startLine": 1}}
 
 
 def _artifact(file: str) -> dict[str, Any]:
-    """Relative to the working directory where the file lies in it, else an absolute file URI."""
+    """A path relative to the working directory if the file is inside it, else an absolute file URI."""
     path = Path(plain(file) or "model")
     if path.is_absolute():
         try:

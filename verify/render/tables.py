@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Column(NamedTuple):
-    """Heading and CSS class of a column: a "number" stands to the right, a "word" to the left."""
+    """Heading and CSS class of a column: "number" is aligned right, "word" left."""
 
     name: str
     kind: str = "number"
@@ -46,7 +46,7 @@ def tensor_errors(tensors: Mapping[str, Any], check: str) -> Table:
 
 
 def op_counts(counts: Mapping[str, Mapping[str, int]]) -> Table:
-    """How many nodes of each operator there were and are: all of them, then the largest change first."""
+    """Nodes of each operator before and after: the total, then the operators with the largest change first."""
     before, after = counts["before"], counts["after"]
     pairs = {op: (before.get(op, 0), after.get(op, 0)) for op in sorted({*before, *after})}
     pairs = dict(sorted(pairs.items(), key=lambda item: -abs(item[1][1] - item[1][0])))

@@ -1,4 +1,4 @@
-"""The HTML templates of this folder, filled in. What is filled in is escaped."""
+"""Fills in the HTML templates of this folder; every value is escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def fill(template: str, **values: Any) -> Markup:
-    """The text of `templates/TEMPLATE` with `values` in it, marked as escaped already."""
+    """`templates/TEMPLATE` with `values` filled in, as HTML that is not escaped again."""
     from markupsafe import Markup
 
     return Markup(_environment().get_template(template).render(values))

@@ -1,4 +1,4 @@
-"""Reports as text: words before colour, whole names, the same on a terminal of 80 columns and in a log."""
+"""Reports as text: words carry the meaning, colour only repeats it, and no name is cut."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INDENT = 9
 
 
 def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False) -> None:
-    """Print every report, then one line that sums up the models, the checks and the findings."""
+    """Print every report, then a summary of the models, the checks and the findings."""
     width = None if stream.isatty() or "COLUMNS" in os.environ else LOG_WIDTH
     console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False, soft_wrap=True)
     for report in reports:
@@ -57,7 +57,7 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
 
 
 def _row(console: Console, label: Text, body: Text) -> None:
-    """A label and, beside it, its text wrapped with a hanging indent; nothing is cut, no line ends in spaces."""
+    """A label and its text, wrapped with a hanging indent; nothing is cut, no line ends in spaces."""
     for line in body.wrap(console, max(console.width - INDENT, 20), overflow="fold"):
         line.rstrip()
         console.print(Text.assemble("  ", label, " " * max(INDENT - 2 - len(label), 1), line))
@@ -99,20 +99,20 @@ def _lines(group: Sequence[Finding]) -> Iterable[tuple[str, str]]:
 
 
 def place(path: str, node: str) -> str:
-    """Where a node lives: `If_7 -> else_branch -> Foo_1` for the path "If_7/else_branch" and the node "Foo_1"."""
+    """Where a node is: `If_7 -> else_branch -> Foo_1` for the path "If_7/else_branch" and the node "Foo_1"."""
     arrows = re.sub(r"/(then_branch|else_branch|body)(?:/|$)", r" -> \1 -> ", path).removesuffix(" -> ")
     return " -> ".join(part for part in (arrows, node) if part)
 
 
 def port_text(port: dict[str, object]) -> str:
-    """A tensor as `name float32[1, N, 3]`; `?` where the dtype or the shape is unknown."""
+    """A tensor as `name  float32[1, N, 3]`; `?` stands for an unknown dtype, shape or dim."""
     shape = port.get("shape")
     dims = ", ".join("?" if dim is None else str(dim) for dim in shape) if isinstance(shape, (list, tuple)) else "?"
     return f"{port.get('name')}  {port.get('dtype') or '?'}[{dims}]"
 
 
 def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that say the same of different nodes stand together, worst first; notes of one rule stand together."""
+    """Findings in groups, errors first: those with the same message at different nodes, and all notes of a rule."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         says = (finding.op, finding.message, finding.why, finding.details.get("says"))
@@ -123,13 +123,13 @@ def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def headline(group: Sequence[Finding]) -> str:
-    """What a group says: its message, or the first of several different ones and how many more there are."""
+    """The message of a group, or the first of several messages and how many more there are."""
     others = len(group) - sum(finding.message == group[0].message for finding in group)
     return group[0].message + (f", and {others} more like it" if others else "")
 
 
 def visible(text: str) -> str:
-    """Control characters, which a hostile name could steer the terminal with, as their escapes."""
+    """`text` with control characters, which could change what the terminal shows, replaced by their escapes."""
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 

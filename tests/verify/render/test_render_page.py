@@ -83,7 +83,7 @@ def test_page_shows_both_colour_schemes_focus_and_words_for_status() -> None:
     html = page()
     assert "prefers-color-scheme: dark" in html
     assert ":focus-visible" in html
-    for word in ("FAIL", "pass", "skipped", "refused", "surgeon fix mends it", "TensorRT-RTX only"):
+    for word in ("FAIL", "pass", "skipped", "refused", "surgeon fix repairs it", "TensorRT-RTX only"):
         assert word in html
 
 

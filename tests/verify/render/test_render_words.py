@@ -108,7 +108,7 @@ def test_operators_before_and_after() -> None:
 def test_card_of_one_finding() -> None:
     text = page(Report("m.onnx", [], [refused()]))
     finding = refused()
-    head = f"Findings error SG114 LayerNormalization {finding.message} surgeon fix mends it TensorRT-RTX only"
+    head = f"Findings error SG114 LayerNormalization {finding.message} surgeon fix repairs it TensorRT-RTX only"
     assert head in text
     assert "node If_7 -> else_branch -> /decoder/LayerNormalization_3 inputs x float32[1, 4096, 256]" in text
     assert "scale ?[?] outputs y float32[batch, ?, 256]" in text
@@ -126,7 +126,7 @@ def test_card_of_several_findings_lists_their_nodes() -> None:
     assert "3 nodes n1 n2 n3 from sam2/modeling/sam/mask_decoder.py:153" in text
     assert text.count("mask_decoder.py:153") == 1
     assert "flags --a --b" in text
-    assert "surgeon fix mends it" not in text
+    assert "surgeon fix repairs it" not in text
     assert "inputs" not in text
 
 

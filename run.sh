@@ -34,7 +34,7 @@ find_python() {
             return
         fi
     done
-    fail "no Python 3.10 or later found; install one, or name it: PYTHON=/path/to/python3 bash run.sh"
+    fail "no Python 3.10 or later found; install one, or give its path: PYTHON=/path/to/python3 bash run.sh"
 }
 
 make_environment() {
@@ -55,7 +55,7 @@ install() {
     local bar=off
     [[ -t 2 ]] && bar=on
     "$VENV/bin/python" -m pip install -q --disable-pip-version-check --progress-bar "$bar" \
-        -c constraints.txt -e '.[export,trt]' || fail "the installation failed; pip said why above"
+        -c constraints.txt -e '.[export,trt]' || fail "the installation failed; see pip's message above"
     printf '%s' "$wanted" >"$installed"
 }
 

@@ -89,7 +89,7 @@ def advice(folder: Path, precision: str) -> str:
     if precision != "fp16" or (about.get("target"), about.get("precision")) != ("tensorrt-rtx", "fp32"):
         return ""
     return (
-        f"{path}: exported for TensorRT-RTX; DeepStream's TensorRT would fuse half of its attention only; "
+        f"{path}: exported for TensorRT-RTX; DeepStream's TensorRT would fuse only half of its attention; "
         "export with --target tensorrt"
     )
 
@@ -185,7 +185,7 @@ def _add_constant(graph: onnx.GraphProto, convolution: onnx.NodeProto, values: A
 
 
 def write_exact_encoder(folder: Path, target: Path, preprocessing: Preprocessing) -> dict[str, dict[str, float]]:
-    """Write the edited encoder to `target` once it has been held against the original; returns the errors.
+    """Write the edited encoder to `target` if its outputs equal the original's; returns the errors.
 
     For each output: the largest difference from the original with SAM2's own preprocessing, over the largest
     value, of the original and of the edited encoder with DeepStream's preprocessing. Raises CheckFailed, and

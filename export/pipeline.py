@@ -1,4 +1,4 @@
-"""All four modules of one model: wrap, export, fix, stamp; one module in memory at a time."""
+"""Export the modules of one model: wrap, export, stamp, fix; one module at a time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export import precision as half
+from export import precision
 from export.modules.mask_decoder import SEMANTICS
 from export.modules.wrap import TARGETS, wrap
 from export.onnx_file.position_tables import factor_tables
 from export.onnx_file.to_onnx import OPSET, check_opset, name_constant_outputs, quiet, to_onnx
+from export.precision import PrecisionOptions
 from export.weights.choose import Weights, apply
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
 from verify.interface.spec import Spec, SpecFile, load_spec
@@ -25,12 +26,12 @@ from verify.interface.spec import Spec, SpecFile, load_spec
 if TYPE_CHECKING:
     from verify.report import Check, Report
 
-SEVERAL = 2  # objects in a call that half precision is measured on, where a file takes any number
+CALIBRATION_OBJECTS = 2  # objects in a call that half precision is measured on, where a file takes any number
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for; every field ends up in the files' metadata."""
+    """The choices of one export; every field is written into the metadata of the files."""
 
     model_type: str = "tiny"
     version: str = "2.1"
@@ -42,12 +43,12 @@ class Request:
     precision: str = "fp32"
 
     def check(self) -> None:
-        """Raise SurgeonError unless every field is one that can be exported; loads nothing heavy."""
+        """Raise SurgeonError unless every field can be exported; loads no heavy library."""
         check_choice("model type", self.model_type, MODEL_TYPES)
         check_choice("version", self.version, VERSIONS)
         check_choice("semantics", self.semantics, SEMANTICS)
         check_choice("target", self.target, TARGETS)
-        check_choice("precision", self.precision, half.PRECISIONS)
+        check_choice("precision", self.precision, precision.PRECISIONS)
         check_image_size(self.image_size)
         check_opset(self.opset)
         self.spec_file()
@@ -59,9 +60,9 @@ class Request:
 
 @dataclass
 class Exported:
-    """One finished file. `nodes_raw` counts what torch wrote; `report` is what `fix` said, None when reused.
+    """One finished file. `nodes_raw` counts the nodes that torch wrote; `report` is that of `fix`, None when reused.
 
-    `precision` tells what half precision cost and what stayed in float32; None for float32 and for a reused file.
+    `precision` holds the error of half precision and the nodes left in float32; None for float32 and for a reused file.
     """
 
     module: str
@@ -83,29 +84,29 @@ def export_all(
     keep_raw: bool = False,
     force: bool = False,
     trust: bool = False,
-    halves: half.Halves | None = None,
+    precision_options: PrecisionOptions | None = None,
     started: Callable[[str], None] = lambda module: None,
 ) -> tuple[list[Exported], Any]:
     """Write the four files into `folder`; returns them and the stock model with its weights.
 
-    A file whose metadata says that it is this very export is left as it is, unless `force`. With `keep_raw` what
-    torch wrote stays in `folder`/raw. `started` is called with each module's name. `halves` says how a precision
-    below float32 is chosen. Raises SurgeonError for an unknown choice or weights that do not fit, CheckFailed where
-    half precision cannot keep within its budget.
+    A file whose metadata equals that of this export is left as it is, unless `force`. With `keep_raw` the files as
+    torch wrote them stay in `folder`/raw. `started` is called with the name of each module. `precision_options` says
+    how a precision below float32 is chosen. Raises SurgeonError for an unknown choice or weights that do not fit,
+    CheckFailed where half precision exceeds its error limit.
     """
     request.check()
     spec_file = request.spec_file()
-    halves = halves or half.Halves()
-    halves.check(spec_file.modules)
+    options = precision_options or PrecisionOptions()
+    options.check(spec_file.modules)
     with quiet():
         model = build(request.model_type, request.version, request.image_size)
     origin = apply(model, weights, request.model_type, request.version, trust=trust)
-    lowering = _lowering(request, spec_file, model, halves)
+    lowering = _lowering(request, spec_file, model, options)
     done = []
     for spec in spec_file.modules.values():
         started(spec.module)
         path = folder / spec.file
-        wanted = metadata(request, spec, origin, halves)
+        wanted = metadata(request, spec, origin, options)
         item = None if force or keep_raw else _reuse(path, spec, wanted)
         done.append(item or _export_one(model, request, spec, path, wanted, keep_raw, lowering(spec.module)))
         gc.collect()
@@ -113,30 +114,32 @@ def export_all(
 
 
 def _lowering(
-    request: Request, spec_file: SpecFile, model: Any, halves: half.Halves
+    request: Request, spec_file: SpecFile, model: Any, options: PrecisionOptions
 ) -> Callable[[str], Callable[[Path], Check] | None]:
-    """How a module's file is brought to the precision asked for, None for float32; inputs are made at first need."""
+    """The function that lowers a module's file, None for float32; calibration inputs are made when first needed."""
 
     @cache
     def inputs() -> dict[str, list[dict[str, Any]]]:
-        objects = request.batch if isinstance(request.batch, int) else SEVERAL
-        return half.real_inputs(model, spec_file.modules, request.semantics, objects)
+        objects = request.batch if isinstance(request.batch, int) else CALIBRATION_OBJECTS
+        return precision.real_inputs(model, spec_file.modules, request.semantics, objects)
 
     def of(module: str) -> Callable[[Path], Check] | None:
         if request.precision == "fp32":
             return None
-        return partial(half.lower, precision=request.precision, halves=halves, inputs=inputs()[module])
+        return partial(precision.lower, precision=request.precision, options=options, inputs=inputs()[module])
 
     return of
 
 
-def metadata(request: Request, spec: Spec, origin: str, halves: half.Halves | None = None) -> dict[str, str]:
-    """What each file says of itself; keys as in `verify.interface.recognise.read_metadata`."""
+def metadata(
+    request: Request, spec: Spec, origin: str, precision_options: PrecisionOptions | None = None
+) -> dict[str, str]:
+    """The metadata of each file; keys as in `verify.interface.recognise.read_metadata`."""
     from importlib.metadata import version
 
     from surgery import __version__
 
-    chosen = halves or half.Halves()
+    chosen = precision_options or PrecisionOptions()
     lowered = {"max_error": f"{chosen.max_error:g}", "calibrate": str(chosen.file(spec.module) or "")}
     return {
         "version": __version__,

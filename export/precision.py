@@ -1,4 +1,4 @@
-"""Half precision in an export: measured on the photo and on what stock SAM2 makes of it, so that no file is needed."""
+"""Lower exported files to half precision; the error is measured on a photo and on what stock SAM2 computes from it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ if TYPE_CHECKING:
 PRECISIONS = ("fp32", "fp16", "bf16", "mixed")
 MOST_CASES = 3
 MEMORY = ((7, 16), (1, 1))  # (frames, pointers)
-SOURCE = "a photo and what stock SAM2 makes of it"
+SOURCE = "a photo and what stock SAM2 computes from it"
 
 
 @dataclass(frozen=True)
-class Halves:
-    """How far to go: `max_error` is the budget of each output in parts of its RMS, `calibrate` a folder of inputs."""
+class PrecisionOptions:
+    """`max_error` is the largest error of an output, relative to its RMS; `calibrate` is a folder of inputs."""
 
     max_error: float = 1e-2
     calibrate: Path | None = None
 
     def check(self, modules: Iterable[str]) -> None:
-        """Raise SurgeonError unless the budget is a positive number and the folder holds one file for a module."""
+        """Raise SurgeonError unless `max_error` is positive and the folder has a file for at least one module."""
         if not 0 < self.max_error < float("inf"):
-            raise SurgeonError(f"--max-error {self.max_error:g} is no budget; give a positive number such as 0.01")
+            raise SurgeonError(
+                f"--max-error {self.max_error:g} is not an error limit; give a positive number such as 0.01"
+            )
         if self.calibrate is not None and not any(self.file(module) for module in modules):
-            raise SurgeonError(f"{self.calibrate}: holds no MODULE.npz, such as mask_decoder.npz; give such a folder")
+            raise SurgeonError(f"{self.calibrate}: this folder has no MODULE.npz file, such as mask_decoder.npz")
 
     def file(self, module: str) -> Path | None:
-        """The inputs given for a module."""
+        """The file with the calibration inputs of a module, None where there is none."""
         path = self.calibrate / f"{module}.npz" if self.calibrate is not None else None
         return path if path is not None and path.is_file() else None
 
@@ -50,10 +52,10 @@ def real_inputs(model: Any, modules: Iterable[str], semantics: str, objects: int
     return found
 
 
-def lower(path: Path, precision: str, halves: Halves, inputs: list[dict[str, Any]]) -> Check:
-    """Write `precision` into the file at `path`; the check says the error, what stayed in float32 and why."""
+def lower(path: Path, precision: str, options: PrecisionOptions, inputs: list[dict[str, Any]]) -> Check:
+    """Lower the file at `path` to `precision`; the check holds the error and the nodes left in float32."""
     from surgery.precision.file import lower_file
 
-    given = halves.file(path.stem)
+    given = options.file(path.stem)
     measured = None if given else (inputs, SOURCE)
-    return lower_file(path, precision, given, halves.max_error, inputs=measured)
+    return lower_file(path, precision, given, options.max_error, inputs=measured)

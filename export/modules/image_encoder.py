@@ -17,7 +17,7 @@ from export.modules.layers import Affine, attend, exact_gelu, fold, matrix, scal
 
 
 class Windows:
-    """How a map of `size` x `size` tokens falls into windows of `window` (0: the whole map), padded at the end."""
+    """How a map of `size` x `size` tokens is split into windows of `window` (0: the whole map), padded at the end."""
 
     def __init__(self, size: int, window: int) -> None:
         self.size = size
@@ -33,11 +33,11 @@ class Windows:
         grid = x.unflatten(0, (self.size, self.size))
         return nn.functional.pad(grid, (0, 0, 0, extra, 0, extra)).flatten(0, 1)
 
-    def split(self, x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-        """[padded * padded, parts * C] to `parts` tensors [windows * heads, window * window, C / heads]."""
+    def split(self, x: Tensor, tensors: int, heads: int) -> tuple[Tensor, ...]:
+        """[padded * padded, tensors * C] to a tuple of tensors [windows * heads, window * window, C / heads]."""
         n, w = self.count, self.window
-        x = x.reshape(n, w, n, w, parts, heads, -1).permute(4, 0, 2, 5, 1, 3, 6)
-        return x.reshape(parts * n * n * heads, w * w, -1).split(n * n * heads)
+        x = x.reshape(n, w, n, w, tensors, heads, -1).permute(4, 0, 2, 5, 1, 3, 6)
+        return x.reshape(tensors * n * n * heads, w * w, -1).split(n * n * heads)
 
     def join(self, x: Tensor, heads: int) -> Tensor:
         """[windows * heads, window * window, C / heads] to [size * size, C], padding cut off."""
@@ -92,7 +92,7 @@ class Block(nn.Module):
 class PatchPositions(nn.Module):
     """The trunk's table of positions [1, C, size, size]: a small one enlarged plus a window repeated over the map.
 
-    With `compact` the two stand in the file and the graph makes the table (`Hiera._get_pos_embed`), otherwise it is
+    With `compact` the file stores the two and the graph computes the table (`Hiera._get_pos_embed`), otherwise it is
     stored at its full size: 25 MB for 96 channels at 1024 pixels.
     """
 
@@ -117,7 +117,7 @@ class PatchPositions(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """image [1, 3, S, S] to the five outputs of the spec; `compact` stores the trunk's positions by their parts."""
+    """image [1, 3, S, S] to the five outputs of the spec; `compact`: see `PatchPositions`."""
 
     feature_positions: Tensor  # named unlike the output it becomes
     no_mem_embed: Tensor
@@ -164,8 +164,8 @@ class ImageEncoder(nn.Module):
 
     def _add_upsampled(self, x: Tensor, coarse: Tensor) -> Tensor:
         """x [f * f, C] plus the map of half its size, each value repeated 2x2 (nearest neighbour)."""
-        half = self.feature // 2
-        total = x.reshape(half, 2, half, 2, -1) + coarse.reshape(half, 1, half, 1, -1)
+        coarse_size = self.feature // 2
+        total = x.reshape(coarse_size, 2, coarse_size, 2, -1) + coarse.reshape(coarse_size, 1, coarse_size, 1, -1)
         return total.reshape(self.feature * self.feature, -1)
 
     @staticmethod

@@ -57,15 +57,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return torch.softmax(query @ key.transpose(-1, -2), dim=-1) @ value
 
 
-def attend_in_parts(query: Tensor, key: Tensor, value: Tensor, rows: int = 512) -> Tensor:
+def attend_in_chunks(query: Tensor, key: Tensor, value: Tensor, rows: int = 512) -> Tensor:
     """The values of `attend`, `rows` queries at a time.
 
     Without a fused kernel every score is written and read again. 4096 queries over the 28,736 keys of seven frames are
-    471 MB of scores; 512 at a time are 59 MB, which stay nearer to the processor and are used again by the next part.
+    471 MB of scores; 512 at a time are 59 MB, which stay nearer to the processor and are used again by the next chunk.
     """
     if query.shape[-2] <= rows:
         return attend(query, key, value)
-    return torch.cat([attend(part, key, value) for part in query.split(rows, dim=-2)], dim=-2)
+    return torch.cat([attend(chunk, key, value) for chunk in query.split(rows, dim=-2)], dim=-2)
 
 
 class Gelu(nn.Module):

@@ -19,13 +19,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from export.modules.layers import Affine, attend, attend_in_parts, fold
+from export.modules.layers import Affine, attend, attend_in_chunks, fold
 from export.modules.rope import permute_rows, rotary_table, rotate
 from verify.errors import SurgeonError
 
 POINTER_TOKENS = 4
 Table = tuple[Tensor, Tensor]
-Form = Literal["fusable", "hoisted", "in parts"]
+Form = Literal["fusable", "hoisted", "chunked"]
 
 
 class Attention(nn.Module):
@@ -36,7 +36,7 @@ class Attention(nn.Module):
 
     bias: Tensor
 
-    def __init__(self, attention: Any, hoist: bool, in_parts: bool = False) -> None:
+    def __init__(self, attention: Any, hoist: bool, chunked: bool = False) -> None:
         super().__init__()
         if attention.num_heads != 1:
             raise SurgeonError(f"memory attention with {attention.num_heads} heads is not known; stock SAM2 has 1")
@@ -45,7 +45,7 @@ class Attention(nn.Module):
         folded = fold(attention.v_proj, attention.out_proj)
         self.value = folded if hoist else Affine(folded.weight, torch.zeros_like(folded.bias))
         self.hoist = hoist
-        self.attend = attend_in_parts if in_parts else attend
+        self.attend = attend_in_chunks if chunked else attend
         self.register_buffer("bias", folded.bias.clone())
 
     def weigh(self, query: Tensor, key: Tensor, memory: Tensor) -> Tensor:
@@ -54,11 +54,11 @@ class Attention(nn.Module):
             return self.value(self.attend(query, key, memory))
         return self.attend(query, key, nn.functional.linear(memory, self.value.weight)) + self.bias
 
-    def itself(self, x: Tensor, table: Table) -> Tensor:
+    def self_attend(self, x: Tensor, table: Table) -> Tensor:
         """Self-attention over x [B, tokens, C]."""
         return self.weigh(rotate(self.query(x), *table), rotate(self.key(x), *table), x)
 
-    def across(self, x: Tensor, frames: Tensor, pointers: Tensor, memory: Tensor, table: Table) -> Tensor:
+    def cross_attend(self, x: Tensor, frames: Tensor, pointers: Tensor, memory: Tensor, table: Table) -> Tensor:
         """x [B, tokens, C] over positioned keys [B, frames, tokens, M] and [B, pointers, M]; values `memory`."""
         key = torch.cat([rotate(self.key(frames), *table).flatten(1, 2), self.key(pointers)], dim=1)
         return self.weigh(rotate(self.query(x), *table), key, memory)
@@ -69,22 +69,22 @@ class Layer(nn.Module):
 
     def __init__(self, layer: Any, form: Form) -> None:
         super().__init__()
-        self.self_attention = Attention(layer.self_attn, hoist=form == "in parts")
-        self.cross_attention = Attention(layer.cross_attn_image, form != "fusable", form == "in parts")
+        self.self_attention = Attention(layer.self_attn, hoist=form == "chunked")
+        self.cross_attention = Attention(layer.cross_attn_image, form != "fusable", form == "chunked")
         self.norm1, self.norm2, self.norm3 = layer.norm1, layer.norm2, layer.norm3
         self.linear1, self.linear2 = layer.linear1, layer.linear2
 
     def forward(self, x: Tensor, frames: Tensor, pointers: Tensor, memory: Tensor, table: Table) -> Tensor:
-        x = x + self.self_attention.itself(self.norm1(x), table)
-        x = x + self.cross_attention.across(self.norm2(x), frames, pointers, memory, table)
+        x = x + self.self_attention.self_attend(self.norm1(x), table)
+        x = x + self.cross_attention.cross_attend(self.norm2(x), frames, pointers, memory, table)
         return x + self.linear2(torch.relu(self.linear1(self.norm3(x))))
 
 
 class MemoryAttention(nn.Module):
     """Inputs and output as in the spec.
 
-    `form` of the attention to the memory: "fusable" projects values first; "hoisted" after the weighted sum; "in parts"
-    too, for a part of the queries at a time.
+    `form` of the attention to the memory: "fusable" projects values before the weighted sum; "hoisted" after it;
+    "chunked" after it too, for 512 queries at a time.
     """
 
     cos: Tensor
@@ -106,8 +106,8 @@ class MemoryAttention(nn.Module):
         self.project = model.obj_ptr_tpos_proj
         self.width = model.hidden_dim
         self.register_buffer("no_mem_embed", model.no_mem_embed.detach().reshape(1, 1, -1).clone())
-        half = model.hidden_dim // 2
-        exponent = 2 * (torch.arange(half, dtype=torch.float32) // 2) / half
+        pairs = model.hidden_dim // 2
+        exponent = 2 * (torch.arange(pairs, dtype=torch.float32) // 2) / pairs
         self.longest = float(model.max_obj_ptrs_in_encoder - 1)
         self.register_buffer("period", 10000.0**exponent)
 

@@ -3,7 +3,7 @@
 Stock SAM2 pairs channels (0, 1), (2, 3), ... as complex numbers and multiplies them by `freqs_cis`
 (sam2/modeling/position_encoding.py: `apply_rotary_enc`). A dot product does not change when both vectors are
 permuted alike, so the rows of the query and key projections are permuted once, real parts first, and the
-product becomes [a, b] * cos + [-b, a] * sin on halves: RoFormer, Su et al. 2021, section 3.4.2.
+product becomes [a, b] * cos + [-b, a] * sin on the two halves: RoFormer, Su et al. 2021, section 3.4.2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 
-def halves(channels: int) -> Tensor:
+def evens_then_odds(channels: int) -> Tensor:
     """The permutation that brings even channels before odd ones: int64 [channels]."""
     index = torch.arange(channels)
     return torch.cat([index[0::2], index[1::2]])
@@ -20,7 +20,7 @@ def halves(channels: int) -> Tensor:
 
 def permute_rows(linear: nn.Linear, scale: float = 1.0) -> tuple[Tensor, Tensor]:
     """Weight [out, in] and bias [out] of a projection whose output has its real parts first, times `scale`."""
-    order = halves(linear.out_features)
+    order = evens_then_odds(linear.out_features)
     return linear.weight.detach()[order] * scale, linear.bias.detach()[order] * scale
 
 

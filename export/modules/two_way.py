@@ -2,7 +2,7 @@
 # (calls of torch modules and some tensor methods are untyped)
 """The decoder's two-way attention (sam2/modeling/sam/transformer.py) between some ten tokens and 4096 pixels.
 
-Whatever a projection would do to every pixel is done to the tokens instead; products are only bracketed anew.
+Projections of every pixel are replaced by projections of the tokens: the same products in another order.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class SelfAttention(nn.Module):
         self.query_key = stack_rows(query, attention.k_proj)
         self.value, self.out = attention.v_proj, attention.out_proj
 
-    def forward(self, placed: Tensor, tokens: Tensor) -> Tensor:
-        """placed [B, n, 256] (tokens with their positions) decide the weights, tokens [B, n, 256] are weighed."""
-        query, key = self.query_key(placed).chunk(2, dim=-1)
+    def forward(self, positioned: Tensor, tokens: Tensor) -> Tensor:
+        """positioned [B, n, 256] (tokens plus positions) give queries and keys, tokens [B, n, 256] the values."""
+        query, key = self.query_key(positioned).chunk(2, dim=-1)
         query, key, value = (x.unflatten(-1, (self.heads, -1)) for x in (query, key, self.value(tokens)))
         weights = (query.unsqueeze(2) * key.unsqueeze(1)).sum(-1, keepdim=True).softmax(2)
         return self.out((weights * value.unsqueeze(1)).sum(2).flatten(2))
 
 
 class Heads(nn.Module):
-    """A projection taken apart by heads: [B, heads, n, width] @ [heads, width, 256] and so on."""
+    """One projection split by heads: [B, heads, n, width] @ [heads, width, 256] and so on."""
 
     weight: Tensor
 
@@ -66,15 +66,15 @@ class TokensToImage(nn.Module):
         bias = attention.out_proj.bias + attention.out_proj.weight @ attention.v_proj.bias
         self.out = Affine(attention.out_proj.weight, bias)
 
-    def forward(self, tokens: Tensor, placed: Tensor, image: Tensor) -> Tensor:
-        """tokens [B, n, 256]; image [B, T, 256], `placed` with positions; returns [B, n, 256]."""
+    def forward(self, tokens: Tensor, image_positioned: Tensor, image: Tensor) -> Tensor:
+        """tokens [B, n, 256]; image [B, T, 256], without and with positions; returns [B, n, 256]."""
         query = self.key(split_heads(self.query(tokens), self.heads))
-        seen = attend(query.flatten(1, 2), placed, image).reshape(query.shape)
+        seen = attend(query.flatten(1, 2), image_positioned, image).reshape(query.shape)
         return self.out(join_heads(self.value(seen)))
 
 
 class ImageToTokens(nn.Module):
-    """The image looks at the tokens; as in `TokensToImage`, what belongs to the pixels is applied to the tokens."""
+    """The image looks at the tokens; as in `TokensToImage`, the projections of pixels are applied to the tokens."""
 
     query_bias: Tensor
     bias: Tensor
@@ -89,11 +89,13 @@ class ImageToTokens(nn.Module):
         self.out = Heads(attention.out_proj.weight.T.unflatten(0, (self.heads, width)))
         self.register_buffer("bias", attention.out_proj.bias.detach().clone())
 
-    def forward(self, placed: Tensor, positioned: Tensor, tokens: Tensor) -> Tensor:
-        """placed [B, T, 256]; tokens [B, n, 256], `positioned` with positions; returns [B, T, 256]."""
+    def forward(self, image_positioned: Tensor, positioned: Tensor, tokens: Tensor) -> Tensor:
+        """image with positions [B, T, 256]; tokens [B, n, 256] with and without positions; returns [B, T, 256]."""
         key, value = (split_heads(x, self.heads) for x in (self.key(positioned), self.value(tokens)))
         # [B, heads, n, T]: rows of pixels, as `TokensToImage` has them, spare TensorRT a copy of the image
-        scores = self.query(key).flatten(1, 2) @ placed.transpose(1, 2) + (key @ self.query_bias).flatten(1, 2)
+        scores = self.query(key).flatten(1, 2) @ image_positioned.transpose(1, 2) + (key @ self.query_bias).flatten(
+            1, 2
+        )
         weights = scores.unflatten(1, (self.heads, -1)).softmax(2).flatten(1, 2)
         return weights.transpose(1, 2) @ self.out(value).flatten(1, 2) + self.bias
 
@@ -111,11 +113,11 @@ class TwoWayLayer(nn.Module):
         self.first = layer.skip_first_layer_pe
 
     def forward(self, tokens: Tensor, image: Tensor, prompts: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        placed = image + positions
+        image_positioned = image + positions
         if self.first:
             tokens = self.norm1(self.own(tokens, tokens))
         else:
             tokens = self.norm1(tokens + self.own(tokens + prompts, tokens))
-        tokens = self.norm2(tokens + self.to_image(tokens + prompts, placed, image))
+        tokens = self.norm2(tokens + self.to_image(tokens + prompts, image_positioned, image))
         tokens = self.norm3(tokens + self.mlp_out(torch.relu(self.mlp_in(tokens))))
-        return tokens, self.norm4(image + self.from_image(placed, tokens + prompts, tokens))
+        return tokens, self.norm4(image + self.from_image(image_positioned, tokens + prompts, tokens))

@@ -25,13 +25,13 @@ class Fusable(nn.Module):
         self.query = scaled(attention.q_proj, (attention.internal_dim // self.heads) ** -0.5)
         self.key, self.value, self.out = attention.k_proj, attention.v_proj, attention.out_proj
 
-    def weigh(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Projected query, key and value [B, tokens, C] to [B, tokens, 256]."""
         return self.out(join_heads(attend(*(split_heads(x, self.heads) for x in (query, key, value)))))
 
-    def forward(self, tokens: Tensor, placed: Tensor, image: Tensor) -> Tensor:
-        """tokens [B, n, 256]; image [B, T, 256], `placed` with positions; returns [B, n, 256]."""
-        return self.weigh(self.query(tokens), self.key(placed), self.value(image))
+    def forward(self, tokens: Tensor, image_positioned: Tensor, image: Tensor) -> Tensor:
+        """tokens [B, n, 256]; image [B, T, 256], without and with positions; returns [B, n, 256]."""
+        return self.attend(self.query(tokens), self.key(image_positioned), self.value(image))
 
 
 class FusableTwoWayLayer(nn.Module):
@@ -49,11 +49,11 @@ class FusableTwoWayLayer(nn.Module):
 
     def forward(self, tokens: Tensor, image: Tensor, prompts: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         query, key = self.own_query_key(tokens if self.first else tokens + prompts).chunk(2, dim=-1)
-        seen = self.own.weigh(query, key, self.own.value(tokens))
+        seen = self.own.attend(query, key, self.own.value(tokens))
         tokens = self.norm1(seen if self.first else tokens + seen)
         image_key, image_query = self.image_projection(image + positions).chunk(2, dim=-1)
-        seen = self.to_image.weigh(self.to_image.query(tokens + prompts), image_key, self.to_image.value(image))
+        seen = self.to_image.attend(self.to_image.query(tokens + prompts), image_key, self.to_image.value(image))
         tokens = self.norm2(tokens + seen)
         tokens = self.norm3(tokens + self.mlp_out(torch.relu(self.mlp_in(tokens))))
         key, value = self.from_image.key(tokens + prompts), self.from_image.value(tokens)
-        return tokens, self.norm4(image + self.from_image.weigh(image_query, key, value))
+        return tokens, self.norm4(image + self.from_image.attend(image_query, key, value))

@@ -23,7 +23,7 @@ def wrap(
     """The wrapper of module `name` over a stock `SAM2Base`, in eval mode and without gradients.
 
     The wrapper shares parameters with `model`. `target` decides whether the trunk's table of positions is stored whole
-    (onnxruntime) or by its parts (TensorRT: less memory). For TensorRT the mask decoder's attention has the form that
+    (onnxruntime) or as two factors (TensorRT: less memory). For TensorRT the mask decoder's attention has the form that
     is fused where `precision` is to be below "fp32"; so has the memory attention, and for full TensorRT always.
     """
     if target not in TARGETS:
@@ -43,9 +43,9 @@ def wrap(
 def _form(target: str, precision: str) -> Form:
     """Where the memory attention projects its values.
 
-    TensorRT fuses it only below float32. TensorRT-RTX keeps to the types of a file, and a float32 one is best off with
-    the least arithmetic; full TensorRT may be told to lower a float32 file, as DeepStream's networkMode does.
+    TensorRT fuses it only below float32. TensorRT-RTX keeps the types of a file, so a float32 file gets the form with
+    the least arithmetic; full TensorRT can lower a float32 file itself, as DeepStream's networkMode does.
     """
     if target == "onnxruntime":
-        return "in parts"
+        return "chunked"
     return "hoisted" if target == "tensorrt-rtx" and precision == "fp32" else "fusable"

@@ -1,1 +1,1 @@
-"""From a torch module to an ONNX file, and the smaller form of its position tables."""
+"""From a torch module to an ONNX file, and position tables stored as factors."""

@@ -1,6 +1,6 @@
-"""Sine position tables by their factor: the encodings of n places in place of those of n x n pairs.
+"""Store sine position tables as their factor: the encodings of n places instead of those of n x n pairs.
 
-Done on the ONNX file, because torch's exporter computes small expressions of constants and would store the table again.
+This edits the ONNX file, because torch's exporter folds small expressions of constants and would store the table again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ SMALLEST = 64 << 10  # bytes; smaller tables stay as they are
 
 
 def factor_tables(model: onnx.ModelProto) -> int:
-    """Replace each table [n * n, C] that has the encoding of the row beside that of the column; returns how many.
+    """Replace each table [n * n, C] that joins an encoding of the row and one of the column; returns how many.
 
-    The nodes Expand, Transpose, Concat and Reshape make the very same values from [n, C / 2].
+    The nodes Expand, Transpose, Concat and Reshape compute the same values, bit for bit, from [n, C / 2].
     """
     graph = model.graph
     found = [(tensor, _factor(tensor)) for tensor in graph.initializer if tensor.ByteSize() >= SMALLEST]
@@ -33,24 +33,24 @@ def factor_tables(model: onnx.ModelProto) -> int:
 
 
 def _factor(tensor: onnx.TensorProto) -> np.ndarray | None:
-    """The encodings [n, C / 2] of a table [n * n, C] that has those of the row, then those of the column; else None."""
+    """The encodings [n, C / 2] of a table [n * n, C] made of the row's, then the column's; else None."""
     if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) != 2 or tensor.dims[1] % 2:
         return None
-    size, half = isqrt(tensor.dims[0]), tensor.dims[1] // 2
+    size, channels = isqrt(tensor.dims[0]), tensor.dims[1] // 2
     if size < 2 or size * size != tensor.dims[0]:
         return None
-    grid = numpy_helper.to_array(tensor).reshape(size, size, 2 * half)
-    factor = grid[0, :, half:]
-    same = np.all(grid[..., half:] == factor) and np.all(grid[..., :half] == factor[:, None])
+    grid = numpy_helper.to_array(tensor).reshape(size, size, 2 * channels)
+    factor = grid[0, :, channels:]
+    same = np.all(grid[..., channels:] == factor) and np.all(grid[..., :channels] == factor[:, None])
     return np.ascontiguousarray(factor) if same else None
 
 
 def _spread(graph: onnx.GraphProto, name: str, factor: np.ndarray) -> list[onnx.NodeProto]:
-    size, half = factor.shape
+    size, channels = factor.shape
     constants = {
         "factor": factor,
-        "size": np.array([size, size, half], np.int64),
-        "shape": np.array([size * size, 2 * half], np.int64),
+        "size": np.array([size, size, channels], np.int64),
+        "shape": np.array([size * size, 2 * channels], np.int64),
     }
     graph.initializer.extend(numpy_helper.from_array(value, f"{name}.{part}") for part, value in constants.items())
     return [

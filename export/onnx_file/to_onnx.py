@@ -25,7 +25,7 @@ EXAMPLE = {"objects": 2, "points": 3, "frames": 2, "pointers": 5}
 def to_onnx(wrapper: torch.nn.Module, spec: Spec, path: Path, *, opset: int = OPSET, dynamo: bool = True) -> None:
     """Export `wrapper` to `path` with the inputs, outputs and symbols of `spec`.
 
-    `dynamo=False` takes torch's older, tracing exporter, which knows opsets up to 20. Raises SurgeonError for
+    `dynamo=False` uses torch's older, tracing exporter, which knows opsets up to 20. Raises SurgeonError for
     an opset out of range.
     """
     import torch
@@ -83,7 +83,7 @@ def example_inputs(spec: Spec, seed: int = 0, **symbols: int) -> dict[str, torch
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's exporter from talking: warnings, its log and what it prints."""
+    """Silence torch's exporter: warnings, its log and what it prints."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

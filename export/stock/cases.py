@@ -1,4 +1,4 @@
-"""Exported files against stock SAM2, run live on a real photo and on what stock SAM2 makes of it."""
+"""Compare exported files with stock SAM2, on a real photo and on what stock SAM2 computes from it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from surgery.precision.measure import error as half_precision_error
 from verify.compare.error import measure
 from verify.interface.spec import Spec
 
-LARGEST, MEDIAN = 1e-3, 1e-4  # of the tensor's RMS: what live parity asks for
-EDGE = 1e-3  # of the logits' RMS: a pixel closer to zero than this may fall on either side when binarised
+LARGEST, MEDIAN = 1e-3, 1e-4  # of the tensor's RMS: the largest errors that pass
+EDGE = 1e-3  # of the logits' RMS: a pixel this near to zero may round to either side when binarised
 BOXES = [(0.25, 0.1, 0.7, 0.6), (0.1, 0.5, 0.5, 0.98), (0.55, 0.4, 0.9, 0.9), (0.05, 0.05, 0.45, 0.4)]
 MEMORY_CASES = ((1, 1), (7, 16))
 
 
 @dataclass(frozen=True)
 class Error:
-    """Error of one output in one case, in parts of the RMS of stock's tensor; `edge` counts pixels left out.
+    """Error of one output in one case, relative to the RMS of stock's tensor; `edge` counts pixels left out.
 
     `rms` is the root mean square of the difference, for a binary mask the share of pixels that differ.
     """

@@ -1,4 +1,4 @@
-"""Do the four files, run in a loop, still track as the stock `SAM2VideoPredictor` does?"""
+"""Track with the exported files and with the stock `SAM2VideoPredictor`, and compare every frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from export.stock.predictor import Official, track
+from export.stock.predictor import StockResult, track
 from export.tracking.images import resize_logits
 from export.tracking.modules import Array, Modules, load
 from export.tracking.prompts import Prompt, Schedule
@@ -19,9 +19,9 @@ from verify.errors import MissingBackend, SurgeonError
 from verify.report import Check
 
 LEAST_IOU = 0.999
-LEAST_IOU_HALF = 0.99  # for files that say they are in half precision
-# Fewer frames than that, and the stock predictor measures pointer distances in other units (export/stock/predictor.py).
-LEAST_FILES = 16
+LEAST_IOU_HALF_PRECISION = 0.99  # for files that say they are in half precision
+# With fewer frames the stock predictor scales pointer distances differently (export/stock/predictor.py).
+LEAST_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Row:
     differing      share of the video's pixels where the two masks differ (a large mask hides them in the IoU)
     logit_error    largest difference of the mask logits, and `logit_range` the largest stock logit
     score          occlusion logits, ours and stock
-    choice         which of the four candidate masks was taken, ours (the closest candidate) and stock
-    choice_margin  how far the stock choice was from going the other way
+    choice         which of the four candidate masks was chosen, ours (the closest candidate) and stock
+    choice_margin  margin of stock's choice (export/stock/predictor.py)
     """
 
     frame: int
@@ -50,7 +50,7 @@ class Row:
 
     @property
     def agrees(self) -> bool:
-        """Same sign of the score, and the same mask taken where the object is in view."""
+        """Same sign of the score, and the same mask chosen where the object is in view."""
         if (self.score > 0) != (self.stock_score > 0):
             return False
         return self.stock_score <= 0 or self.choice == self.stock_choice
@@ -84,12 +84,12 @@ def closed_loop(
         write_clip(images, Path(scratch))
         stock = track(predictor, Path(scratch), schedule, len(images), progress=progress)
         ours = run(modules, Path(scratch), schedule, len(images))
-    return checks(compare(ours, stock), wanted(modules.metadata))
+    return checks(compare(ours, stock), required_iou(modules.metadata))
 
 
-def wanted(metadata: Mapping[str, str]) -> float:
-    """The IoU that files must keep with the stock predictor, by the precision their metadata tell."""
-    return LEAST_IOU if metadata.get("precision", "fp32") == "fp32" else LEAST_IOU_HALF
+def required_iou(metadata: Mapping[str, str]) -> float:
+    """The IoU that files must keep with the stock predictor, by the precision in their metadata."""
+    return LEAST_IOU if metadata.get("precision", "fp32") == "fp32" else LEAST_IOU_HALF_PRECISION
 
 
 def stock_predictor(
@@ -106,7 +106,9 @@ def stock_predictor(
     model_type, version = model_type or metadata.get("model_type"), version or metadata.get("model_version", "2.1")
     weights = metadata.get("checkpoint", f"reference:{reference.DEFAULT_SEED}")
     if model_type is None:
-        raise SurgeonError(f"{folder}: the files do not say which model they are; name it (tiny, small, ...)")
+        raise SurgeonError(
+            f"{folder}: the metadata does not name the model; give --model-type tiny, small, base_plus or large"
+        )
     entry = checkpoints.checkpoint(model_type, version)
     predictor = build(model_type, version, modules.image_size)
     if checkpoint is None and weights.startswith("reference:"):
@@ -115,16 +117,18 @@ def stock_predictor(
     near = [place / entry.file for place in (folder, folder.parent, Path("checkpoints"))]
     found = checkpoint or next((path for path in near if path.is_file()), None)
     if found is None:
-        raise SurgeonError(f"{folder}: made from {entry.file}, which is not at hand; say where it is")
+        raise SurgeonError(f"{folder}: made from {entry.file}, which was not found; give it with --checkpoint")
     used = checkpoints.load(predictor, found, entry, trust=True)
     if weights not in (used, "official"):
-        raise SurgeonError(f"{found}: is not the checkpoint that {folder} was made from ({used} against {weights})")
+        raise SurgeonError(
+            f"{found}: is not the checkpoint that {folder} was made from (SHA-256 {used}, expected {weights})"
+        )
     return predictor
 
 
 def photo_clip(frames: int, height: int = 300, width: int = 400) -> list[Array]:
-    """uint8 RGB frames: a crop that moves over a photograph (`skimage.data.astronaut`, 512 x 512), turning round
-    at the edges."""
+    """uint8 RGB frames: a crop that moves over a photograph (`skimage.data.astronaut`, 512 x 512) and turns round
+    at its edges."""
     try:
         import skimage.data
     except ImportError as error:
@@ -155,7 +159,7 @@ def write_clip(images: list[Array], folder: Path) -> None:
     """Save frames as 00000.jpg ...; the last one is repeated until there are 16 files."""
     from PIL import Image
 
-    for index in range(max(len(images), LEAST_FILES)):
+    for index in range(max(len(images), LEAST_FRAMES)):
         Image.fromarray(images[min(index, len(images) - 1)]).save(folder / f"{index:05d}.jpg", quality=95)
 
 
@@ -180,7 +184,7 @@ def run(
     return results
 
 
-def compare(ours: list[dict[int, Result]], stock: list[dict[int, Official]]) -> list[Row]:
+def compare(ours: list[dict[int, Result]], stock: list[dict[int, StockResult]]) -> list[Row]:
     """Every object in every frame; both must know the same objects."""
     rows = []
     for frame, (mine, theirs) in enumerate(zip(ours, stock, strict=True)):
@@ -190,7 +194,7 @@ def compare(ours: list[dict[int, Result]], stock: list[dict[int, Official]]) -> 
     return rows
 
 
-def _compare_one(frame: int, object_id: int, mine: Result, theirs: Official) -> Row:
+def _compare_one(frame: int, object_id: int, mine: Result, theirs: StockResult) -> Row:
     ours, stock = resize_logits(mine.logits, mine.height, mine.width) > 0, theirs.video_logits > 0
     union = int((ours | stock).sum())
     errors = np.abs(theirs.candidates - mine.logits).max(axis=(1, 2))
@@ -210,7 +214,7 @@ def _compare_one(frame: int, object_id: int, mine: Result, theirs: Official) -> 
 
 
 def checks(rows: list[Row], least: float = LEAST_IOU) -> list[Check]:
-    """Two questions: are the masks the same (an IoU of `least` in every frame), and were all decisions the same?"""
+    """Two checks: every mask has an IoU of at least `least`, and every decision is the same."""
     worst = min(rows, key=lambda row: row.iou)
     most = max(row.differing for row in rows)
     error, largest = max(row.logit_error for row in rows), max(row.logit_range for row in rows)
@@ -224,22 +228,24 @@ def checks(rows: list[Row], least: float = LEAST_IOU) -> list[Check]:
         "rows": [asdict(row) for row in rows],
     }
     message = f"least IoU with SAM2VideoPredictor {worst.iou:.5f} (frame {worst.frame}, object {worst.object_id}; "
-    message += f"wanted {least}); at most {100 * most:.3g} % of the pixels differ; "
+    message += f"at least {least} required); at most {100 * most:.3g} % of the pixels differ; "
     message += f"largest logit error {error:.2e} on logits up to {largest:.1f}"
     masks = Check("closed loop: masks", "pass" if worst.iou >= least else "fail", message, figures)
     return [masks, _decisions(rows)]
 
 
 def _decisions(rows: list[Row]) -> Check:
-    apart = [row for row in rows if not row.agrees]
+    differing = [row for row in rows if not row.agrees]
     least_score = min(abs(row.stock_score) for row in rows)
     least_choice = min(row.choice_margin for row in rows)
-    figures = {"apart": len(apart), "least_score_margin": least_score, "least_choice_margin": least_choice}
-    message = f"{len(rows) - len(apart)} of {len(rows)} decisions agree; nearest to the edge: object score "
+    figures = {"apart": len(differing), "least_score_margin": least_score, "least_choice_margin": least_choice}
+    message = f"{len(rows) - len(differing)} of {len(rows)} decisions agree; smallest margins: object score "
     message += f"{least_score:.3g}, choice of mask {least_choice:.3g}"
-    if apart:
-        first = apart[0]
-        message += f"; first apart in frame {first.frame}, object {first.object_id}: score {first.score:.3g} against "
-        message += f"{first.stock_score:.3g}, mask {first.choice} against {first.stock_choice}"
+    if differing:
+        first = differing[0]
+        message += (
+            f"; first difference in frame {first.frame}, object {first.object_id}: score {first.score:.3g} but stock "
+        )
+        message += f"{first.stock_score:.3g}, mask {first.choice} but stock {first.stock_choice}"
         message += f" (margin {first.choice_margin:.3g})"
-    return Check("closed loop: decisions", "fail" if apart else "pass", message, figures)
+    return Check("closed loop: decisions", "fail" if differing else "pass", message, figures)

@@ -1,4 +1,4 @@
-"""The same inputs through stock SAM2: what the exported files are held against.
+"""The same inputs through stock SAM2: the reference of the exported files.
 
 Everything is computed by methods of stock `SAM2Base`; nothing comes from this package's wrappers. Where stock
 code has no seam, a forward hook of torch reads or replaces an argument.

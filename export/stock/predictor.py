@@ -1,4 +1,4 @@
-"""The stock `SAM2VideoPredictor` on a folder of JPEG frames: what the closed loop is held against."""
+"""The stock `SAM2VideoPredictor` on a folder of JPEG frames: the reference of the closed loop."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from export.tracking.prompts import Prompt
 
 
 @dataclass(frozen=True)
-class Official:
+class StockResult:
     """One object in one frame by the stock predictor.
 
     video_logits   float32 [height, width], above zero where the object is
     logits         float32 [S / 4, S / 4]
     candidates     float32 [4, S / 4, S / 4]: the single mask and the three of the multi-mask output, before choosing
     ious           float32 [4], the predicted quality of each candidate
-    stability      of the single mask less its threshold, when the choice hangs on it; else None
+    stability      of the single mask minus its threshold, where that decides the choice; else None
     score          the occlusion logit
-    choice         which candidate was taken
+    choice         index of the candidate that was chosen
     """
 
     video_logits: Array
@@ -38,7 +38,7 @@ class Official:
 
     @property
     def choice_margin(self) -> float:
-        """How far the choice of the mask was from going the other way: least distance to a tie or a threshold."""
+        """Margin of the choice of the mask: its least distance to a tie or to the threshold of stability."""
         ranked = np.sort(self.ious[1:])
         gap = float(ranked[-1] - ranked[-2])
         if self.stability is None:
@@ -54,8 +54,8 @@ def track(
     frames: int,
     removals: Mapping[int, list[int]] | None = None,
     progress: Callable[[int], None] | None = None,
-) -> list[dict[int, Official]]:
-    """Track `frames` frames of `folder` (00000.jpg ...), adding and removing objects as they come.
+) -> list[dict[int, StockResult]]:
+    """Track `frames` frames of `folder` (00000.jpg ...); objects are added and removed at their frames.
 
     Objects are added with `add_new_points_or_box` once every earlier frame has been tracked, as in a live
     stream: prompts given before the start would make the stock predictor track back to frame 0 as well.
@@ -67,8 +67,8 @@ def track(
         state = predictor.init_state(str(folder))
     starts = sorted({start for start in (*schedule, *removals) if start < frames})
     seen: dict[tuple[int, int], dict[str, Any]] = {}
-    results: list[dict[int, Official]] = [{} for _ in range(frames)]
-    with _listening(predictor, seen):
+    results: list[dict[int, StockResult]] = [{} for _ in range(frames)]
+    with _DecoderRecorder(predictor, seen):
         for start, end in zip(starts, [*starts[1:], frames], strict=True):
             for object_id in removals.get(start, ()):
                 predictor.remove_object(state, object_id, need_output=False)
@@ -94,7 +94,7 @@ def _propagate(
     start: int,
     end: int,
     seen: Mapping[tuple[int, int], dict[str, Any]],
-    results: list[dict[int, Official]],
+    results: list[dict[int, StockResult]],
     progress: Callable[[int], None] | None,
 ) -> None:
     steps = predictor.propagate_in_video(state, start_frame_idx=start, max_frame_num_to_track=end - 1 - start)
@@ -102,7 +102,7 @@ def _propagate(
         for object_id, mask in zip(ids, masks, strict=True):
             memory = state["output_dict_per_obj"][state["obj_id_to_idx"][object_id]]
             stored = memory["cond_frame_outputs"].get(frame) or memory["non_cond_frame_outputs"][frame]
-            results[frame][object_id] = Official(
+            results[frame][object_id] = StockResult(
                 video_logits=mask[0].numpy().copy(),
                 logits=stored["pred_masks"][0, 0].numpy().copy(),
                 score=float(stored["object_score_logits"][0, 0]),
@@ -112,8 +112,8 @@ def _propagate(
             progress(frame)
 
 
-class _listening:
-    """While open, keeps what the mask decoder offered for each (frame, object's memory)."""
+class _DecoderRecorder:
+    """While open, records the candidates of the mask decoder for each (frame, object's memory)."""
 
     def __init__(self, predictor: Any, seen: dict[tuple[int, int], dict[str, Any]]) -> None:
         self.predictor, self.seen = predictor, seen
@@ -123,23 +123,23 @@ class _listening:
         decoder = self.predictor.sam_mask_decoder
         predict_masks, forward, track_step = decoder.predict_masks, decoder.forward, self.predictor.track_step
 
-        def listening_predict(*args: Any, **kwargs: Any) -> Any:
+        def recording_predict(*args: Any, **kwargs: Any) -> Any:
             outputs = predict_masks(*args, **kwargs)
             self.last = {"candidates": outputs[0][0].numpy().copy(), "ious": outputs[1][0].numpy().copy()}
             return outputs
 
-        def listening_forward(*args: Any, **kwargs: Any) -> Any:
+        def recording_forward(*args: Any, **kwargs: Any) -> Any:
             outputs = forward(*args, **kwargs)
             self.last |= _choice(decoder, self.last, bool(kwargs["multimask_output"]))
             return outputs
 
-        def listening_step(*args: Any, **kwargs: Any) -> Any:
+        def recording_step(*args: Any, **kwargs: Any) -> Any:
             outputs = track_step(*args, **kwargs)
             self.seen[kwargs["frame_idx"], id(kwargs["output_dict"])] = self.last
             return outputs
 
-        decoder.predict_masks, decoder.forward = listening_predict, listening_forward
-        self.predictor.track_step = listening_step
+        decoder.predict_masks, decoder.forward = recording_predict, recording_forward
+        self.predictor.track_step = recording_step
 
     def __exit__(self, *_: object) -> None:
         # The instance attributes hide the class's methods; without them all is as before.
@@ -148,7 +148,7 @@ class _listening:
 
 
 def _choice(decoder: Any, offered: Mapping[str, Array], multimask: bool) -> dict[str, Any]:
-    """Which candidate the stock rules take, and how far the single mask's stability is from its threshold."""
+    """Which candidate the stock rules choose, and the single mask's stability minus its threshold."""
     import torch
 
     best = 1 + int(np.argmax(offered["ious"][1:]))

@@ -1,1 +1,1 @@
-"""What `export.tracking.tracker` is made of: module calls, memory bank, prompts, frames in and results out."""
+"""Track objects through frames with the exported files: memory bank, prompts, frames in, results out."""

@@ -9,7 +9,7 @@ Facts of the stock predictor (sam2/modeling/sam2_base.py, `_prepare_memory_condi
 * then 4 tokens for each object pointer: the conditioning frame's first, then up to 15 earlier frames', newest
   first. Their positions [cond_frame_id_diff, 1, 2, ...] / 15 are computed inside memory_attention.onnx, so the
   tail of `memory_pos_embed` is not read and stays zero;
-* mask memories rest in bfloat16 between frames (sam2_video_predictor.py, `_run_single_frame_inference`).
+* mask memories are stored in bfloat16 between frames (sam2_video_predictor.py, `_run_single_frame_inference`).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _decode(container: Any, path: Path) -> Iterator[Array]:
         for frame in container.decode(video=0):
             yield upright(frame.to_ndarray(format="rgb24"), int(getattr(frame, "rotation", 0) or 0))
     except av.FFmpegError as error:
-        raise SurgeonError(f"{path}: the video breaks off: {error}") from error
+        raise SurgeonError(f"{path}: the video ends with an error: {error}") from error
 
 
 def upright(frame: Array, rotation: int) -> Array:

@@ -1,4 +1,4 @@
-"""A frame with what was tracked drawn over it: masks, boxes, ids."""
+"""Draw masks, boxes and ids over a frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from export.tracking.modules import Array
 from export.tracking.tracker import Result
 
-# Colours that stay apart for people with any common colour blindness (Okabe and Ito, 2008), without black.
+# Colours that people with any common colour blindness can tell apart (Okabe and Ito, 2008), without black.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 OPACITY = 0.5
 

@@ -1,4 +1,4 @@
-"""Track a whole video into sinks, with a progress bar on a terminal and an orderly end on Ctrl-C."""
+"""Track a whole video and write its results, with a progress bar and an orderly end on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from export.tracking.sinks import Sink
 from export.tracking.tracker import Tracker
 from verify.errors import SurgeonError
 
-LOG_SECONDS = 10.0  # between two lines in a log
+LOG_SECONDS = 10.0  # between two progress lines in a log
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did; `rate` is frames per second, reading and writing included."""
+    """Frames tracked and seconds taken; `rate` is frames per second, reading and writing included."""
 
     frames: int
     seconds: float
@@ -42,7 +42,7 @@ def track_video(
     *,
     limit: int | None = None,
     stopped: Callable[[], bool] = lambda: False,
-    tell: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Summary:
     """Feed frames to the tracker and its results to the sinks, until the end, `limit`, or `stopped()`.
 
@@ -60,7 +60,7 @@ def track_video(
         results = tracker.step(frame, prompts)
         for sink in sinks:
             sink(index, frame, results)
-        tell(index + 1)
+        progress(index + 1)
     late = [frame for frame in schedule if frame > index]
     if late:
         raise SurgeonError(f"the video ended after frame {index}; the prompts at frame {min(late)} were never used")
@@ -68,7 +68,7 @@ def track_video(
 
 
 def check_inside(object_id: int, prompt: Prompt, height: int, width: int) -> None:
-    """SurgeonError for a prompt beyond the edges: most often one that was measured on a video of another size."""
+    """SurgeonError for a prompt outside the frame, most often one measured on a video of another size."""
     corners = [] if prompt.box is None else [prompt.box[:2], prompt.box[2:]]
     for x, y in [*corners, *(point[:2] for point in prompt.points)]:
         if not (0 <= x <= width and 0 <= y <= height):
@@ -77,19 +77,19 @@ def check_inside(object_id: int, prompt: Prompt, height: int, width: int) -> Non
 
 @contextmanager
 def orderly_stop() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request that the yielded function tells of; the second is as ever."""
-    asked = False
+    """Yield a function that says whether Ctrl-C or SIGTERM came; a second signal acts as usual."""
+    stop_requested = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def ask(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
+    def request_stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal stop_requested
+        stop_requested = True
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
-        signal.signal(number, ask)
+        signal.signal(number, request_stop)
     try:
-        yield lambda: asked
+        yield lambda: stop_requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -97,7 +97,7 @@ def orderly_stop() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Frames per second on standard error: a bar with the time left on a terminal, a line now and then in a log."""
+    """Frames per second on standard error: a bar with the time left on a terminal, else a line every LOG_SECONDS."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -112,15 +112,15 @@ def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("tracking", total=total, rate=0.0)
 
-        told = begin
+        last_line = begin
 
-        def tell(done: int) -> None:
-            nonlocal told
+        def advance(done: int) -> None:
+            nonlocal last_line
             now = time.monotonic()
             rate = done / max(now - begin, 1e-6)
             progress.update(task, completed=done, rate=rate)
-            if progress.disable and now - told > LOG_SECONDS:
-                told = now
+            if progress.disable and now - last_line > LOG_SECONDS:
+                last_line = now
                 print(f"tracked {done}{f' of {total}' if total else ''} frames, {rate:.2f} a second", file=sys.stderr)
 
-        yield tell
+        yield advance

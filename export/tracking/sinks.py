@@ -1,4 +1,4 @@
-"""Where results go. Each sink takes frame after frame and is complete and readable whenever it is closed."""
+"""Write results: each sink takes one frame after another, and its file is readable whenever it is closed."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Tracker:
     """State: the frame number, and one memory bank for each object."""
 
     def __init__(self, modules: Modules, *, most: int = 4, storage: str = "bfloat16") -> None:
-        """`most` objects share a call at most; `storage` is the type that mask memories rest in between frames
+        """`most` objects share a call at most; `storage` is the type of stored mask memories
         (the stock predictor: bfloat16; DeepStream: float32)."""
         self.modules = modules
         self.most = most

@@ -1,4 +1,4 @@
-"""Official SAM2 checkpoints: where they are, how they are known, and how they are read.
+"""Official SAM2 checkpoints: their addresses, their hashes, and how they are read.
 
 A checkpoint is a pickle, and a pickle is code: its SHA-256 is checked before it is opened, and it is opened with
 `weights_only=True`. URLs are those of the sam2 project's `download_ckpts.sh`; the SHA-256 values of the 2.1 files

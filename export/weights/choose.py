@@ -1,4 +1,4 @@
-"""Which weights a model gets: the official checkpoint, a given file, or reference weights, and never silently."""
+"""Choose the weights of a model: the official checkpoint, a given file, or reference weights."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def find_weights(
     source: str = "official",
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Weights:
-    """Decide on the weights and have the file at hand; nothing is loaded yet.
+    """Choose the weights and fetch the file if needed; no weights are loaded yet.
 
     "official" downloads the checkpoint into `folder` unless it is there; "auto" falls back to reference weights
     where no network can be reached, and its note says so.
     """
     if source == REFERENCE:
-        return _reference("reference weights, as asked: deterministic, untrained, they track nothing")
+        return _reference("reference weights, as requested: deterministic, untrained, they track nothing")
     entry = checkpoint(model_type, version)
     try:
         path = fetch(entry, folder, progress)
@@ -52,7 +52,7 @@ def find_weights(
             raise SurgeonError(
                 f"{error}; fetch {entry.file} elsewhere and pass --checkpoint, or pass --weights reference"
             ) from error
-        return _reference(f"NO CHECKPOINT: {error}. Going on with reference weights: untrained, they track nothing")
+        return _reference(f"NO CHECKPOINT: {error}. Reference weights are used instead: untrained, they track nothing")
     known = "SHA-256 checked" if entry.sha256 else "no published SHA-256 to check it against"
     return Weights("official", f"{entry.file}, {known}", path)
 

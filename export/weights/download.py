@@ -1,4 +1,4 @@
-"""Fetch one file over HTTP: resumable, checked, and in place only when it is whole."""
+"""Fetch one file over HTTP: resumable, checked, and moved into place only when it is complete."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def download(
 ) -> None:
     """Fetch `url` to `path` by way of `path` + ".part", which a later call goes on from.
 
-    A connection that breaks off is taken up again, three times in all. `progress` is told the bytes that are there
-    and, where the server says, how many there will be. Raises NoNetwork when nothing answers within
+    A broken connection is tried again, three times in all. `progress` receives the bytes on disk and, where the
+    server says it, the size of the file. Raises NoNetwork when nothing answers within
     `connect_seconds`, SurgeonError when the server refuses, the transfer breaks off or the SHA-256 is wrong.
     """
     part = path.with_name(path.name + ".part")
@@ -51,7 +51,7 @@ def download(
             if attempt == ATTEMPTS:
                 have = part.stat().st_size if part.exists() else 0
                 raise SurgeonError(
-                    f"download of {url} broke off after {have:,} bytes ({error}); run the same command to go on"
+                    f"download of {url} stopped after {have:,} bytes ({error}); run the same command to resume"
                 ) from error
     check_sha256(part, sha256, delete=True)
     os.replace(part, path)
@@ -86,11 +86,11 @@ def _transfer(url: str, part: Path, progress: Callable[[int, int | None], None],
     try:
         response = _open(url, have, limit)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have and _announced(error.headers.get("Content-Range")) == have:
+        if error.code == 416 and have and _total_size(error.headers.get("Content-Range")) == have:
             return  # the part is whole
         if error.code == 416 and have:
             part.unlink()
-            raise OSError("the part on disk does not fit the file; starting over") from error
+            raise OSError("the partial file on disk does not fit the server's file; starting over") from error
         raise SurgeonError(f"{url}: the server answered {error.code} {error.reason}") from error
     with response:
         resumed = response.status == 206
@@ -106,7 +106,7 @@ def _transfer(url: str, part: Path, progress: Callable[[int, int | None], None],
         raise OSError(f"got {have:,} of {total:,} bytes")
 
 
-def _announced(content_range: str | None) -> int | None:
+def _total_size(content_range: str | None) -> int | None:
     """The whole size out of `bytes */1234`."""
     size = (content_range or "").rpartition("/")[2]
     return int(size) if size.isdigit() else None
@@ -115,18 +115,18 @@ def _announced(content_range: str | None) -> int | None:
 def _open(url: str, start: int, limit: float) -> Any:
     """The response; NoNetwork when none comes within `limit` seconds, name resolution included.
 
-    A thread, because neither name resolution nor a list of unreachable addresses keeps to a socket's timeout.
+    A thread, because a socket's timeout limits neither name resolution nor a list of unreachable addresses.
     """
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     answers: queue.Queue[Any] = queue.Queue()
 
-    def ask() -> None:
+    def request_in_thread() -> None:
         try:
             answers.put(urllib.request.urlopen(request, timeout=STALL_SECONDS))
         except Exception as error:
             answers.put(error)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=request_in_thread, daemon=True).start()
     try:
         answer = answers.get(timeout=limit)
     except queue.Empty:

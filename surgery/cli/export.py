@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from export.weights.choose import Weights
     from verify.report import Report
 
-MOST_STAYED = 8  # nodes named for each module in text
+MOST_FP32_NODES = 8  # nodes listed for each module in text
 
 
 @click.command(name="export")
@@ -32,20 +32,30 @@ MOST_STAYED = 8  # nodes named for each module in text
 @click.option("--batch", default="1", show_default=True, help="Objects in one call: 1, N or dynamic.")
 @click.option("--semantics", default="sam2", show_default=True, help="sam2 or masktracker.")
 @click.option("--opset", default=18, show_default=True, help="ONNX opset.")
-@click.option("--precision", default="fp32", show_default=True, help="fp32, fp16, bf16 or mixed; chosen by error.")
-@click.option("--max-error", default=0.01, show_default=True, help="Most an output may move by it, of its RMS.")
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    help="fp32, fp16, bf16 or mixed (chosen node by node by its error).",
+)
+@click.option(
+    "--max-error",
+    default=0.01,
+    show_default=True,
+    help="Largest error of an output in half precision, relative to its RMS.",
+)
 @click.option(
     "--calibrate",
     type=click.Path(path_type=Path),
-    help="Folder of MODULE.npz to choose precision on, instead of a photo through stock SAM2.",
+    help="Folder of MODULE.npz inputs to measure half precision on, instead of a photo.",
 )
-@click.option("--raw", is_flag=True, help="Keep what torch wrote in OUTPUT/raw.")
+@click.option("--raw", is_flag=True, help="Keep the files as torch wrote them in OUTPUT/raw.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Use this file instead of downloading.")
 @click.option("--trust-checkpoint", is_flag=True, help="Take a file whose SHA-256 is not known.")
 @click.option(
     "--weights", default="official", show_default=True, help="official, reference, or auto (reference when offline)."
 )
-@click.option("--force", is_flag=True, help="Export again what is there already.")
+@click.option("--force", is_flag=True, help="Export again even if the files are there already.")
 @click.option("--check", is_flag=True, help="Check interface, parity and TensorRT, and print a table.")
 @click.option(
     "--deepstream",
@@ -65,7 +75,7 @@ def command(
 
     require()
     from export.pipeline import export_all
-    from export.precision import Halves
+    from export.precision import PrecisionOptions
 
     if deepstream is not None and _is_default("target"):
         given["target"] = "tensorrt"  # DeepStream lowers float32 files itself, and only full TensorRT does that
@@ -79,7 +89,7 @@ def command(
         keep_raw=given["raw"],
         force=given["force"],
         trust=given["trust_checkpoint"],
-        halves=Halves(given["max_error"], given["calibrate"]),
+        precision_options=PrecisionOptions(given["max_error"], given["calibrate"]),
         started=lambda module: click.echo(f"exporting {module} ...", err=True),
     )
     verdicts = _judged(done, model, request) if check else []
@@ -87,18 +97,18 @@ def command(
     if deepstream is not None:
         _copy(done, deepstream)
     elif style == "text":
-        _say_next(model_type)
+        _show_next_step(model_type)
     return int(any(c.status == "fail" for v in verdicts for c in v.checks))
 
 
 def _is_default(option: str) -> bool:
-    """Whether nobody chose this option."""
+    """Whether the option has its default value because the user did not give it."""
     source = click.get_current_context().get_parameter_source(option)
     return source is click.core.ParameterSource.DEFAULT
 
 
 def _request(model_type: str, given: dict[str, Any]) -> Request:
-    """What is asked for; SurgeonError where it cannot be exported."""
+    """The request that the options make; SurgeonError where it cannot be exported."""
     from export.pipeline import Request
 
     batch = int(given["batch"]) if given["batch"].isdigit() else given["batch"]
@@ -119,7 +129,7 @@ def _judged(done: Sequence[Exported], model: Any, request: Request) -> list[Verd
     return judge(done, model, request.semantics, _objects(request), started)
 
 
-def _say_next(model_type: str) -> None:
+def _show_next_step(model_type: str) -> None:
     if shutil.which("surgeon") is None:
         click.echo(f"next: put surgeon on the path: . {Path(sys.prefix) / 'bin' / 'activate'}")
     click.echo(f"next: surgeon export {model_type} --deepstream DIR exports for DeepStream into a tracker folder")
@@ -169,10 +179,10 @@ def _show(style: str, done: Sequence[Exported], verdicts: Sequence[Verdict], wei
     show([_report(item, verdict) for item, verdict in zip_longest(done, verdicts)])
     for item in done:
         stayed = item.precision.figures["stayed"] if item.precision else []
-        for node in stayed[:MOST_STAYED]:
+        for node in stayed[:MOST_FP32_NODES]:
             click.echo(f"{item.module}: {node['op']} '{node['node']}' stays in fp32: {node['why']}")
-        if len(stayed) > MOST_STAYED:
-            click.echo(f"{item.module}: and {len(stayed) - MOST_STAYED} more; --format json lists all")
+        if len(stayed) > MOST_FP32_NODES:
+            click.echo(f"{item.module}: and {len(stayed) - MOST_FP32_NODES} more; --format json lists all")
 
 
 def _row(item: Exported, verdict: Verdict | None) -> dict[str, Any]:

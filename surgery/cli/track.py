@@ -60,8 +60,10 @@ def command(video: Path, models: Path, **options: Any) -> int:
     with orderly_stop() as stopped, open_frames(video) as source, ExitStack() as stack:
         sinks = _sinks(options, source, stack)
         total = min(source.count, limit) if source.count and limit else limit or source.count
-        tell = stack.enter_context(progress_bar(total))
-        summary = track_video(source, tracker, schedule, removals, sinks, limit=limit, stopped=stopped, tell=tell)
+        progress = stack.enter_context(progress_bar(total))
+        summary = track_video(
+            source, tracker, schedule, removals, sinks, limit=limit, stopped=stopped, progress=progress
+        )
     click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second")
     if summary.interrupted:
         click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)

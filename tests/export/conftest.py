@@ -43,10 +43,4 @@ def thin_model() -> Callable[..., Any]:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """Six pictures in a folder, as `surgeon track` reads them."""
-    pictures = pytest.importorskip("PIL.Image")
-    folder = tmp_path / "clip"
-    folder.mkdir()
-    for index, frame in enumerate(toy_networks.frames(6, 41, 61)):
-        pictures.fromarray(frame).save(folder / f"{index:05d}.png")
-    return folder
+    return toy_networks.write_clip(tmp_path / "clip")

@@ -148,7 +148,7 @@ def test_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "precision", "told"),
+    ("about", "precision", "advised"),
     [
         ({"target": "tensorrt-rtx", "precision": "fp32"}, "fp16", True),
         ({"target": "tensorrt-rtx", "precision": "fp32"}, "fp32", False),
@@ -158,7 +158,7 @@ def test_command(tmp_path: Path) -> None:
     ],
 )
 def test_files_made_for_another_tensorrt_are_told(
-    about: dict[str, str], precision: str, told: bool, tmp_path: Path
+    about: dict[str, str], precision: str, advised: bool, tmp_path: Path
 ) -> None:
     folder = toy_networks.write(tmp_path / "files")
     path = folder / "memory_attention.onnx"
@@ -167,5 +167,5 @@ def test_files_made_for_another_tensorrt_are_told(
     onnx.save(model, path)
     run = CliRunner().invoke(command, [str(folder), "-o", str(tmp_path / "out"), "--precision", precision])
     assert run.exit_code == 0
-    assert ("--target tensorrt" in run.output) == told
+    assert ("--target tensorrt" in run.output) == advised
     assert (tmp_path / "out" / deepstream.CONFIG_FILE).is_file()

@@ -119,3 +119,13 @@ def frames(count: int, height: int = 40, width: int = 60) -> list[np.ndarray]:
     """Pictures of noise."""
     random = np.random.default_rng(0)
     return list(random.integers(0, 256, (count, height, width, 3), dtype=np.uint8))
+
+
+def write_clip(folder: Path) -> Path:
+    """Six pictures in a folder, as `surgeon track` reads them."""
+    from PIL import Image
+
+    folder.mkdir()
+    for index, frame in enumerate(frames(6, 41, 61)):
+        Image.fromarray(frame).save(folder / f"{index:05d}.png")
+    return folder

@@ -1,4 +1,4 @@
-"""Rotary encoding on halves against stock SAM2's complex arithmetic."""
+"""Rotary encoding in real numbers against stock SAM2's complex arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytest.importorskip("sam2")
 
 from sam2.modeling.position_encoding import apply_rotary_enc, compute_axial_cis  # noqa: E402
 
-from export.modules.rope import halves, permute_rows, rotary_table, rotate  # noqa: E402
+from export.modules.rope import evens_then_odds, permute_rows, rotary_table, rotate  # noqa: E402
 
 
 @pytest.mark.parametrize("frames", [1, 3])
@@ -20,7 +20,7 @@ def test_scores_equal_stock(frames: int) -> None:
     key = torch.randn(2, 1, frames * tokens, channels)
     stock_query, stock_key = apply_rotary_enc(query, key, cis, repeat_freqs_k=True)
     table = rotary_table(cis)
-    order = halves(channels)
+    order = evens_then_odds(channels)
     ours_query = rotate(query[..., order], *table)
     ours_key = rotate(key[..., order].unflatten(2, (frames, tokens)), *table).flatten(2, 3)
     torch.testing.assert_close(

@@ -81,7 +81,7 @@ def test_whole(server: tuple[str, Behaviour], tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["file.pt"]
 
 
-def test_goes_on_where_the_connection_broke(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+def test_resumes_where_the_connection_broke(server: tuple[str, Behaviour], tmp_path: Path) -> None:
     url, behaviour = server
     behaviour.cut = [300_000, 200_000]
     download(url + "/file.pt", tmp_path / "file.pt", sha256=SHA256)
@@ -89,10 +89,10 @@ def test_goes_on_where_the_connection_broke(server: tuple[str, Behaviour], tmp_p
     assert behaviour.starts == [0, 300_000, 500_000]
 
 
-def test_goes_on_in_a_later_run(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+def test_resumes_in_a_later_run(server: tuple[str, Behaviour], tmp_path: Path) -> None:
     url, behaviour = server
     behaviour.cut = [100_000, 1000, 1000]
-    with pytest.raises(SurgeonError, match=r"broke off after 102,000 bytes .* run the same command"):
+    with pytest.raises(SurgeonError, match=r"stopped after 102,000 bytes .* run the same command"):
         download(url + "/file.pt", tmp_path / "file.pt", sha256=SHA256)
     assert not (tmp_path / "file.pt").exists()
     download(url + "/file.pt", tmp_path / "file.pt", sha256=SHA256)
@@ -149,7 +149,7 @@ def test_a_closed_port_is_no_network(tmp_path: Path) -> None:
         download(f"http://127.0.0.1:{closed_port()}/file.pt", tmp_path / "file.pt")
 
 
-def test_offline_falls_back_only_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_falls_back_only_with_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("export.weights.checkpoints.BASE_URL", f"http://127.0.0.1:{closed_port()}/")
     with pytest.raises(SurgeonError, match=r"cannot reach .* pass --weights reference"):
         find_weights("tiny", "2.1", tmp_path)

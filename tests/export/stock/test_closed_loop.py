@@ -66,7 +66,7 @@ def stock(thin_model: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def truth(stock: Any, clip: Path) -> list[dict[int, predictor.Official]]:
+def expected(stock: Any, clip: Path) -> list[dict[int, predictor.StockResult]]:
     return predictor.track(stock, clip, SCHEDULE, FRAMES)
 
 
@@ -75,28 +75,28 @@ def check(rows: list[closed_loop.Row]) -> None:
         assert check.status == "pass", check.message
 
 
-def test_same_masks_and_decisions_as_the_stock_predictor(stock: Any, clip: Path, truth: Any) -> None:
+def test_same_masks_and_decisions_as_the_stock_predictor(stock: Any, clip: Path, expected: Any) -> None:
     ours = closed_loop.run(as_numpy(stock), clip, SCHEDULE, FRAMES)
-    rows = closed_loop.compare(ours, truth)
+    rows = closed_loop.compare(ours, expected)
     check(rows)
     assert len(rows) == 2 * FRAMES + FRAMES - 6
     assert max(row.logit_error for row in rows) < 0.01 * max(row.logit_range for row in rows)
 
 
-def test_float32_memories_lie_further_from_the_stock_predictor(stock: Any, clip: Path, truth: Any) -> None:
+def test_float32_memories_differ_more_from_the_stock_predictor(stock: Any, clip: Path, expected: Any) -> None:
     """The stock predictor keeps mask memories in bfloat16; that is visible, so the tracker must do it too."""
     error = {}
     for storage in ("bfloat16", "float32"):
         ours = closed_loop.run(as_numpy(stock), clip, SCHEDULE, 5, storage=storage)
-        error[storage] = np.mean([row.logit_error for row in closed_loop.compare(ours, truth[:5])])
+        error[storage] = np.mean([row.logit_error for row in closed_loop.compare(ours, expected[:5])])
     assert error["bfloat16"] < 0.5 * error["float32"]
 
 
 def test_one_object_at_a_time_gives_the_same(stock: Any, clip: Path) -> None:
     networks = as_numpy(stock)
     together = closed_loop.run(networks, clip, SCHEDULE, FEW, most=4)
-    apart = closed_loop.run(networks, clip, SCHEDULE, FEW, most=1)
-    for one, other in zip(together, apart, strict=True):
+    separately = closed_loop.run(networks, clip, SCHEDULE, FEW, most=1)
+    for one, other in zip(together, separately, strict=True):
         assert one.keys() == other.keys()
         for object_id in one:
             assert (one[object_id].mask == other[object_id].mask).mean() > 0.9999
@@ -110,14 +110,14 @@ def test_occlusion(thin_model: Any, clip: Path) -> None:
         for name, value in stock.named_parameters():
             if name.endswith("pred_obj_score_head.layers.2.bias"):
                 value -= 6.9
-    truth = predictor.track(stock, clip, SCHEDULE, FEW)
-    scores = [result.score for frame in truth for result in frame.values()]
+    expected = predictor.track(stock, clip, SCHEDULE, FEW)
+    scores = [result.score for frame in expected for result in frame.values()]
     assert min(scores) < 0 < max(scores)
-    check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), truth))
+    check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), expected))
 
 
 def test_removed_object(stock: Any, clip: Path) -> None:
-    truth = predictor.track(stock, clip, SCHEDULE, FEW, removals={7: [1]})
+    expected = predictor.track(stock, clip, SCHEDULE, FEW, removals={7: [1]})
     tracker, networks = [], as_numpy(stock)
     loop = Tracker(networks)
     for index, image in enumerate(closed_loop.read_clip(clip, FEW)):
@@ -125,48 +125,48 @@ def test_removed_object(stock: Any, clip: Path) -> None:
             loop.remove(1)
         tracker.append(loop.step(image, SCHEDULE.get(index)))
     assert [sorted(frame) for frame in tracker[6:]] == [[1, 2, 3], [2, 3], [2, 3]]
-    check(closed_loop.compare(tracker, truth))
+    check(closed_loop.compare(tracker, expected))
 
 
 def test_version_2_0(thin_model: Any, clip: Path) -> None:
     stock = thin_model("2.0")
-    truth = predictor.track(stock, clip, SCHEDULE, FEW)
-    check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), truth))
+    expected = predictor.track(stock, clip, SCHEDULE, FEW)
+    check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), expected))
 
 
-def test_masktracker_semantics_lies_elsewhere(stock: Any, clip: Path, truth: Any) -> None:
+def test_masktracker_semantics_differs(stock: Any, clip: Path, expected: Any) -> None:
     ours = closed_loop.run(as_numpy(stock, "masktracker"), clip, SCHEDULE, FEW)
-    masks, _ = closed_loop.checks(closed_loop.compare(ours, truth[:FEW]))
+    masks, _ = closed_loop.checks(closed_loop.compare(ours, expected[:FEW]))
     assert masks.status == "fail"
 
 
-def test_files_that_do_not_say_what_they_are(tmp_path: Path) -> None:
-    with pytest.raises(SurgeonError, match="do not say which model they are"):
+def test_files_without_a_model_type_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SurgeonError, match="does not name the model"):
         closed_loop.closed_loop(toy_networks.write(tmp_path), frames=2)
 
 
-def test_checkpoint_that_is_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sam2_model, "build", lambda *arguments: None)
     folder = toy_networks.write(tmp_path / "toy", metadata={"model_type": "tiny", "checkpoint": "7402e0"})
-    with pytest.raises(SurgeonError, match=r"made from sam2\.1_hiera_tiny\.pt, which is not at hand"):
+    with pytest.raises(SurgeonError, match=r"made from sam2\.1_hiera_tiny\.pt, which was not found"):
         closed_loop.closed_loop(folder, frames=2)
 
 
-def test_decisions_apart_are_told_with_their_margin() -> None:
+def test_differing_decisions_are_reported_with_their_margin() -> None:
     near = closed_loop.Row(3, 1, 1.0, 0.0, 0.0, 9.0, 0.01, -0.02, 2, 1, 0.001)
     assert near.agrees is False
     same = closed_loop.Row(3, 1, 1.0, 0.0, 0.0, 9.0, -5.0, -5.0, 2, 1, 0.3)
     assert same.agrees
     _, decisions = closed_loop.checks([same, near])
     assert decisions.status == "fail"
-    assert "score 0.01 against -0.02, mask 2 against 1 (margin 0.001)" in decisions.message
+    assert "score 0.01 but stock -0.02, mask 2 but stock 1 (margin 0.001)" in decisions.message
 
 
 @pytest.mark.parametrize(("metadata", "status"), [({}, "fail"), ({"precision": "mixed"}, "pass")])
-def test_half_precision_may_lose_a_hundredth_of_a_mask(metadata: dict[str, str], status: str) -> None:
+def test_half_precision_may_lose_one_percent_of_a_mask(metadata: dict[str, str], status: str) -> None:
     row = closed_loop.Row(3, 1, 0.995, 0.0, 0.0, 9.0, 5.0, 5.0, 1, 1, 0.3)
-    masks, _ = closed_loop.checks([row], closed_loop.wanted(metadata))
+    masks, _ = closed_loop.checks([row], closed_loop.required_iou(metadata))
     assert masks.status == status
 
 
@@ -191,7 +191,7 @@ def test_exported_files_with_masktracker_semantics(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model_type", sam2_model.MODEL_TYPES)
-def test_trained_weights_where_they_are_at_hand(tmp_path: Path, model_type: str) -> None:
+def test_trained_weights_where_they_are_present(tmp_path: Path, model_type: str) -> None:
     file = Path("checkpoints") / checkpoints.checkpoint(model_type).file
     if not file.is_file():
         pytest.skip(f"{file} is not there")

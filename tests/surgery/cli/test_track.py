@@ -23,6 +23,11 @@ from tests.export import toy_networks
 from verify.errors import SurgeonError
 
 
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return toy_networks.write_clip(tmp_path / "clip")
+
+
 def run(*arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(command, [str(argument) for argument in arguments], standalone_mode=False)
     if result.exception:
@@ -30,7 +35,7 @@ def run(*arguments: object) -> tuple[int, str]:
     return result.return_value, result.output
 
 
-def test_a_log_tells_how_far_it_is(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_progress_lines(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("export.tracking.run.LOG_SECONDS", 0.0)
     networks, to = toy_networks.write(tmp_path / "toy"), tmp_path / "boxes.json"
     result = CliRunner().invoke(
@@ -83,13 +88,13 @@ def test_command_refuses_to_write_over_its_input_or_nowhere(clip: Path, tmp_path
         run(clip, "--models", networks, "--box", "5,5,30,30")
 
 
-def test_prompt_after_the_end_is_told(clip: Path, tmp_path: Path) -> None:
+def test_prompt_after_the_end_is_refused(clip: Path, tmp_path: Path) -> None:
     networks = toy_networks.write(tmp_path / "toy")
     with pytest.raises(SurgeonError, match="ended after frame 5; the prompts at frame 9"):
         run(clip, "--models", networks, "--box", "@9=5,5,30,30", "--csv", tmp_path / "x.csv")
 
 
-def test_prompt_outside_the_video_is_told(clip: Path, tmp_path: Path) -> None:
+def test_prompt_outside_the_video_is_refused(clip: Path, tmp_path: Path) -> None:
     networks = toy_networks.write(tmp_path / "toy")
     with pytest.raises(SurgeonError, match="object 1: 130,30 lies outside the video, which is 61 x 41"):
         run(clip, "--models", networks, "--box", "5,5,130,30", "--csv", tmp_path / "x.csv")

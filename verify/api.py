@@ -42,7 +42,8 @@ def verify_model(
         goldens: folders to look for goldens in; () for `./golden` and those that come with surgeon, None for no
             golden check.
         tensorrt: True: must be installed; False: left out; None: asked where it is installed.
-        strict: a missing golden in the folders given is a failure.
+        strict: a golden that is missing in the folders given is a failure, and so is a model that TensorRT does not
+            build at guessed sizes.
         scale: tolerances of goldens are multiplied by it.
         profiles: {input: (min, opt, max)} shapes for TensorRT, instead of the spec's.
         extra_check: one more check, put last in the report.
@@ -51,14 +52,14 @@ def verify_model(
         A report with one or more checks for each of these; `report.exit_code` is 0 where none failed, else 1.
 
     Raises:
-        SurgeonError: the model, the spec or a golden cannot be read.
-        MissingBackend: `tensorrt` is True and TensorRT is not installed.
+        SurgeonError: the model, the spec or a golden cannot be read, or `profiles` names no input.
+        MissingBackend: `tensorrt` is True and TensorRT is not installed or cannot run here.
     """
     from verify.goldens.check import check_goldens
     from verify.interface.check import check_form, check_interface
     from verify.interface.recognise import read_metadata
     from verify.model.read import read_model
-    from verify.tensorrt.check import check_tensorrt, spec_profiles
+    from verify.tensorrt.check import check_tensorrt, known_profiles, spec_profiles
 
     path = Path(path)
     model = read_model(path)
@@ -71,7 +72,8 @@ def verify_model(
             return report
     if goldens is not None:
         report.checks += check_goldens(path, model, metadata, [Path(folder) for folder in goldens], strict, scale)
-    report.checks += check_tensorrt(path, dict(profiles or {}) or spec_profiles(module), wanted=tensorrt)
+    given = known_profiles(model, path, profiles or {}) or spec_profiles(module)
+    report.checks += check_tensorrt(path, given, wanted=tensorrt, strict=strict)
     if extra_check is not None:
         report.checks.append(extra_check(path, metadata, module))
     return report

@@ -21,7 +21,7 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 @click.option("--spec", default="sam2", show_default=True, help="Documented interface: sam2, a TOML file, or none.")
 @click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
 @click.option("--trt/--no-trt", "trt", default=None, help="Ask TensorRT, or do not  [where it is installed].")
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="What TensorRT builds for.")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Build for this: x:1x3 or x:1x3..8x3.")
 @click.option("--against-torch", is_flag=True, help="Run stock SAM2 beside the file (needs [export]).")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --against-torch.")
 @click.option(
@@ -134,9 +134,9 @@ def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[Surge
 def _profiles(shapes: Sequence[str]) -> dict[str, Any]:
     if not shapes:
         return {}
-    from verify.tensorrt.profiles import parse_shape
+    from verify.tensorrt.profiles import parse_profile
 
-    return {name: (shape, shape, shape) for name, shape in map(parse_shape, shapes)}
+    return dict(map(parse_profile, shapes))
 
 
 def _stock(checkpoint: Path | None) -> Any:

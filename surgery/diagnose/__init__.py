@@ -64,9 +64,10 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     view = ModelView(model)
     report = Report(str(file))
     static = _static(view, str(file.parent), settings, report)
-    if not engine.available():
+    missing = engine.unusable() if engine.available() else f"TensorRT is not installed; {engine.INSTALL}"
+    if missing:
         for name in ("tensorrt-parser", "tensorrt-builder"):
-            report.checks.append(Check(name, "skip", f"TensorRT is not installed; {engine.INSTALL}"))
+            report.checks.append(Check(name, "skip", missing))
         report.findings = join(_from_table(view, file, settings), static, "error")
         return report, []
     with ScratchFolder(view.model, file.parent) as scratch:

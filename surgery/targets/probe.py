@@ -21,6 +21,7 @@ import numpy as np
 import onnx
 
 from surgery.targets.catalog import load_catalog
+from verify.tensorrt import engine
 
 DERIVED = "derived from the TensorRT-RTX {version} table without the rows tagged rtx_only; not probed"
 RTX_ONLY_OPERATORS = ("NonZero", "NonMaxSuppression", "RoiAlign", "DeformConv")
@@ -33,51 +34,15 @@ def ask_tensorrt(model: onnx.ModelProto, profile: dict[str, Any]) -> str | None:
     Args:
         profile: for every dynamic input its shape (a list), for every shape input its value (an array or number).
     """
-    import tensorrt_rtx as trt
-
-    said: list[str] = []
-
-    class Logger(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: trt.ILogger.Severity, message: str) -> None:
-            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                said.append(message)
-
-    logger = Logger()
-    builder = trt.Builder(logger)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, logger)
+    shapes = {name: given if isinstance(given, list) else list(np.shape(given)) for name, given in profile.items()}
+    values = {name: np.ravel(given).tolist() for name, given in profile.items() if np.asarray(given).dtype.kind in "iu"}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         path.write_bytes(model.SerializeToString())
-        if not parser.parse_from_file(str(path)):
-            error = parser.get_error(0)
-            return f"parser: {error.node_operator()} {error.desc()}".replace(folder, "")
-    config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(trt.ComputeCapability.SM89, 0)
-    if profile:
-        config.add_optimization_profile(_profile(builder, network, profile))
-    built = builder.build_serialized_network(network, config)
-    return None if built is not None else f"builder: {said[-1] if said else 'no reason given'}"
-
-
-def _profile(builder: Any, network: Any, sizes: dict[str, Any]) -> Any:
-    profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        wanted = sizes.get(tensor.name)
-        if wanted is None:
-            continue
-        if tensor.is_shape_tensor:
-            value = [int(number) for number in np.ravel(wanted)]
-            profile.set_shape_input(tensor.name, value, value, value)
-        elif -1 in tuple(tensor.shape):
-            shape = wanted if isinstance(wanted, list) else list(np.shape(wanted))
-            profile.set_shape(tensor.name, shape, shape, shape)
-    return profile
+        built = engine.build(path, {name: (shape,) * 3 for name, shape in shapes.items()}, values=values)
+    if built.refusals:
+        return f"parser: {built.refusals[0].op} {built.refusals[0].message}".replace(folder, "")
+    return None if built.ok else f"builder: {built.messages[-1] if built.messages else 'no reason given'}"
 
 
 def ask_onnxruntime(model: onnx.ModelProto, profile: dict[str, Any]) -> str | None:
@@ -127,21 +92,19 @@ def probe(ask: Ask) -> dict[str, str]:
     for key, feature in load_catalog().items():
         answer = ask(feature.model(), feature.profile)
         if answer is not None:
-            refusals[key] = _clean(answer)
+            refusals[key] = _line(answer)
     answers = defaultdict(list)
     for operator, model, values in operator_cases():
         said = ask(model, values)
         answers[operator].append(said if said is None else ask(plainest(model, values), values) and said)
     for operator, given in sorted(answers.items()):
         if all(answer is not None for answer in given):
-            refusals[f"op:{operator}"] = _clean(str(given[0]))
+            refusals[f"op:{operator}"] = _line(str(given[0]))
     return refusals
 
 
-def _clean(message: str) -> str:
-    """One line, without what only a machine without a GPU says."""
-    line = " ".join(message.split())
-    return line.split(" In catchCudaError")[0][:200]
+def _line(message: str) -> str:
+    return " ".join(message.split())[:200]
 
 
 def write(folder: Path) -> None:

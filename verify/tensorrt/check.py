@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verify.errors import MissingBackend
+from verify.errors import MissingBackend, SurgeonError
+from verify.inputs.draw import real_inputs
 from verify.report import Check
 from verify.tensorrt import engine
+from verify.tensorrt.profiles import show_profile
 
 if TYPE_CHECKING:
+    import onnx
+
     from verify.interface.spec import Spec
 
 
@@ -19,34 +23,59 @@ def spec_profiles(spec: Spec | None) -> dict[str, Any] | None:
     return None if spec is None else {name: (p.min, p.opt, p.max) for name, p in spec.profiles().items()}
 
 
-def check_tensorrt(path: Path, profiles: Mapping[str, Any] | None, *, wanted: bool | None = None) -> list[Check]:
+def known_profiles(model: onnx.ModelProto, path: Path, profiles: Mapping[str, Any]) -> dict[str, Any]:
+    """The profiles as they are; SurgeonError where one names no input of the model."""
+    inputs = [value.name for value in real_inputs(model)]
+    for name in profiles:
+        if name not in inputs:
+            raise SurgeonError(f"{path} has no input '{name}'; it has {', '.join(inputs) or 'none'}")
+    return dict(profiles)
+
+
+def check_tensorrt(
+    path: Path, profiles: Mapping[str, Any] | None, *, wanted: bool | None = None, strict: bool = False
+) -> list[Check]:
     """A check for the parser and, where it accepts the file, one for the builder.
 
     Args:
         profiles: {input: (min, opt, max)}, or None to build at guessed sizes.
-        wanted: True: TensorRT must be installed; False: no check; None: a skipped check where it is not installed.
+        wanted: True: TensorRT must be installed; False: no check; None: a skipped check where it cannot run.
+        strict: a model that does not build at guessed sizes fails; otherwise the builder's check is skipped.
 
     Raises:
-        MissingBackend: `wanted` and not installed.
+        MissingBackend: `wanted`, and TensorRT is not installed or cannot run here.
     """
     if wanted is False:
         return []
     try:
         version = engine.version()
+        built = engine.build(path, profiles)
     except MissingBackend as error:
         if wanted:
             raise
         return [Check("tensorrt", "skip", str(error), {"missing": True})]
-    built = engine.build(path, profiles)
     figures = {"version": version, "seconds": round(built.seconds, 2), "engine_bytes": built.engine_bytes}
     if built.refusals:
         return [Check("tensorrt parser", "fail", f"{_first_refusal(built)}; surgeon diagnose explains", figures)]
-    parser = Check("tensorrt parser", "pass", f"accepted by {version}", figures)
+    if not built.parsed:
+        return [Check("tensorrt", "fail", _reason(built), figures)]
+    return [Check("tensorrt parser", "pass", f"accepted by {version}", figures), _builder(built, strict, figures)]
+
+
+def _builder(built: engine.BuildResult, strict: bool, figures: Mapping[str, Any]) -> Check:
+    """What the builder said; at guessed sizes it says nothing of other sizes."""
+    name = "tensorrt builder"
+    size = f"engine of {built.engine_bytes / 1e6:.1f} MB in {built.seconds:.1f} s"
+    if not built.derived or not built.profiles:
+        if built.ok:
+            return Check(name, "pass", size, figures)
+        return Check(name, "fail", f"{_reason(built)}; surgeon diagnose explains", figures)
+    figures = {**figures, "guessed": {name: list(map(list, points)) for name, points in built.profiles.items()}}
+    tried = " ".join(f"--input-shape {show_profile(*profile)}" for profile in built.profiles.items())
     if built.ok:
-        size = f"engine of {built.engine_bytes / 1e6:.1f} MB in {built.seconds:.1f} s"
-        return [parser, Check("tensorrt builder", "pass", size + _sizes(built), figures)]
-    reason = _line(built.messages[0]) if built.messages else "no engine, and no reason given"
-    return [parser, Check("tensorrt builder", "fail", f"{reason}{_sizes(built)}; surgeon diagnose explains", figures)]
+        return Check(name, "pass", f"{size}, at guessed sizes only: {tried}", figures)
+    message = f"sizes unknown, give --input-shape; does not build at guessed sizes ({tried}): {_reason(built)}"
+    return Check(name, "fail" if strict else "skip", message, figures)
 
 
 def _first_refusal(built: engine.BuildResult) -> str:
@@ -56,12 +85,8 @@ def _first_refusal(built: engine.BuildResult) -> str:
     return f"{where}: {_line(first.message)}{more}".removeprefix(": ")
 
 
-def _sizes(built: engine.BuildResult) -> str:
-    """Which sizes were built, when surgeon had to guess them."""
-    if not built.derived or not built.profiles:
-        return ""
-    shapes = ", ".join(f"{name} {'x'.join(map(str, opt))}" for name, (_, opt, _) in built.profiles.items())
-    return f" (sizes guessed: {shapes}; give --input-shape)"
+def _reason(built: engine.BuildResult) -> str:
+    return _line(built.messages[0]) if built.messages else "no engine, and no reason given"
 
 
 def _line(text: str) -> str:

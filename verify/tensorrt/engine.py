@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import MissingBackend, no_file
-from verify.tensorrt.process import Ended, ask
+from verify.tensorrt.process import Ended, Unusable, ask
 
 BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
 INSTALL = "pip install tensorrt-rtx"
@@ -53,6 +53,7 @@ class BuildResult:
     """What parser and builder said.
 
     ok            an engine was built
+    parsed        the parser accepted the file; False also where the library ended before it answered
     refusals      the parser's errors; the builder did not run when there are any
     messages      the builder's errors, cleaned; empty when ok
     warnings      of both
@@ -72,6 +73,7 @@ class BuildResult:
     profiles: Mapping[str, Shapes] = field(default_factory=dict)
     derived: bool = False
     log: tuple[str, ...] = field(default=(), repr=False)
+    parsed: bool = True
 
 
 def backend() -> str:
@@ -91,12 +93,33 @@ def backend() -> str:
 
 
 def available() -> bool:
-    """Whether `parse` and `build` can run here."""
+    """Whether TensorRT is installed. Starts nothing; `unusable` also says whether it can run here."""
     try:
         backend()
     except MissingBackend:
         return False
     return True
+
+
+def unusable(limit: float = PARSE_LIMIT) -> str:
+    """Why `parse` and `build` cannot run here, e.g. no GPU for full TensorRT; empty where they can.
+
+    Starts the library, which is kept for the calls that follow.
+    """
+    try:
+        _ask(backend(), {}, limit)
+    except MissingBackend as error:
+        return str(error)
+    except Ended as error:
+        return f"{version()} cannot run here: {error}"
+    return ""
+
+
+def _ask(name: str, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
+    try:
+        return ask(name, request, limit)
+    except Unusable as error:
+        raise MissingBackend(f"{version()} is installed but cannot run here: {error}") from None
 
 
 def version() -> str:
@@ -119,11 +142,11 @@ def parse(path: str | Path, *, limit: float = PARSE_LIMIT) -> list[Refusal]:
     External data is read from beside the file. `limit` is in seconds.
 
     Raises:
-        MissingBackend: TensorRT is not installed.
+        MissingBackend: TensorRT is not installed or cannot run here.
         SurgeonError: there is no such file.
     """
     try:
-        return list(_refusals(ask(backend(), _request(path, build=False), limit)))
+        return list(_refusals(_ask(backend(), _request(path, build=False), limit)))
     except Ended as error:
         return [Refusal(error.kind, message=str(error))]
 
@@ -134,6 +157,7 @@ def build(
     compute_capability: str = "SM89",
     detailed: bool = False,
     *,
+    values: Mapping[str, Sequence[int]] | None = None,
     engine: str | Path | None = None,
     limit: float = BUILD_LIMIT,
 ) -> BuildResult:
@@ -142,26 +166,30 @@ def build(
     Args:
         profiles: {input: (min, opt, max)}, shapes, or values for an input that holds a shape. Inputs that are static
             may be left in. None derives one, trying a few sizes for dims that are free.
+        values: what an input that holds a shape is built for, by name, instead of its points in `profiles`.
         compute_capability: GPU to build for, "SM75" "SM80" "SM86" "SM89" "SM120" "SM121" (RTX only).
         detailed: log every line and ask for detailed profiling, from which kernels can be read.
         engine: file to write the engine to.
         limit: seconds.
 
     Raises:
-        MissingBackend: TensorRT is not installed.
+        MissingBackend: TensorRT is not installed or cannot run here.
         SurgeonError: there is no such file.
     """
     request = _request(path, build=True, detailed=detailed) | {
         "profiles": None
         if profiles is None
         else {name: [list(p) for p in points] for name, points in profiles.items()},
+        "values": {name: list(value) for name, value in (values or {}).items()},
         "capability": compute_capability,
         "engine": None if engine is None else str(Path(engine).absolute()),
     }
     try:
-        answer = ask(backend(), request, limit)
+        answer = _ask(backend(), request, limit)
     except Ended as error:
-        return BuildResult(False, messages=(str(error),), seconds=error.seconds, profiles=dict(profiles or {}))
+        return BuildResult(
+            False, messages=(str(error),), seconds=error.seconds, profiles=dict(profiles or {}), parsed=False
+        )
     return _build_result(answer, derived=profiles is None)
 
 
@@ -180,6 +208,7 @@ def _build_result(answer: Mapping[str, Any], derived: bool) -> BuildResult:
         },
         derived=derived,
         log=tuple(answer["log"]),
+        parsed=bool(answer["parsed"]),
     )
 
 

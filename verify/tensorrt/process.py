@@ -28,6 +28,10 @@ class Ended(Exception):
         self.seconds = seconds
 
 
+class Unusable(Exception):
+    """The library is installed and cannot run here; the message says why."""
+
+
 class Worker:
     """One running `verify.tensorrt.worker`."""
 
@@ -99,8 +103,10 @@ def ask(backend: str, request: Mapping[str, Any], limit: float) -> dict[str, Any
         except BaseException:
             _end()
             raise
-        if answer.pop("peak_kb") > KEEP_BELOW_KB:
+        if answer.pop("peak_kb") > KEEP_BELOW_KB or "unusable" in answer:
             _end()
+        if "unusable" in answer:
+            raise Unusable(answer["unusable"])
         return answer
 
 

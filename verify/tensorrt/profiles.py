@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,33 @@ def parse_shape(text: str) -> tuple[str, Shape]:
     if not name or not re.fullmatch(r"(\d+([x,]\d+)*)?", numbers):
         raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64")
     return name, tuple(int(number) for number in re.split("[x,]", numbers) if number)
+
+
+def parse_profile(text: str) -> tuple[str, tuple[Shape, Shape, Shape]]:
+    """Name and (min, opt, max) from `x:4x3`, or from a range `x:1x3..16x3` or `x:1x3..4x3..16x3`.
+
+    Of two shapes the second is the usual one too.
+
+    Raises:
+        SurgeonError: none of these, or a point has another rank or lies outside the range.
+    """
+    first, *others = text.split("..")
+    name, low = parse_shape(first)
+    points = [low, *(parse_shape(f"{name}:{other}")[1] for other in others)]
+    low, usual, high = (points[0], points[-2] if len(points) == 3 else points[-1], points[-1])
+    ordered = len({len(point) for point in points}) == 1 and all(
+        a <= b <= c for a, b, c in zip(low, usual, high, strict=True)
+    )
+    if len(points) > 3 or not ordered:
+        raise SurgeonError(f"'{text}' is no range of shapes; write it as input:1x3x64x64..8x3x64x64, smallest first")
+    return name, (low, usual, high)
+
+
+def show_profile(name: str, points: Sequence[Sequence[int]]) -> str:
+    """A profile as `parse_profile` reads it."""
+    low, usual, high = ("x".join(map(str, point)) for point in points)
+    shown = low if low == usual == high else f"{low}..{high}" if usual == high else f"{low}..{usual}..{high}"
+    return f"{name}:{shown}"
 
 
 def profiles_for(

@@ -33,14 +33,35 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    trt = __import__(sys.argv[1])
-    logger, lines = _logger(trt)
-    builder = trt.Builder(logger)
-    for request in sys.stdin:
+    try:
+        trt = __import__(sys.argv[1])
+        logger, lines = _logger(trt)
+        builder = _builder(trt, logger, lines)
+    except Exception as error:  # whatever the library raises: without it no request can be served
+        problem = {"unusable": clean(" ".join(f"{type(error).__name__}: {error}".split()))}
+        for _ in sys.stdin:
+            _say(answers, problem)
+        return
+    for line in sys.stdin:
         lines.clear()
-        answer = _answer(trt, builder, logger, lines, json.loads(request))
-        answers.write(json.dumps(answer | {"peak_kb": _peak_kb()}) + "\n")
-        answers.flush()
+        request = json.loads(line)
+        _say(answers, _answer(trt, builder, logger, lines, request) if "path" in request else {})
+
+
+def _say(answers: Any, answer: dict[str, Any]) -> None:
+    answers.write(json.dumps(answer | {"peak_kb": _peak_kb()}) + "\n")
+    answers.flush()
+
+
+def _builder(trt: Any, logger: Any, lines: list[tuple[str, str]]) -> Any:
+    """TensorRT's builder. Full TensorRT has none without a GPU: it raises or, in some versions, gives None."""
+    try:
+        builder = trt.Builder(logger)
+    except Exception as error:
+        raise RuntimeError("; ".join([str(error), *(text for _, text in lines)])) from None
+    if builder is None:
+        raise RuntimeError("; ".join(["it gives no builder", *(text for _, text in lines)]))
+    return builder
 
 
 def _logger(trt: Any) -> tuple[Any, list[tuple[str, str]]]:
@@ -140,14 +161,16 @@ def _serialize(trt: Any, builder: Any, network: Any, profiles: dict[str, Any], r
     if request["detailed"]:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if profiles:
-        config.add_optimization_profile(_profile(builder, network, profiles))
+        config.add_optimization_profile(_profile(builder, network, profiles, request["values"]))
     return builder.build_serialized_network(network, config)
 
 
-def _profile(builder: Any, network: Any, profiles: dict[str, Any]) -> Any:
+def _profile(builder: Any, network: Any, profiles: dict[str, Any], values: dict[str, Any]) -> Any:
     profile = builder.create_optimization_profile()
     for tensor in _inputs(network):
-        if tensor.name in profiles and (tensor.is_shape_tensor or -1 in tuple(tensor.shape)):
+        if tensor.is_shape_tensor and tensor.name in values:
+            profile.set_shape_input(tensor.name, *[values[tensor.name]] * 3)
+        elif tensor.name in profiles and (tensor.is_shape_tensor or -1 in tuple(tensor.shape)):
             put = profile.set_shape_input if tensor.is_shape_tensor else profile.set_shape
             put(tensor.name, *profiles[tensor.name])
     return profile

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -15,7 +16,7 @@ from verify.errors import SurgeonError
 from verify.tensorrt import engine
 from verify.tensorrt.compile import capability, compile_model
 from verify.tensorrt.log import kernels, memory
-from verify.tensorrt.profiles import parse_shape, profiles_for, trtexec
+from verify.tensorrt.profiles import parse_profile, parse_shape, profiles_for, show_profile, trtexec
 from verify.tensorrt.table import as_data
 
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
@@ -137,3 +138,24 @@ def test_generations(gpu: str, wanted: str) -> None:
 def test_an_unknown_generation_is_refused() -> None:
     with pytest.raises(SurgeonError, match="unknown GPU 'volta'"):
         capability("volta")
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("x:1x3", ((1, 3), (1, 3), (1, 3))),
+        ("x:1,3..8,3", ((1, 3), (8, 3), (8, 3))),
+        ("a:b:[1,3]..4x3..8x3", ((1, 3), (4, 3), (8, 3))),
+        ("x:1x3..1x3..8x3", ((1, 3), (1, 3), (8, 3))),
+    ],
+)
+def test_profiles_are_read_and_shown_alike(text: str, points: Any) -> None:
+    name, read = parse_profile(text)
+    assert read == points
+    assert parse_profile(show_profile(name, read)) == (name, points)
+
+
+@pytest.mark.parametrize("text", ["x:8x3..1x3", "x:1x3..8", "x:1..2..3..4", "x:1..", "x:..2"])
+def test_profiles_that_are_no_range_are_refused(text: str) -> None:
+    with pytest.raises(SurgeonError, match="write it as input:"):
+        parse_profile(text)

@@ -14,6 +14,8 @@ from onnx import numpy_helper, parser
 from verify.errors import MissingBackend, SurgeonError
 from verify.tensorrt import engine as tensorrt
 from verify.tensorrt import process
+from verify.tensorrt.check import check_tensorrt
+from verify.tensorrt.profiles import parse_profile
 from verify.tensorrt.worker import clean
 
 needs_tensorrt = pytest.mark.skipif(not tensorrt.available(), reason="TensorRT is not installed")
@@ -182,3 +184,38 @@ def test_messages_lose_cuda_noise_and_foreign_paths() -> None:
         "/_src/common/dispatch/checkMacros.cpp:250 (cudaError 35: CUDA driver version is insufficient))"
     )
     assert clean(raw) == "Invalid Node - n\nA: Error Code 4: API Usage Error (Type is Float.)"
+
+
+@needs_tensorrt
+def test_a_branch_chosen_by_a_size_builds_at_that_size_only(tmp_path: Path) -> None:
+    """Where a dim is 1 the branches agree in rank; guessed sizes must not stand for others."""
+    path = write(
+        tmp_path,
+        """m (float[a,b,c] x) => (float[p,q,r] y) <int64 one = {1}, int64[1] axis = {0}> {
+            size = Shape<start=0, end=1>(x)
+            same = Equal(size, one)
+            flag = Squeeze(same)
+            y = If(flag) <
+                then_branch = t () => (float[p,q,r] t) { t = Identity(x) },
+                else_branch = e () => (float[p,q] e) { e = Squeeze(x, axis) }
+            >
+        }""",
+    )
+    checks = {check.name: check for check in check_tensorrt(path, None)}
+    builder = checks["tensorrt builder"]
+    assert builder.status == "pass"
+    assert "at guessed sizes only: --input-shape x:1x1x1" in builder.message
+    name, points = parse_profile("x:2x3x5")
+    checks = {check.name: check for check in check_tensorrt(path, {name: points})}
+    assert checks["tensorrt builder"].status == "fail"
+
+
+@needs_tensorrt
+def test_a_printed_profile_can_be_run(tmp_path: Path) -> None:
+    path = write(tmp_path, "m (float[a,3] x) => (float[a,3] y) { y = Relu(x) }")
+    guessed = check_tensorrt(path, None)[-1]
+    printed = guessed.message.split("--input-shape ")[1]
+    name, points = parse_profile(printed)
+    assert [list(point) for point in points] == guessed.figures["guessed"]["x"]
+    again = check_tensorrt(path, {name: points})[-1]
+    assert (again.status, "guessed" in again.message) == ("pass", False)

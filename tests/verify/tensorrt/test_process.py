@@ -13,6 +13,7 @@ from onnx import parser
 
 from verify.errors import MissingBackend, SurgeonError
 from verify.tensorrt import engine, process
+from verify.tensorrt.check import check_tensorrt
 from verify.tensorrt.engine import Refusal
 from verify.tensorrt.process import Ended, Worker
 
@@ -58,7 +59,8 @@ def test_library_that_does_not_answer(model: Path, monkeypatch: pytest.MonkeyPat
     assert engine.parse(model) == [Refusal(kind, message="it ended")]
     span = {"x": ((1,), (2,), (3,))}
     built = engine.build(model, span)
-    assert (built.ok, built.messages, built.seconds, built.profiles) == (False, ("it ended",), 1.5, span)
+    assert (built.ok, built.parsed) == (False, False)
+    assert (built.messages, built.seconds, built.profiles) == (("it ended",), 1.5, span)
     assert engine.build(model).profiles == {}
 
 
@@ -72,13 +74,13 @@ def test_build_is_asked_and_told(model: Path, monkeypatch: pytest.MonkeyPatch, t
     built = engine.build("m.onnx", {"x": ((1,), (2,), (3,))}, "SM75", True, engine="e.engine", limit=9.0)
     assert asked == [("tensorrt", {
         "path": str(model), "build": True, "detailed": True, "profiles": {"x": [[1], [2], [3]]},
-        "capability": "SM75", "engine": str(tmp_path / "e.engine"),
+        "values": {}, "capability": "SM75", "engine": str(tmp_path / "e.engine"),
     }, 9.0)]  # fmt: skip
     assert built == engine.BuildResult(True, (), ("m",), ("w",), 2.5, 99, {"x": ((1,), (2,), (3,))}, False, ("l",))
     short = {"parsed": False, "refusals": [{"code": "A"}], "warnings": [], "seconds": 0.5, "log": []}
     asked = answering(monkeypatch, short)
     built = engine.build(model)
-    assert built == engine.BuildResult(False, (Refusal("A"),), (), (), 0.5, 0, {}, True, ())
+    assert built == engine.BuildResult(False, (Refusal("A"),), (), (), 0.5, 0, {}, True, (), parsed=False)
     assert asked[0][1]["profiles"] is asked[0][1]["engine"] is None
     assert (asked[0][1]["capability"], asked[0][1]["detailed"]) == ("SM89", False)
     with pytest.raises(SurgeonError, match="no such file"):
@@ -188,3 +190,44 @@ def test_last_words_of_a_crash_and_the_limit_are_told(own: Any) -> None:
         process.ask("a", {}, 1.0)
     assert hung.value.kind == "TIMEOUT"
     assert 1.0 <= hung.value.seconds < 20
+
+
+@pytest.mark.parametrize(
+    ("library", "reason"),
+    [
+        ("raise ImportError('libcuda.so.1: cannot open shared object file')", "libcuda.so.1: cannot open"),
+        (
+            "def Builder(logger): raise TypeError('factory function returned nullptr')",
+            "factory function returned nullptr",
+        ),
+        (
+            "def Builder(logger): logger.log(Warning, 'CUDA initialization failure: 35')",
+            "CUDA initialization failure: 35",
+        ),
+    ],
+)
+def test_installed_library_that_cannot_run_here(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, reason: str
+) -> None:
+    """Full TensorRT without a GPU has no builder; that is no answer about the model."""
+    stand_in = f"class ILogger:\n    pass\nclass Warning:\n    name = 'WARNING'\n{library}\n"
+    (tmp_path / "tensorrt.py").write_text(stand_in)
+    monkeypatch.setenv("SURGEON_TENSORRT", "tensorrt")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(process, "_worker", None)
+    with pytest.raises(MissingBackend, match="is installed but cannot run here: ") as told:
+        engine.build(model)
+    assert reason in str(told.value)
+    with pytest.raises(MissingBackend):
+        engine.parse(model)
+    assert reason in engine.unusable()
+    (skipped,) = check_tensorrt(model, None)
+    assert (skipped.status, skipped.figures) == ("skip", {"missing": True})
+    with pytest.raises(MissingBackend):
+        check_tensorrt(model, None, wanted=True)
+
+
+def test_usable_library_has_nothing_against_it() -> None:
+    if not engine.available():
+        pytest.skip("TensorRT is not installed")
+    assert engine.unusable() == ""

@@ -68,8 +68,10 @@ def test_profile_takes_open_inputs_and_values_of_shapes() -> None:
     )
     builder = SimpleNamespace(create_optimization_profile=_Profile)
     given = {name: [[1], [2], [3]] for name in ("x", "fixed", "s")}
-    found = worker._profile(builder, network(*tensors), given)
+    found = worker._profile(builder, network(*tensors), given, {})
     assert found == {"x": ("shape", [1], [2], [3]), "s": ("values", [1], [2], [3])}
+    found = worker._profile(builder, network(*tensors), given, {"x": [9], "s": [7, 8]})
+    assert found == {"x": ("shape", [1], [2], [3]), "s": ("values", [7, 8], [7, 8], [7, 8])}
 
 
 def test_messages_of_a_severity_come_clean_and_once() -> None:
@@ -94,7 +96,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, outcomes: list[Any]) -> list[tuple[
     return lines
 
 
-REQUEST: dict[str, Any] = {"profiles": None, "engine": None}
+REQUEST: dict[str, Any] = {"profiles": None, "values": {}, "engine": None}
 
 
 def test_guesses_are_tried_until_one_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -226,7 +228,7 @@ def test_settings_of_a_build() -> None:
     builder = SimpleNamespace(
         create_builder_config=Config, create_optimization_profile=_Profile, build_serialized_network=build
     )
-    asked = {"capability": "SM75", "detailed": True}
+    asked = {"capability": "SM75", "detailed": True, "values": {}}
     inputs = network(stand_in("x", (-1,)))
     assert worker._serialize(trt, builder, inputs, {"x": [[1], [2], [3]]}, asked) is inputs
     wanted = {"capability": ("sm75", 0, 1), "profile": {"x": ("shape", [1], [2], [3])}, "verbosity": 2}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import MissingBackend, SurgeonError
-from verify.inputs.draw import real_inputs
+from verify.model.walk import fed_inputs
 from verify.report import Check
 from verify.tensorrt import engine
 from verify.tensorrt.profiles import show_profile
@@ -25,7 +25,7 @@ def spec_profiles(spec: Spec | None) -> dict[str, Any] | None:
 
 def known_profiles(model: onnx.ModelProto, path: Path, profiles: Mapping[str, Any]) -> dict[str, Any]:
     """The profiles as they are; SurgeonError where one names no input of the model."""
-    inputs = [value.name for value in real_inputs(model)]
+    inputs = [value.name for value in fed_inputs(model.graph)]
     for name in profiles:
         if name not in inputs:
             raise SurgeonError(f"{path} has no input '{name}'; it has {', '.join(inputs) or 'none'}")

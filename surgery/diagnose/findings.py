@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from surgery.diagnose.model_view import ModelView, domain_of, op_of, port
+from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
 from surgery.targets.catalog import load_catalog
-from verify.model.walk import node_name, subgraphs
+from verify.model.walk import domain_of, node_name, op_of, subgraphs
 from verify.report import Finding, Severity
 from verify.tensorrt.engine import BuildResult, Refusal
 

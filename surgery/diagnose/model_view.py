@@ -10,22 +10,11 @@ import onnx
 
 from surgery.diagnose.provenance import source_of
 from verify.model.infer import infer_types
-from verify.model.walk import dims_of, reads
+from verify.model.walk import dims_of, op_of, reads
 
 Types = dict[str, onnx.TypeProto]
 DRAWN = 12
 DTYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
-
-
-def domain_of(domain: str) -> str:
-    """ "" for ONNX's own operators, however the file spells their domain."""
-    return "" if domain in ("", "ai.onnx") else domain
-
-
-def op_of(node: onnx.NodeProto) -> str:
-    """Operator with its domain where it is not ONNX's own."""
-    domain = domain_of(node.domain)
-    return f"{domain}::{node.op_type}" if domain else node.op_type
 
 
 class ModelView:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.diagnose.model_view import ModelView, domain_of, op_of
+from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import explain, refused_operator
 from surgery.graph.read import to_graph
@@ -16,7 +16,7 @@ from surgery.passes import all_passes
 from surgery.pipeline.context import Context, Options
 from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import wanted
-from verify.model.walk import node_name, subgraphs
+from verify.model.walk import domain_of, node_name, op_of, opsets_of, subgraphs
 from verify.report import Finding
 
 
@@ -26,7 +26,7 @@ def pass_findings(model: onnx.ModelProto, folder: str, options: Options) -> tupl
     Those of `replace` passes are warnings, because the target refuses what they find; all others are notes.
     """
     graph = to_graph(model, folder)
-    context = Context(options, {domain_of(entry.domain): entry.version for entry in model.opset_import})
+    context = Context(options, opsets_of(model.opset_import))
     context.root = graph
     found: list[Finding] = []
     failed: list[str] = []

@@ -64,6 +64,12 @@ def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
     list.append(new.outputs, node)
 
 
+def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
+    """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators."""
+    node = tensor.inputs[0] if tensor.inputs else None
+    return node if node is None or not ops or (node.op in ops and not node.domain) else None
+
+
 def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
     """Whether a node of this very graph makes `tensor`; costs a walk over the graph only for graphs inside nodes."""
     return bool(tensor.inputs) and any(tensor.inputs[0] is node for node in graph.nodes)

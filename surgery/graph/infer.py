@@ -14,8 +14,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.graph.names import Names, parents
-from surgery.graph.nodes import dtype_of, number_of
-from surgery.graph.protos import declare, subgraphs
+from surgery.graph.nodes import dtype_of
+from surgery.graph.protos import declare, subgraphs, type_proto
 from surgery.graph.read import snapshot
 from surgery.graph.schemas import schema
 from surgery.graph.write import attribute_protos, to_skeleton
@@ -114,32 +114,27 @@ def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int 
     ]
 
 
-def infer_node(node: gs.Node, opsets: dict[str, int], data: dict[int, Any]) -> list[list[int | str | None] | None]:
-    """Dims of each output of one node by ONNX's inference, None where it finds none.
+def infer_node(node: gs.Node, opsets: dict[str, int], data: dict[int, Any]) -> list[onnx.TypeProto | None]:
+    """The type of each output of one node by ONNX's inference for its operator, None where it finds none.
 
     Args:
         data: values (arrays) of inputs by position, for operands such as a shape.
     """
-    version = opsets.get(node.domain or "", opsets.get("ai.onnx", 1))
-    known = schema(node.op, node.domain or "", version)
-    nothing: list[list[int | str | None] | None] = [None] * len(node.outputs)
-    present = [(place, t) for place, t in enumerate(node.inputs) if not t.is_empty()]
-    if known is None or any(t.dtype is None for _, t in present):
+    domain = node.domain or ""
+    known = schema(node.op, domain, opsets.get(domain, 1))
+    present = {f"i{place}": tensor for place, tensor in enumerate(node.inputs) if not tensor.is_empty()}
+    nothing = [None] * len(node.outputs)
+    if known is None or any(tensor.dtype is None for tensor in present.values()):
         return nothing
-    types = {f"i{p}": onnx.helper.make_tensor_type_proto(number_of(t.dtype), t.shape) for p, t in present}
-    values = {f"i{p}": onnx.numpy_helper.from_array(value, f"i{p}") for p, value in data.items()}
-    names = ["" if t.is_empty() else f"i{place}" for place, t in enumerate(node.inputs)]
-    proto = onnx.helper.make_node(node.op, names, [f"o{place}" for place in range(len(node.outputs))])
-    proto.attribute.extend(attribute_protos(node))
+    types = {name: type_proto(tensor) for name, tensor in present.items()}
+    values = {f"i{place}": onnx.numpy_helper.from_array(value, f"i{place}") for place, value in data.items()}
+    names = ["" if tensor.is_empty() else f"i{place}" for place, tensor in enumerate(node.inputs)]
+    outputs = [f"o{place}" for place in range(len(node.outputs))]
     try:
-        imports = [onnx.helper.make_opsetid("", version)]
+        proto = onnx.helper.make_node(node.op, names, outputs, domain=domain)
+        proto.attribute.extend(attribute_protos(node))
+        imports = [onnx.helper.make_opsetid(imported, version) for imported, version in opsets.items()]
         found = onnx.shape_inference.infer_node_outputs(known, proto, types, values, opset_imports=imports)
-    except Exception:
+    except Exception:  # onnx raises its C++ errors as several bare types
         return nothing
-    kinds = [found.get(f"o{place}") for place in range(len(node.outputs))]
-    return [None if kind is None or not kind.HasField("tensor_type") else _plain(kind.tensor_type) for kind in kinds]
-
-
-def _plain(tensor_type: Any) -> list[int | str | None] | None:
-    dims = walk.dims_of(tensor_type)
-    return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
+    return [found.get(name) for name in outputs]

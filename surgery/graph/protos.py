@@ -65,6 +65,13 @@ def declare(proto: onnx.ValueInfoProto, tensor: gs.Variable) -> None:
             new.denotation = old[axis][1]
 
 
+def type_proto(tensor: gs.Tensor) -> onnx.TypeProto | None:
+    """The type and shape of a tensor as a message, None where its dtype is not known."""
+    if tensor.dtype is None:
+        return None
+    return onnx.helper.make_tensor_type_proto(number_of(tensor.dtype), tensor.shape)
+
+
 def make_attribute(node: gs.Node, name: str, value: Any) -> onnx.AttributeProto:
     """A new attribute; the operator's schema decides what an empty list is a list of."""
     if isinstance(value, np.ndarray):

@@ -18,7 +18,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant, Node, Stored, Variable, dtype_of
-from verify.model.walk import dims_of, every_node
+from verify.model.walk import dims_of, domain_of, every_node, opsets_of
 
 Attribute = onnx.AttributeProto
 TensorLike = Any  # TensorProto or SparseTensorProto
@@ -63,8 +63,7 @@ def to_graph(model: onnx.ModelProto, folder: str = "") -> gs.Graph:
     # Before IR version 4 every initializer had to be listed among the inputs, and could not be overridden.
     graph = reader.graph(model.graph, listed=model.ir_version < 4)
     graph.functions = functions
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
-    graph.opset = opsets.get("", opsets.get("ai.onnx", 1))
+    graph.opset = opsets_of(model.opset_import).get("", 1)
     graph.ir_version = model.ir_version
     graph.producer_name, graph.producer_version = model.producer_name, model.producer_version
     graph.import_domains = list(model.opset_import)
@@ -104,8 +103,8 @@ class _Reader:
     def function(self, proto: onnx.FunctionProto) -> gs.Function:
         infos = {info.name: info for info in proto.value_info}
         scope = Scope({*proto.input, *(name for node in proto.node for name in node.output)}, infos)
-        opsets = {entry.domain: entry.version for entry in proto.opset_import}
-        function = gs.Function(proto.name, proto.domain, doc_string=proto.doc_string, opset=opsets.get("", 1))
+        opset = opsets_of(proto.opset_import).get("", 1)
+        function = gs.Function(proto.name, proto.domain, doc_string=proto.doc_string, opset=opset)
         function.import_domains = list(proto.opset_import)
         function.origin, function.stored, function.output_infos = proto, [], {}
         function.attrs = dict.fromkeys(proto.attribute)
@@ -170,7 +169,7 @@ class _Reader:
             dict(decoded),
             [lookup(name, scopes) for name in proto.input],
             [_produced(name, scopes[-1]) for name in proto.output],
-            proto.domain or None,
+            domain_of(proto.domain) or None,
         )
         node.origin, node.decoded = proto, decoded
         return node

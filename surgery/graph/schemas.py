@@ -8,12 +8,14 @@ from typing import Any
 import onnx
 import onnx_graphsurgeon as gs
 
+from verify.model.walk import domain_of
+
 
 @cache
 def schema(op: str, domain: str, version: int) -> Any:
     """The operator's schema at this opset version, or None where ONNX has none."""
     try:
-        return onnx.defs.get_schema(op, version, "" if domain == "ai.onnx" else domain)
+        return onnx.defs.get_schema(op, version, domain_of(domain))
     except onnx.defs.SchemaError:
         return None
 
@@ -27,7 +29,7 @@ def fewest(op: str, domain: str, version: int) -> tuple[int, int]:
 @cache
 def _newest(op: str, domain: str) -> Any:
     try:
-        return onnx.defs.get_schema(op, "" if domain == "ai.onnx" else domain)
+        return onnx.defs.get_schema(op, domain_of(domain))
     except onnx.defs.SchemaError:
         return None
 

@@ -11,12 +11,12 @@ from onnx import numpy_helper
 
 from surgery.graph.names import Names
 from surgery.graph.nodes import Stored, Variable, number_of
-from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, untouched
+from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, subgraphs, untouched
 from surgery.graph.read import plain_value, snapshot
+from verify.model.walk import domain_of, opsets_of
 
 Attribute = onnx.AttributeProto
 SMALL = 1024  # bytes of a constant that shape inference may want to read (a shape, an axis)
-DEFAULT_DOMAINS = (None, "", "ai.onnx")
 NO_NAMES = Names(gs.Graph())
 
 
@@ -31,17 +31,15 @@ def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.Mode
     model = onnx.ModelProto()
     if original is not None:
         copy_fields(original, model, {"graph", "functions", "opset_import"})
-    versions = dict(opsets or {entry.domain: entry.version for entry in graph.import_domains or ()})
+    versions = dict(opsets or opsets_of(graph.import_domains or ()))
     names = Names(graph)
     writer = _Writer(names, original is not None and model.ir_version < 4)
     writer.graph(graph, model.graph, main=True)
     for function in graph.functions:
         names = Names(function)
         _Writer(names, False).function(function, model.functions.add(), versions)
-    for domain in used_domains(graph):
-        if domain not in versions and not (domain in DEFAULT_DOMAINS and ({"", "ai.onnx"} & versions.keys())):
-            versions[domain] = 1
-    written = {entry.domain: entry for entry in original.opset_import} if original is not None else {}
+    versions |= dict.fromkeys(sorted(used_domains(graph) - versions.keys()), 1)
+    written = {domain_of(entry.domain): entry for entry in original.opset_import} if original is not None else {}
     for domain, version in versions.items():
         if domain in written and written[domain].version == version:
             model.opset_import.add().CopyFrom(written[domain])
@@ -58,8 +56,7 @@ def to_skeleton(graph: gs.Graph, opsets: dict[str, int]) -> tuple[onnx.ModelProt
     writer.graph(graph, model.graph, main=True)
     model.functions.extend(vars(graph)["model"].functions if vars(graph).get("model") is not None else ())
     for domain in used_domains(graph) - opsets.keys():
-        if domain or "ai.onnx" not in opsets:
-            model.opset_import.add(domain=domain, version=1)
+        model.opset_import.add(domain=domain, version=1)
     for domain, version in opsets.items():
         model.opset_import.add(domain=domain, version=version)
     return model, names
@@ -85,9 +82,9 @@ def to_fragment(nodes: list[gs.Node], outputs: list[gs.Tensor], opsets: dict[str
 
 
 def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
-    """The attributes of a node as messages; nodes with graphs inside are for `to_model`."""
+    """The attributes of a node as messages."""
     proto = onnx.NodeProto()
-    writer = _Writer(NO_NAMES, False)
+    writer = _Writer(Names(gs.Graph(nodes=[node])) if any(subgraphs(node)) else NO_NAMES, False)
     origin = getattr(node, "origin", None)
     known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
     decoded = getattr(node, "decoded", {})
@@ -102,7 +99,7 @@ def used_domains(graph: gs.Graph) -> set[str]:
     todo = [graph]
     while todo:
         for node in todo.pop().nodes:
-            found.add(node.domain or "")
+            found.add(domain_of(node.domain))
             todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
     return found
 
@@ -117,7 +114,7 @@ class _Writer:
         self.names = names
         self.listed = listed
         self.values_up_to = values_up_to
-        self.keeps_outside = not inline and values_up_to is None
+        self.whole = not inline and values_up_to is None
 
     def graph(self, graph: gs.Graph, proto: onnx.GraphProto, main: bool = False) -> None:
         """Fill `proto` from `graph` and the graphs inside it."""
@@ -191,12 +188,9 @@ class _Writer:
             node.attribute.add(name="value", type=Attribute.TENSOR, t=self.tensor(constant, ""))
         for node in function.nodes:
             self.node(node, proto.node.add())
-        imports = {entry.domain: entry.version for entry in function.import_domains or ()}
-        for domain in used_domains(function):
-            if domain not in imports and not (domain == "" and "ai.onnx" in imports):
-                imports[domain] = versions.get(domain, 1)
-        for domain, version in imports.items():
-            proto.opset_import.add(domain=domain, version=version)
+        proto.opset_import.extend(function.import_domains or ())
+        for domain in sorted(used_domains(function) - opsets_of(proto.opset_import).keys()):
+            proto.opset_import.add(domain=domain, version=versions.get(domain, 1))
         present = {name for node in proto.node for name in (*node.input, *node.output)}
         if origin is not None:
             proto.value_info.extend(info for info in origin.value_info if info.name in present)
@@ -208,8 +202,11 @@ class _Writer:
         proto.op_type = node.op
         if node.name or (origin is not None and origin.HasField("name")):
             proto.name = node.name or ""
-        if node.domain or (origin is not None and origin.HasField("domain")):
-            proto.domain = node.domain or ""
+        domain = domain_of(node.domain)
+        if origin is not None and origin.HasField("domain"):
+            proto.domain = origin.domain if self.whole and domain_of(origin.domain) == domain else domain
+        elif domain:
+            proto.domain = domain
         proto.input.extend(self.names.of(tensor) for tensor in node.inputs)
         proto.output.extend(self.names.of(tensor) for tensor in node.outputs)
         known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
@@ -285,7 +282,7 @@ class _Writer:
         """The values as a message; the original one when they are what was read."""
         if self.values_up_to is not None and nbytes(constant) > self.values_up_to:
             return onnx.TensorProto(name=name, data_type=number_of(constant.dtype), dims=constant.shape)
-        inline = self.keeps_outside or not is_external(constant)
+        inline = self.whole or not is_external(constant)
         if untouched(constant) and not constant.stored.sparse and inline:
             stored: onnx.TensorProto = constant.stored.tensor
         elif isinstance(constant._values, Stored) and not constant._values.sparse and inline:

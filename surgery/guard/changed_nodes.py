@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from surgery.files.model_file import external_tensors
 from surgery.graph.schemas import schema
 from surgery.pipeline.opset import operators
-from verify.model.walk import reads, subgraphs
+from verify.model.walk import domain_of, opsets_of, reads, subgraphs
 
 LONG = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention", "LSTM", "GRU", "RNN"}
 
@@ -85,7 +85,7 @@ class _Comparison:
         self.makers = {name: node for node in original.graph.node for name in node.output if name}
         self.known = {value.name for value in original.graph.input} | self.makers.keys()
         self.found = Parting()
-        self.versions = [{e.domain: e.version for e in model.opset_import} for model in (original, fixed)]
+        self.versions = [opsets_of(model.opset_import) for model in (original, fixed)]
 
     def parting(self) -> Parting | None:
         found = self.found
@@ -118,7 +118,7 @@ class _Comparison:
 
     def can_be_added(self, node: onnx.NodeProto) -> bool:
         """Whether a node of the fixed model means the same in the original, where its inputs may have other names."""
-        return not any(subgraphs(node)) and self.means_the_same(node.op_type, node.domain)
+        return not any(subgraphs(node)) and self.means_the_same(node.op_type, domain_of(node.domain))
 
     def named(self, name: str) -> str:
         """The name a tensor of the fixed model has in the original, if it is there at all."""
@@ -141,8 +141,8 @@ class _Comparison:
     def alike(self, node: onnx.NodeProto, other: onnx.NodeProto) -> bool:
         """Whether two nodes are one but for what they read."""
         return (
-            (node.op_type, node.domain, len(_filled(node.input)))
-            == (other.op_type, other.domain, len(_filled(other.input)))
+            (node.op_type, domain_of(node.domain), len(_filled(node.input)))
+            == (other.op_type, domain_of(other.domain), len(_filled(other.input)))
             and [self.named(name) for name in _filled(node.output)] == _filled(other.output)
             and _attributes(node) == _attributes(other)
             and all(self.means_the_same(*operator) for operator in operators([node]))

@@ -20,6 +20,7 @@ from surgery.pipeline.run import PassFailure, run_passes
 from surgery.targets import load_target
 from verify.errors import SurgeonError
 from verify.interface.recognise import recognise
+from verify.model.walk import opsets_of
 from verify.report import Finding
 
 
@@ -103,7 +104,7 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
     original = model
     model, lifted = lift(model, load_target(options.target))
     while True:
-        opsets = {entry.domain: entry.version for entry in model.opset_import}
+        opsets = opsets_of(model.opset_import)
         context = Context(options, opsets)
         context.troubles += troubles
         try:
@@ -136,7 +137,7 @@ def unreadable(error: Exception) -> SurgeonError:
 def bound_original(model: onnx.ModelProto, folder: str, options: Options) -> onnx.ModelProto:
     """The model with only the bindings applied: what a fixed model is compared with when there are any."""
     graph = read.to_graph(model, folder)
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    opsets = opsets_of(model.opset_import)
     infer.infer(graph, opsets)
     bind(graph, options)
     return write.to_model(graph)

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.schemas import fewest
 from surgery.targets import Target, load_target
+from verify.model.walk import opsets_of
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,7 @@ class Context:
     def opset_of(self, graph: gs.Graph) -> int:
         """Version of the default domain that holds in this graph; a function imports its own."""
         if isinstance(graph, gs.Function):
-            imports = {entry.domain: entry.version for entry in graph.import_domains or ()}
-            return int(imports.get("", imports.get("ai.onnx", self.opset)))
+            return opsets_of(graph.import_domains or ()).get("", self.opset)
         return self.opset
 
     @staticmethod

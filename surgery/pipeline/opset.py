@@ -9,7 +9,7 @@ import onnx
 from surgery.graph.schemas import schema
 from surgery.targets import Target
 from verify.model.infer import infer_types
-from verify.model.walk import dims_of, fed_inputs, walk_nodes
+from verify.model.walk import dims_of, domain_of, fed_inputs, opsets_of, walk_nodes
 
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
 PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
@@ -43,7 +43,7 @@ def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
 
 def refuses(target: Target, op: str, domain: str) -> bool:
     """Whether the target has this operator in no form, or not in every form."""
-    return target.refuses(f"op:{op}" if domain in ("", "ai.onnx") else f"op:{domain}::{op}") is not None or op in PARTLY
+    return target.refuses(f"op:{domain}::{op}" if domain else f"op:{op}") is not None or op in PARTLY
 
 
 def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
@@ -66,29 +66,28 @@ def modern(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def default_opset(model: onnx.ModelProto) -> int:
     """Version of the default domain the model imports (0 where it imports none)."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    return int(versions[0]) if versions else 0
+    return opsets_of(model.opset_import).get("", 0)
 
 
 def restamped(model: onnx.ModelProto, version: int) -> onnx.ModelProto | None:
     """The same nodes under another version of the default domain, or None where an operator's schema differs."""
     old = default_opset(model)
     for op, domain in operators(model.graph.node):
-        if domain in ("", "ai.onnx"):
+        if not domain:
             first, second = schema(op, "", old), schema(op, "", version)
             if first is None or second is None or first.since_version != second.since_version:
                 return None
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for entry in copy.opset_import:
-        if entry.domain in ("", "ai.onnx"):
+        if not domain_of(entry.domain):
             entry.version = version
     return copy
 
 
 def operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
     """Operator and domain of every node, those of inner graphs included."""
-    return ((node.op_type, node.domain) for node in walk_nodes(nodes))
+    return ((node.op_type, domain_of(node.domain)) for node in walk_nodes(nodes))
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:

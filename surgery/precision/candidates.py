@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from verify.model.walk import node_name, subgraphs
+from verify.model.walk import domain_of, node_name, subgraphs
 from verify.tensorrt.attention import find_attentions
 
 FLOAT = onnx.TensorProto.FLOAT
@@ -251,7 +251,7 @@ def data_outputs(scope: Scope, node: onnx.NodeProto) -> list[str]:
 
 def lowerable(scope: Scope, node: onnx.NodeProto) -> bool:
     """Whether the operator exists in half precision, computes data, and every type around it is known."""
-    if node.domain not in ("", "ai.onnx") or node.op_type not in HEAVY | LIGHT | MOVES:
+    if domain_of(node.domain) or node.op_type not in HEAVY | LIGHT | MOVES:
         return False
     names = [name for name in (*node.input, *node.output) if name]
     if any(not scope.types.get(name) for name in names) or any(name in scope.sizes for name in node.output):

@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 
 from surgery.precision.candidates import FLOAT
 from verify.compare.error import measure
+from verify.model.walk import opsets_of
 
 Feeds = Mapping[str, Any]
 Array = np.ndarray
@@ -86,7 +87,7 @@ def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Fee
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    opset = opsets_of(model.opset_import)[""]
     constants = {tensor.name: tensor for tensor in graph.initializer}
     largest: dict[str, float] = {}
     probes = {}

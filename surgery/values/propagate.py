@@ -19,6 +19,7 @@ from surgery.pipeline.context import Context
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
 from surgery.values.shapes import SHAPED, is_better, is_open
+from verify.model.walk import dims_of
 
 
 def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
@@ -71,7 +72,7 @@ def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], cont
         results = [dims]
     elif any(id(tensor) in improved for tensor in node.inputs) and not _holds_graph(node):
         data = {p: _numeric(t, of(t, found)) for p, t in enumerate(node.inputs) if numbers(of(t, found)) is not None}
-        results = infer.infer_node(node, context.opsets, data)
+        results = [_dims(kind) for kind in infer.infer_node(node, context.opsets, data)]
     else:
         return
     for tensor, shape in zip(node.outputs, results, strict=False):
@@ -79,6 +80,12 @@ def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], cont
             tensor.shape = shape
             tensor.snapshot = snapshot(tensor)
             improved.add(id(tensor))
+
+
+def _dims(kind: Any) -> list[int | str | None] | None:
+    """Dims of an inferred type; names that inference made up tell nothing."""
+    dims = None if kind is None or not kind.HasField("tensor_type") else dims_of(kind.tensor_type)
+    return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
 
 
 def _holds_graph(node: gs.Node) -> bool:

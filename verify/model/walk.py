@@ -92,6 +92,22 @@ def fed_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [value for value in graph.input if value.name not in stored]
 
 
+def domain_of(domain: str | None) -> str:
+    """An operator's domain; "" for ONNX's own operators, which files may also spell "ai.onnx"."""
+    return "" if domain in (None, "", "ai.onnx") else domain
+
+
+def op_of(node: onnx.NodeProto) -> str:
+    """The node's operator, with its domain where that is not ONNX's own."""
+    domain = domain_of(node.domain)
+    return f"{domain}::{node.op_type}" if domain else str(node.op_type)
+
+
+def opsets_of(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+    """The version of each imported domain, "" for ONNX's own."""
+    return {domain_of(entry.domain): entry.version for entry in imports}
+
+
 def dims_of(tensor_type: Any) -> list[int | str | None] | None:
     """Dims of a TypeProto.Tensor: a number, a name, or None for a free dim without one; None for an unknown rank."""
     if not tensor_type.HasField("shape"):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import SurgeonError
+from verify.model.walk import domain_of, every_node
 from verify.run.onnxruntime import ready
 from verify.run.timeouts import Halt
 
@@ -165,10 +166,19 @@ def _proto(model: Model, base_dir: str | os.PathLike[str] | None) -> onnx.ModelP
     if isinstance(model, bytes):
         proto = onnx.load_from_string(model)
     elif isinstance(model, (str, Path)):
-        return onnx.load(model)
+        return _with_plain_domains(onnx.load(model))
     else:
         proto = onnx.ModelProto()
         proto.CopyFrom(model)
     if base_dir is not None:
         onnx.external_data_helper.load_external_data_for_model(proto, str(base_dir))
-    return proto
+    return _with_plain_domains(proto)
+
+
+def _with_plain_domains(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, changed in place where it spells ONNX's own domain "ai.onnx", which onnx.reference does not know."""
+    owners = [model, *model.functions]
+    for named in (*every_node(model), *(entry for owner in owners for entry in owner.opset_import)):
+        if named.domain != domain_of(named.domain):
+            named.domain = ""
+    return model

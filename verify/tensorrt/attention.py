@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from verify.model.walk import node_name, subgraphs
+from verify.model.walk import domain_of, node_name, subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -104,7 +104,7 @@ def _graphs(graph: onnx.GraphProto, path: str = "", known: Mapping[str, Any] | N
 
 def _find(graph: Graph) -> Iterator[Attention]:
     for node in graph.nodes:
-        if node.op_type == "Attention" and node.domain in ("", "ai.onnx"):
+        if node.op_type == "Attention" and not domain_of(node.domain):
             yield _operator(graph, node)
         elif node.op_type in ("Softmax", "LogSoftmax") or _written_out(graph, node):
             found = _around(graph, node)

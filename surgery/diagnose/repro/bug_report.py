@@ -7,6 +7,7 @@ import platform
 import onnx
 
 from surgery.diagnose.refusals import Case
+from verify.model.walk import opsets_of
 from verify.render.text import port_text
 from verify.tensorrt import engine
 
@@ -53,7 +54,7 @@ def bug_report(case: Case, model: onnx.ModelProto) -> str:
     finding = case.finding
     stage = f"The ONNX parser refuses it with {case.code}." if case.code else "The parser takes it; the builder fails."
     inputs = "\n".join(f"    {port_text(port)}" for port in finding.details.get("inputs", ()))
-    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), "?")
+    opset = opsets_of(model.opset_import).get("", "?")
     text = onnx.printer.to_text(model) if model.ByteSize() < 20_000 else "(see model.onnx)"
     return f"""# TensorRT refuses {finding.op}
 

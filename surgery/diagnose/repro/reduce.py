@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 from onnx import external_data_helper, helper
 
+from verify.model.walk import domain_of
+
 LARGE = 64
 
 Fails = Callable[[onnx.ModelProto], bool]
@@ -26,8 +28,8 @@ def bare(model: onnx.ModelProto, fails: Fails) -> onnx.ModelProto:
     trial.CopyFrom(slim)
     del trial.functions[:]
     trial.functions.extend(functions)
-    domains = {node.domain for node in trial.graph.node} | {node.domain for f in functions for node in f.node} | {""}
-    imports = [entry for entry in trial.opset_import if entry.domain in domains or entry.domain == "ai.onnx"]
+    domains = {domain_of(node.domain) for owner in (trial.graph, *functions) for node in owner.node} | {""}
+    imports = [entry for entry in trial.opset_import if domain_of(entry.domain) in domains]
     del trial.opset_import[:]
     trial.opset_import.extend(imports)
     return next((candidate for candidate in (trial, slim) if fails(candidate)), model)

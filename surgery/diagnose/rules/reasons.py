@@ -12,6 +12,7 @@ from typing import Any, Literal
 from surgery.diagnose.rules import code_of, report_codes
 from surgery.targets import load_target
 from surgery.targets.catalog import Feature, load_catalog
+from verify.model.walk import domain_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -130,6 +131,6 @@ def _standard(domain: str, op: str) -> Any:
     import onnx
 
     try:
-        return onnx.defs.get_schema(op, domain=domain if domain != "ai.onnx" else "")
+        return onnx.defs.get_schema(op, domain=domain_of(domain))
     except onnx.defs.SchemaError:
         return None

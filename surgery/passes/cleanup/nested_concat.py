@@ -15,6 +15,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -36,8 +37,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _inner(graph: gs.Graph, node: gs.Node, tensor: gs.Tensor, context: Context) -> gs.Node | None:
-    maker = tensor.inputs[0] if tensor.inputs else None
-    if maker is None or maker.op != "Concat" or maker.domain or len(tensor.outputs) != 1:
+    maker = producer(tensor, "Concat")
+    if maker is None or len(tensor.outputs) != 1:
         return None
     axes, rank = (maker.attrs.get("axis", 1), node.attrs.get("axis", 1)), context.rank(tensor)
     same = axes[0] == axes[1] or (rank is not None and (axes[0] - axes[1]) % rank == 0)

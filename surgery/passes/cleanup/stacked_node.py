@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import replace_input
+from surgery.graph.edit import producer, replace_input
 from surgery.graph.nodes import Constant
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -70,8 +70,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def _before(node: gs.Node, ops: tuple[str, ...]) -> gs.Node | None:
     """The node that makes the first input, when it is one of `ops`."""
-    maker = node.inputs[0].inputs[0] if node.inputs and node.inputs[0].inputs else None
-    return maker if maker is not None and maker.op in ops and not maker.domain and maker.inputs else None
+    maker = producer(node.inputs[0], *ops) if node.inputs else None
+    return maker if maker is not None and maker.inputs else None
 
 
 def _skip(node: gs.Node) -> None:

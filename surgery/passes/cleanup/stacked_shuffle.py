@@ -16,6 +16,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -48,10 +49,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 def _before(graph: gs.Graph, node: gs.Node, op: str, context: Context) -> gs.Node | None:
     """The `op` that makes the first input for this node alone."""
     tensor = node.inputs[0]
-    maker = tensor.inputs[0] if tensor.inputs else None
-    if maker is None or maker.op != op or maker.domain or len(tensor.outputs) != 1 or context.is_output(graph, tensor):
-        return None
-    return maker
+    return producer(tensor, op) if len(tensor.outputs) == 1 and not context.is_output(graph, tensor) else None
 
 
 def shorter(

@@ -7,13 +7,13 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, replace_uses
-from surgery.graph.nodes import Constant, Node, Variable, number_of
-from surgery.graph.write import to_model
+from surgery.graph.edit import disconnect, producer, replace_uses
+from surgery.graph.infer import infer_node
+from surgery.graph.nodes import Constant, Node, Variable, dtype_of, number_of
 from surgery.pipeline.context import Context
+from verify.model.walk import dims_of
 
 Value = "gs.Tensor | np.ndarray | float | int | bool | None"
 SMALL = 4096  # elements of a constant that is computed with here and now
@@ -57,7 +57,7 @@ class Build:
             tensors.pop()
         made = [Variable(self.name(op)) for _ in range(outputs)]
         node = Node(op, name=made[0].name, attrs=attrs, inputs=tensors, outputs=made, domain=domain or None)
-        infer(node, self.context)
+        _set_types(node, self.context)
         self.nodes.append(node)
         return made[0] if outputs == 1 else tuple(made)
 
@@ -77,7 +77,7 @@ class Build:
             return tensor
         if isinstance(tensor, gs.Constant) and np.prod(tensor.shape, dtype=np.int64) <= SMALL:
             return self.constant(np.asarray(tensor.values).astype(wanted))
-        return self("Cast", tensor, to=onnx_type(wanted))
+        return self("Cast", tensor, to=number_of(wanted))
 
     def axes(self, op: str, tensor: gs.Tensor, axes: Sequence[int], **attrs: Any) -> gs.Tensor:
         """A reduction, Squeeze or Unsqueeze, with `axes` where this opset has them: an input or an attribute."""
@@ -149,7 +149,7 @@ class Build:
             self.context.made(node, self.code, self.node)
 
     def _hand_over(self, result: gs.Tensor, output: gs.Tensor) -> None:
-        maker = result.inputs[0] if result.inputs else None
+        maker = producer(result)
         if maker is None or not any(maker is node for node in self.nodes) or _is_output_of(result, self.node):
             maker = Node("Identity", name=self.name("Identity"), inputs=[result], outputs=[output])
             self.nodes.append(maker)
@@ -179,54 +179,15 @@ def adopt(output: gs.Tensor, result: gs.Tensor) -> None:
         output.shape = output.shape if output.shape is not None else result.shape
 
 
-def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
-    """The node's attributes as ONNX messages."""
-    bare = Node(node.op, node.name, attrs=node.attrs, domain=node.domain)
-    bare.origin, bare.decoded = getattr(node, "origin", None), getattr(node, "decoded", {})
-    return list(to_model(gs.Graph(nodes=[bare])).graph.node[0].attribute)
-
-
-def onnx_type(dtype: Any) -> int:
-    """The TensorProto.DataType of a NumPy dtype (or of a number that already is one)."""
-    return number_of(dtype)
-
-
-def type_proto(tensor: gs.Tensor) -> onnx.TypeProto | None:
-    """The tensor's type and shape as ONNX says it, or None where the type is not known."""
-    if tensor.dtype is None:
-        return None
-    return onnx.helper.make_tensor_type_proto(onnx_type(tensor.dtype), tensor.shape)
-
-
-def infer(node: gs.Node, context: Context) -> None:
-    """Fill in the types and shapes of a node's outputs by ONNX's own inference, as far as the inputs allow."""
-    types, data = {}, {}
-    names = []
-    for index, tensor in enumerate(node.inputs):
-        names.append("" if tensor.is_empty() else f"i{index}")
-        kind = None if tensor.is_empty() else type_proto(tensor)
-        if kind is None and not tensor.is_empty():
-            return
-        if kind is not None:
-            types[names[-1]] = kind
-        if isinstance(tensor, gs.Constant) and np.asarray(tensor.values).size <= SMALL:
-            data[names[-1]] = onnx.numpy_helper.from_array(np.asarray(tensor.values), names[-1])
-    outputs = [f"o{index}" for index in range(len(node.outputs))]
-    try:
-        schema = onnx.defs.get_schema(node.op, context.opsets.get(node.domain or "", 1), node.domain or "")
-        proto = onnx.helper.make_node(node.op, names, outputs, domain=node.domain or "")
-        proto.attribute.extend(attribute_protos(node))
-        imports = [onnx.helper.make_opsetid(domain, version) for domain, version in context.opsets.items()]
-        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=imports)
-    except (onnx.defs.SchemaError, onnx.checker.ValidationError, RuntimeError, TypeError, ValueError):
-        return
-    for tensor, name in zip(node.outputs, outputs, strict=True):
-        kind = found.get(name)
+def _set_types(node: gs.Node, context: Context) -> None:
+    """Set dtype and shape of a node's outputs by ONNX's own inference, as far as the inputs allow."""
+    data = {
+        place: np.asarray(tensor.values)
+        for place, tensor in enumerate(node.inputs)
+        if isinstance(tensor, gs.Constant) and np.asarray(tensor.values).size <= SMALL
+    }
+    for tensor, kind in zip(node.outputs, infer_node(node, context.opsets, data), strict=True):
         if kind is not None and kind.HasField("tensor_type") and kind.tensor_type.elem_type:
-            tensor.dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type)
+            tensor.dtype = dtype_of(kind.tensor_type.elem_type)
             if kind.tensor_type.HasField("shape"):
-                tensor.shape = [_dim(dim) for dim in kind.tensor_type.shape.dim]
-
-
-def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    return dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None)
+                tensor.shape = dims_of(kind.tensor_type)

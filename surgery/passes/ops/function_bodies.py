@@ -11,13 +11,15 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant
+from surgery.graph.protos import type_proto
 from surgery.graph.read import to_graph
 from surgery.graph.schemas import schema
-from surgery.passes.ops.build import Build, attribute_protos, type_proto
+from surgery.graph.write import attribute_protos
+from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, finding
 from verify.model.infer import infer_types
-from verify.model.walk import subgraphs, walk_nodes
+from verify.model.walk import opsets_of, subgraphs, walk_nodes
 
 REDEFINED = ("BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "Resize")
 OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
@@ -77,7 +79,7 @@ def _fetch(known: Any, version: int, node: gs.Node, types: list[bytes]) -> onnx.
 
 def _fits(function: onnx.FunctionProto, context: Context) -> bool:
     """Whether every operator of the body means at the model's opset what it meant when the body was written."""
-    written = {entry.domain: entry.version for entry in function.opset_import}
+    written = opsets_of(function.opset_import)
     return all(
         _same(
             node.op_type,

@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.quantize import given
 from surgery.pipeline.context import Context
@@ -41,7 +42,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 def _convolution(graph: gs.Graph, node: gs.Node, place: int, context: Context) -> gs.Node | None:
     """The Conv with constant weights of its own that makes this input for this node alone."""
     tensor = node.inputs[place]
-    conv = tensor.inputs[0] if tensor.inputs else None
+    conv = producer(tensor)
     if conv is None or conv.op != "Conv" or conv.domain or len(tensor.outputs) != 1 or context.is_output(graph, tensor):
         return None
     weights, bias = conv.inputs[1], given(conv, 2)

@@ -16,7 +16,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect
+from surgery.graph.edit import disconnect, producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -42,7 +42,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def _read(erf: gs.Node, context: Context) -> tuple[gs.Tensor, list[gs.Node]] | None:
     """The input of the GELU around this Erf and its nodes, the one that makes the result last."""
-    inner = erf.inputs[0].inputs[0] if erf.inputs[0].inputs else None
+    inner = producer(erf.inputs[0])
     source = _scaled(inner, 1 / math.sqrt(2), context) if inner is not None else None
     plus = _only_reader(erf, "Add")
     if inner is None or source is None or plus is None or not _holds(plus, erf.outputs[0], 1.0, context):

@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect
+from surgery.graph.edit import disconnect, producer
 from surgery.passes.ops.axes import single_kept_axis
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -54,15 +54,15 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _read(div: gs.Node, context: Context) -> Written | None:
-    difference, root = _maker(div.inputs[0], "Sub"), _maker(div.inputs[1], "Sqrt")
-    shifted = _maker(root.inputs[0], "Add") if root else None
+    difference, root = producer(div.inputs[0], "Sub"), producer(div.inputs[1], "Sqrt")
+    shifted = producer(root.inputs[0], "Add") if root else None
     if difference is None or root is None or shifted is None:
         return None
-    mean = _maker(difference.inputs[1], "ReduceMean")
+    mean = producer(difference.inputs[1], "ReduceMean")
     variance, epsilon = _with_scalar(shifted, "ReduceMean", context)
     if mean is None or variance is None or mean.inputs[0] is not difference.inputs[0]:
         return None
-    square = variance.inputs[0].inputs[0] if variance.inputs[0].inputs else None
+    square = producer(variance.inputs[0])
     source, rank = difference.inputs[0], context.rank(difference.inputs[0])
     if square is None or not _squares(square, difference.outputs[0], context) or rank is None:
         return None
@@ -114,14 +114,10 @@ def _vector(value: np.ndarray | None, axis: int, rank: int) -> np.ndarray | None
     return full.reshape(-1)
 
 
-def _maker(tensor: gs.Tensor, op: str) -> gs.Node | None:
-    return tensor.inputs[0] if tensor.inputs and tensor.inputs[0].op == op and not tensor.inputs[0].domain else None
-
-
 def _with_scalar(node: gs.Node, op: str, context: Context) -> tuple[gs.Node | None, float]:
     """The `op` and the constant number that `node` combines."""
     for place in (0, 1):
-        maker, value = _maker(node.inputs[place], op), context.constant(node.inputs[1 - place])
+        maker, value = producer(node.inputs[place], op), context.constant(node.inputs[1 - place])
         if maker is not None and value is not None and value.size == 1:
             return maker, float(value.reshape(-1)[0])
     return None, 0.0

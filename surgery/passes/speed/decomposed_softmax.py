@@ -16,7 +16,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect
+from surgery.graph.edit import disconnect, producer
 from surgery.passes.ops.axes import single_kept_axis
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -43,15 +43,15 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _division(div: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.Node]] | None:
-    exponential, total = _maker(div.inputs[0], "Exp"), _maker(div.inputs[1], "ReduceSum")
+    exponential, total = producer(div.inputs[0], "Exp"), producer(div.inputs[1], "ReduceSum")
     if exponential is None or total is None or total.inputs[0] is not exponential.outputs[0]:
         return None
     rank = context.rank(exponential.inputs[0])
     axis = None if rank is None else single_kept_axis(total, rank, context)
     if axis is None or rank is None:
         return None
-    difference = _maker(exponential.inputs[0], "Sub")
-    largest = _maker(difference.inputs[1], "ReduceMax") if difference is not None else None
+    difference = producer(exponential.inputs[0], "Sub")
+    largest = producer(difference.inputs[1], "ReduceMax") if difference is not None else None
     if difference is None or largest is None or largest.inputs[0] is not difference.inputs[0]:
         return exponential.inputs[0], axis, [exponential, total]
     if single_kept_axis(largest, rank, context) != axis:
@@ -60,15 +60,11 @@ def _division(div: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.N
 
 
 def _exponential(node: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.Node]] | None:
-    log = _maker(node.inputs[0], "LogSoftmax")
+    log = producer(node.inputs[0], "LogSoftmax")
     rank = context.rank(log.inputs[0]) if log is not None else None
     if log is None or rank is None:
         return None
     return log.inputs[0], int(log.attrs.get("axis", -1)) % rank, [log]
-
-
-def _maker(tensor: gs.Tensor, op: str) -> gs.Node | None:
-    return tensor.inputs[0] if tensor.inputs and tensor.inputs[0].op == op and not tensor.inputs[0].domain else None
 
 
 def _write(

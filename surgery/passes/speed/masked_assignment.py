@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -55,17 +56,12 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield finding(message, node, partial(_choose, graph, node, place, value, context))
 
 
-def _maker(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
-    node = tensor.inputs[0] if len(tensor.inputs) == 1 else None
-    return node if node is not None and node.op in ops and not node.domain else None
-
-
 def _selected(indices: gs.Tensor) -> gs.Tensor | None:
     """The mask whose places, in order, are the rows of `indices`."""
-    transpose = _maker(indices, "Transpose")
+    transpose = producer(indices, "Transpose")
     if transpose is None or list(transpose.attrs.get("perm", (1, 0))) != [1, 0]:
         return None
-    nonzero = _maker(transpose.inputs[0], "NonZero")
+    nonzero = producer(transpose.inputs[0], "NonZero")
     mask = nonzero.inputs[0] if nonzero is not None else None
     return mask if mask is not None and mask.dtype is not None and np.dtype(mask.dtype) == bool else None
 
@@ -75,7 +71,7 @@ def _place(data: gs.Tensor, mask: gs.Tensor | None) -> Place | None:
     if mask is None or data.shape is None or mask.shape is None:
         return None
     shape, rank = list(data.shape), len(mask.shape)
-    expand = _maker(mask, "Expand")
+    expand = producer(mask, "Expand")
     if expand is not None and rank == len(shape) and (_is_shape_of(expand.inputs[1], data) or same_shape(mask, data)):
         narrow = expand.inputs[0]
         if narrow.shape is None or len(narrow.shape) != rank:
@@ -94,7 +90,7 @@ def _rest(dims: list[int | str | None]) -> tuple[int, ...] | None:
 
 
 def _is_shape_of(tensor: gs.Tensor, data: gs.Tensor) -> bool:
-    shape = _maker(tensor, "Shape")
+    shape = producer(tensor, "Shape")
     return shape is not None and shape.inputs[0] is data and not shape.attrs.get("start") and "end" not in shape.attrs
 
 
@@ -102,7 +98,7 @@ def _value(updates: gs.Tensor, place: Place, context: Context) -> Value | None:
     """What is written, as a tensor that broadcasts over the data; `updates` is the list of it, place by place."""
     flat = updates
     for _ in range(DEEPEST):
-        node = _maker(flat, "Reshape", "Slice")
+        node = producer(flat, "Reshape", "Slice")
         if node is None or not (_flattens(node, context) or _cuts(node, context)):
             break
         flat = node.inputs[0]
@@ -131,7 +127,7 @@ def _lifted(tensor: gs.Tensor, place: Place, context: Context, depth: int) -> Va
     shape = context.static_shape(tensor)
     if shape is not None and int(np.prod(shape)) == 1:
         return lambda build: build.reshape(tensor, []) if shape else tensor
-    node = _maker(tensor, "Expand", "GatherND", *ELEMENTWISE)
+    node = producer(tensor, "Expand", "GatherND", *ELEMENTWISE)
     if node is None or not depth:
         return None
     if node.op == "Expand":
@@ -183,7 +179,7 @@ def _same_mask(mask: gs.Tensor, place: Place) -> bool:
     """Whether a mask is the one of the place, with or without the dims of size one behind it."""
     other = place.mask
     while mask is not other:
-        unsqueeze = _maker(other, "Unsqueeze")
+        unsqueeze = producer(other, "Unsqueeze")
         if unsqueeze is None or not _adds_last_dims(unsqueeze):
             return False
         other = unsqueeze.inputs[0]

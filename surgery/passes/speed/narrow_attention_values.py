@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -29,7 +30,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     if not context.target.name.startswith("tensorrt"):
         return
     for softmax in context.nodes(graph, "Softmax"):
-        scores = softmax.inputs[0].inputs[0] if softmax.inputs[0].inputs else None
+        scores = producer(softmax.inputs[0])
         readers = softmax.outputs[0].outputs
         if scores is None or scores.op != "MatMul" or len(readers) != 1 or readers[0].op != "MatMul":
             continue

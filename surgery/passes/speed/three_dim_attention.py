@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect
+from surgery.graph.edit import disconnect, producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -39,11 +39,11 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def _attention(softmax: gs.Node, context: Context) -> tuple[gs.Node, gs.Node, gs.Node, gs.Node] | None:
     """Key transpose, scores, softmax and output product of a three-dim attention in half precision."""
-    scores = _maker(softmax.inputs[0], "MatMul")
+    scores = producer(softmax.inputs[0], "MatMul")
     readers = softmax.outputs[0].outputs
     if scores is None or len(readers) != 1 or readers[0].op != "MatMul" or len(scores.outputs[0].outputs) != 1:
         return None
-    output, transpose = readers[0], _maker(scores.inputs[1], "Transpose")
+    output, transpose = readers[0], producer(scores.inputs[1], "Transpose")
     tensors = (*scores.inputs, *output.inputs)
     if (
         transpose is None
@@ -53,14 +53,9 @@ def _attention(softmax: gs.Node, context: Context) -> tuple[gs.Node, gs.Node, gs
         return None
     if any(context.rank(t) != 3 or t.dtype is None or np.dtype(t.dtype).name not in HALVES for t in tensors):
         return None
-    if softmax.attrs.get("axis", -1) not in (-1, 2) or _maker(output.inputs[1], "MatMul") is None:
+    if softmax.attrs.get("axis", -1) not in (-1, 2) or producer(output.inputs[1], "MatMul") is None:
         return None
     return transpose, scores, softmax, output
-
-
-def _maker(tensor: gs.Tensor, op: str) -> gs.Node | None:
-    """The node that makes `tensor`, when it is an `op`."""
-    return tensor.inputs[0] if tensor.inputs and tensor.inputs[0].op == op else None
 
 
 def _lift(graph: gs.Graph, nodes: tuple[gs.Node, gs.Node, gs.Node, gs.Node], context: Context) -> None:

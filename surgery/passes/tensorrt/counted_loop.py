@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import replace_input
+from surgery.graph.edit import producer, replace_input
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -112,8 +112,8 @@ def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 def _compared(condition: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor, bool] | None:
     """The smaller and the larger whole number of a comparison, and whether they may be equal."""
-    maker = condition.inputs[0] if condition.inputs else None
-    if maker is None or maker.domain or maker.op not in COMPARISONS or len(maker.inputs) != 2:
+    maker = producer(condition, *COMPARISONS)
+    if maker is None or len(maker.inputs) != 2:
         return None
     left, right = reversed(maker.inputs) if COMPARISONS[maker.op] else maker.inputs
     reaches = maker.op.endswith("OrEqual")
@@ -125,8 +125,8 @@ def _compared(condition: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor, bool] | None:
 
 def _step(value: gs.Tensor, context: Context) -> tuple[int, gs.Tensor | None]:
     """By how much `value` is more than another tensor, and that one."""
-    maker = value.inputs[0] if value.inputs else None
-    if maker is None or maker.domain or maker.op != "Add":
+    maker = producer(value, "Add")
+    if maker is None:
         return 0, None
     for one, other in (maker.inputs, reversed(maker.inputs)):
         constant = context.constant(other)
@@ -147,17 +147,17 @@ def _unchanged(limit: gs.Tensor, node: gs.Node, body: gs.Graph) -> gs.Tensor | N
 
 def _behind(tensor: gs.Tensor) -> gs.Tensor:
     """What Identity nodes hand on."""
-    while tensor.inputs and tensor.inputs[0].op == "Identity" and not tensor.inputs[0].domain:
-        tensor = tensor.inputs[0].inputs[0]
+    while (identity := producer(tensor, "Identity")) is not None:
+        tensor = identity.inputs[0]
     return tensor
 
 
 def _whole(tensor: gs.Tensor) -> gs.Tensor:
     """The whole number that a comparison sees as a float or in more bits."""
     tensor = _behind(tensor)
-    while tensor.inputs and tensor.inputs[0].op == "Cast" and not tensor.inputs[0].domain:
-        given = _behind(tensor.inputs[0].inputs[0])
-        if tensor.inputs[0].attrs.get("to") not in WIDER or not _is_whole(given):
+    while (cast := producer(tensor, "Cast")) is not None:
+        given = _behind(cast.inputs[0])
+        if cast.attrs.get("to") not in WIDER or not _is_whole(given):
             break
         tensor = given
     return tensor
@@ -165,8 +165,8 @@ def _whole(tensor: gs.Tensor) -> gs.Tensor:
 
 def _is_whole(tensor: gs.Tensor) -> bool:
     """By its type, that of what it is the sum of (types inside a body are seldom noted), or its constant value."""
-    maker = tensor.inputs[0] if tensor.inputs else None
-    if tensor.dtype is None and maker is not None and maker.op in ("Add", "Identity") and not maker.domain:
+    maker = producer(tensor, "Add", "Identity")
+    if tensor.dtype is None and maker is not None:
         return any(_is_whole(given) for given in maker.inputs)
     if tensor.dtype is None or np.dtype(tensor.dtype) in INTEGERS:
         return tensor.dtype is not None

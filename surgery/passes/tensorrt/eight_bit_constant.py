@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.quantize import given, shifted
 from surgery.pipeline.context import Context
@@ -37,8 +38,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _gather(tensor: gs.Tensor) -> gs.Node | None:
-    maker = tensor.inputs[0] if tensor.inputs else None
-    return maker if maker is not None and maker.op == "Gather" and not maker.domain and len(maker.inputs) == 2 else None
+    maker = producer(tensor, "Gather")
+    return maker if maker is not None and len(maker.inputs) == 2 else None
 
 
 def _plain(node: gs.Node) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.bits import wrapped
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -26,8 +27,8 @@ from surgery.pipeline.rule import Finding, Pass, finding
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Cast"):
         tensor = node.inputs[0]
-        maker = tensor.inputs[0] if tensor.inputs else None
-        if maker is None or maker.op != "Cast" or maker.attrs.get("to") != onnx.TensorProto.UINT8:
+        maker = producer(tensor, "Cast")
+        if maker is None or maker.attrs.get("to") != onnx.TensorProto.UINT8:
             continue
         if maker.inputs[0].dtype is not None and node.attrs.get("to") != onnx.TensorProto.UINT8:
             message = f"'{tensor.name}' is UINT8 and neither graph input nor output"
@@ -46,7 +47,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, source: gs.Tensor)
 
 def fits(value: gs.Tensor) -> bool:
     """Whether the value is seen to lie in 0..255: it comes from a Mod or a Clip that says so, rounded or not."""
-    maker = value.inputs[0] if value.inputs else None
+    maker = producer(value)
     if maker is None:
         return False
     if maker.op == "Round" or (maker.op == "Cast" and np.dtype(value.dtype).name in ("int32", "float32")):

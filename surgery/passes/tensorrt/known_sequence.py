@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -89,8 +90,8 @@ def answer(graph: gs.Graph, node: gs.Node, context: Context, elements: list[gs.T
 
 def parts_named(sequence: gs.Tensor, context: Context) -> int:
     """How many parts a SplitToSequence makes whose sizes are known only at run time; 0 where that is not known."""
-    maker = sequence.inputs[0] if sequence.inputs else None
-    if maker is None or maker.op != "SplitToSequence" or len(maker.inputs) < 2:
+    maker = producer(sequence, "SplitToSequence")
+    if maker is None or len(maker.inputs) < 2:
         return 0
     sizes = context.static_shape(maker.inputs[1])
     return sizes[0] if sizes is not None and len(sizes) == 1 else 0

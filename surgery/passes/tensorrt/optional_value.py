@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -34,8 +35,9 @@ def contents(node: gs.Node) -> tuple[bool | None, gs.Tensor | None]:
     if not node.inputs or node.inputs[0].is_empty():
         return False, None
     tensor = node.inputs[0]
-    if tensor.inputs and tensor.inputs[0].op == "Optional":
-        given = [value for value in tensor.inputs[0].inputs if not value.is_empty()]
+    maker = producer(tensor, "Optional")
+    if maker is not None:
+        given = [value for value in maker.inputs if not value.is_empty()]
         return bool(given), given[0] if given else None
     plain = tensor.dtype is not None and getattr(tensor, "type", "tensor_type") == "tensor_type"
     return (True, tensor) if plain else (None, None)

@@ -96,3 +96,16 @@ def test_a_circle_is_an_error() -> None:
     text = '<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { a = Add(x, y) y = Relu(a) }'
     with pytest.raises(SurgeonError, match="circle"):
         surgery.fix_model(onnx.parser.parse_model(text))
+
+
+def test_ai_onnx_names_the_default_domain_too() -> None:
+    text = "(float[2] x, float[2] y) => (float[2] z) { s = Shape(x) i = Identity(x) r = Reshape(i, s) z = Add(r, y) }"
+    models = [
+        onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["{domain}" : 17]> g {text}')
+        for domain in ("", "ai.onnx")
+    ]
+    models[1].graph.node[3].domain = "ai.onnx"
+    plain, spelled = (surgery.fix_model(model)[0] for model in models)
+    assert [node.op_type for node in plain.graph.node] == [node.op_type for node in spelled.graph.node] == ["Add"]
+    assert [(entry.domain, entry.version) for entry in spelled.opset_import] == [("ai.onnx", 17)]
+    assert spelled.graph.node[0].domain == "ai.onnx"  # what no pass touched keeps its spelling

@@ -171,3 +171,13 @@ def test_numbers_that_overflow_raise_no_warning() -> None:
         run = open_session(model("g (float[2] x) => (float[2] y) { y = Sqrt(x) }"), backend="reference").run({"x": X})
     assert run.error == ""
     assert np.isnan(run.outputs["y"][1])
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "reference"])
+def test_ai_onnx_names_the_default_domain_too(backend: str) -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["ai.onnx" : 17]> g (float[1] x) => (float[1] y) { a = Neg(x) y = Neg(a) }'
+    )
+    model.graph.node[1].domain = "ai.onnx"
+    run = open_session(model, backend=backend).run({"x": np.ones(1, "f")})
+    assert (run.error, run.outputs.get("y")) == ("", np.ones(1))

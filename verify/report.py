@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from verify.errors import SurgeonError
 
 Status = Literal["pass", "fail", "skip"]
 Severity = Literal["error", "warning", "note"]
@@ -79,6 +81,23 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing failed, 1 when a check failed or a finding is an error."""
-        failed = any(check.status == "fail" for check in self.checks)
-        return int(failed or any(finding.severity == "error" for finding in self.findings))
+        """0: nothing failed. 1: a check failed or a finding is an error. 2: unreadable. 4: a backend is missing."""
+        codes = {check.figures.get("exit_code", 1) for check in self.checks if check.status == "fail"}
+        codes |= {1 for finding in self.findings if finding.severity == "error"}
+        return _worst(codes)
+
+
+def exit_code(reports: Iterable[Report]) -> int:
+    """The exit code of a run over several models: unreadable before failed before a missing backend."""
+    return _worst({report.exit_code for report in reports})
+
+
+def _worst(codes: set[int]) -> int:
+    return next((code for code in (2, 1, 4) if code in codes), 0)
+
+
+def not_checked(model: object, error: SurgeonError) -> Report:
+    """The report of a model that could not be checked, so that every format and the summary count it."""
+    name = "file" if error.exit_code == SurgeonError.exit_code else "backend"
+    message = str(error).removeprefix(f"{model}: ")
+    return Report(str(model), [Check(name, "fail", message, {"exit_code": error.exit_code})])

@@ -1,9 +1,10 @@
-"""`surgeon verify`: is this file still what it should be, and does TensorRT take it?"""
+"""`surgeon verify`: check that models still are what they should be and that TensorRT builds them."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from surgery.cli.config import with_defaults
 from verify.errors import MissingBackend, SurgeonError
-from verify.report import Report
+from verify.report import Report, exit_code, not_checked
 
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
 
@@ -32,7 +33,7 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 )
 @click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames, for --closed-loop.")
 @click.option("--model-type", help="For --closed-loop with files that do not say which SAM2 2.1 they are.")
-@click.option("--strict", is_flag=True, help="Skipped for want of a backend is exit 4; no golden in --golden fails.")
+@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail where --golden has none.")
 @click.option("--scale", default=1.0, show_default=True, help="Multiply the goldens' tolerances.")
 @click.option("--max-error", type=float, help="Judge by this largest error / RMS instead of the goldens' tolerances.")
 @click.option("--rms-error", type=float, help="Judge by this RMS error / RMS instead.")
@@ -44,34 +45,40 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 @click.option("--no-cache", is_flag=True, help="Check again what has not changed.")
 @click.pass_context
 def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -> int:
-    """Check MODELS (files, or folders of .onnx files): interface, goldens, TensorRT.
+    """Check MODELS (files, or folders with .onnx files at any depth): interface, goldens, TensorRT.
 
-    Exit code 0: all checks passed. 1: a check failed. 2: cannot be read. 4: --strict, and a backend is not installed.
+    Exit code 0: all checks passed. 1: a check failed. 2: a model cannot be read. 4: a backend that was
+    asked for, or any with --strict, is not installed or cannot run here.
     """
     from verify.compare.statistics import Limits
     from verify.rejudge import load_reports, with_limits
 
     given = with_defaults(context, given)
-    results, html = given["results"], given["html"]
+    results = given["results"]
     if (results is None) == (not models and not given["closed_loop"]):
         raise SurgeonError("give MODELS, or --results FILE with a report of theirs; see surgeon verify --help")
     limits = Limits(max_rel=given["max_error"], rms_rel=given["rms_error"], cosine=given["cosine"])
-    errors: list[SurgeonError] = []
-    reports = load_reports(results) if results else _verify_all(_expand(models), given, errors)
+    reports = load_reports(results) if results else _verify_all(models, given)
     reports = with_limits(reports, limits)
     if given["closed_loop"]:
         reports.append(_closed_loop(given))
-    if reports:
-        from verify.render import show
+    if given["strict"]:
+        reports = [_strict(report) for report in reports]
+    _show(reports, given)
+    return exit_code(reports)
 
-        show(reports, given["style"], quiet=given["quiet"])
-    if html is not None:
-        from verify.render import write_html
 
-        write_html(reports, html, title="surgeon verify")
-    for error in errors:
-        click.echo(f"surgeon: {error}", err=True)
-    return _exit_code(reports, errors, given["strict"])
+def _show(reports: Sequence[Report], given: dict[str, Any]) -> None:
+    from verify.render import show, write_html
+
+    show(reports, given["style"], quiet=given["quiet"])
+    if given["html"] is not None:
+        write_html(reports, given["html"], title="surgeon verify")
+    if given["style"] != "text":  # the document is for a program; what was not checked is also said to people
+        for report in reports:
+            for check in report.checks:
+                if "exit_code" in check.figures:
+                    click.echo(f"surgeon: {report.model}: {check.message}", err=True)
 
 
 def _closed_loop(given: dict[str, Any]) -> Report:
@@ -93,28 +100,28 @@ def _closed_loop(given: dict[str, Any]) -> Report:
     return Report(str(folder), checks)
 
 
-def _exit_code(reports: Sequence[Report], errors: Sequence[SurgeonError], strict: bool) -> int:
-    """Unreadable before wanting before a backend that is missing."""
-    codes = {error.exit_code for error in errors} | {report.exit_code for report in reports}
-    missing = any(check.figures.get("missing") for report in reports for check in report.checks)
-    if strict and missing:
-        codes.add(MissingBackend.exit_code)
-    return next((code for code in (2, 1, 4) if code in codes), 0)
+def _strict(report: Report) -> Report:
+    """The report with checks that were skipped because a backend is missing as failures of exit code 4."""
+    checks = [
+        replace(check, status="fail", figures={**check.figures, "exit_code": MissingBackend.exit_code})
+        if check.status == "skip" and check.figures.get("missing")
+        else check
+        for check in report.checks
+    ]
+    return replace(report, checks=checks)
 
 
-def _expand(models: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for model in models:
-        inside = sorted(model.glob("*.onnx")) if model.is_dir() else [model]
-        if not inside:
-            raise SurgeonError(f"{model}: no .onnx file in this folder")
-        found += inside
-    return list(dict.fromkeys(found))
+def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
+    from verify.goldens.index import folders
+    from verify.interface.spec import load_spec
+    from verify.model.files import find_models
 
-
-def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[SurgeonError]) -> list[Report]:
+    folders(given["golden"])  # options that name nothing are one error, not one for each model
+    spec = None if given["spec"] == "none" else given["spec"]
+    if spec is not None:
+        load_spec(spec)
     options = {
-        "spec": None if given["spec"] == "none" else given["spec"],
+        "spec": spec,
         "goldens": given["golden"],
         "tensorrt": given["trt"],
         "strict": given["strict"],
@@ -123,11 +130,11 @@ def _verify_all(paths: Sequence[Path], given: dict[str, Any], errors: list[Surge
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
     reports = []
-    for path in paths:
+    for path in find_models(models):
         try:
             reports.append(_verify_one(path, options, stock, given["no_cache"]))
         except SurgeonError as error:
-            errors.append(error)
+            reports.append(not_checked(path, error))
     return reports
 
 

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, EncodeError
 from surgery.files import streaming
 from surgery.graph.nodes import external_entry, external_path
 from verify.errors import SurgeonError, no_file
+from verify.model.files import require_content
 from verify.model.walk import tensors
 
 INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
@@ -35,6 +36,7 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     source = Path(path)
     if not source.is_file():
         raise no_file(source)
+    require_content(source)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(source.read_bytes())
@@ -45,10 +47,12 @@ def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
     for tensor in external_tensors(model):
         location, offset, length = external_entry(tensor)
         try:
-            size = external_path(location, str(source.parent), tensor.name).stat().st_size
+            data = external_path(location, str(source.parent), tensor.name)
+            size = data.stat().st_size
         except SurgeonError as error:
             raise SurgeonError(f"{source}: {error}") from None
         if offset + (length or 0) > size:
+            require_content(data)
             raise SurgeonError(f"{source}: external data '{location}' is cut short at '{tensor.name}'; fetch it again")
     return model
 

@@ -108,9 +108,23 @@ def test_many_files_folders_and_exit_code_of_the_worst(surgeon: Surgeon, good: P
     write(Path("many/a.onnx"))
     Path("many/b.onnx").write_bytes(b"nonsense")
     code, out, err = surgeon("verify", good, "many", "--no-trt", "--spec", "none")
-    assert code == 2
-    assert "2 models" in out
-    assert err.splitlines() == ["surgeon: many/b.onnx: not an ONNX model, or cut short; fetch or export it again"]
+    assert (code, err) == (2, "")
+    assert "3 models: 1 of 3 failed" in out
+    assert "not an ONNX model, or cut short; fetch or export it again" in out
+
+
+def test_folders_are_searched_at_any_depth_and_case(surgeon: Surgeon, own_folder: None) -> None:
+    for name in ("m/a.onnx", "m/deep/er/b.ONNX", "m/deep/c.Onnx", "m/.git/d.onnx", "m/env/lib/e.onnx"):
+        write(Path(name))
+    Path("m/env/pyvenv.cfg").touch()
+    Path("m/onnx").mkdir()
+    code, out, _ = surgeon("verify", "m", "m/a.onnx", "--no-trt", "--format", "json")
+    looked_at = [report["model"] for report in json.loads(out)["reports"]]
+    assert (code, looked_at) == (0, ["m/a.onnx", "m/deep/c.Onnx", "m/deep/er/b.ONNX"])
+    Path("m/deep/er/b.ONNX").write_bytes(b"nonsense")
+    assert surgeon("verify", "m", "--no-trt")[0] == 2
+    code, out, err = surgeon("verify", "m/onnx", "--no-trt")
+    assert (code, out, err) == (2, "", "surgeon: m/onnx: no .onnx file in this folder or below it\n")
 
 
 def test_json_can_be_judged_again(surgeon: Surgeon, good: Path) -> None:
@@ -156,6 +170,8 @@ def test_without_tensorrt_skipped_or_exit_4(surgeon: Surgeon, good: Path, monkey
     assert code == 0
     assert "skip   tensorrt" in out
     assert surgeon("verify", good, "--strict")[0] == 4
+    code, out, _ = surgeon("verify", good, "--strict", "--format", "json")
+    assert (code, json.loads(out)["exit_code"]) == (4, 4)
     assert surgeon("verify", good, "--trt")[0] == 4
     assert surgeon("verify", good, "--no-trt", "--strict")[0] == 0
 

@@ -10,6 +10,7 @@ from typing import Any
 from verify.compare.divergence_graph import Pair, fetching, nodes_near, pairs, rounded, size_of
 from verify.compare.statistics import Limits, judge, tensor_statistics
 from verify.errors import SurgeonError, no_file
+from verify.model.files import require_content
 from verify.report import Check
 
 BATCH_BYTES = 256 << 20
@@ -59,6 +60,7 @@ def way(path: Path, other: str = "") -> Way:
 
     if not path.is_file():
         raise no_file(path)
+    require_content(path)
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError:

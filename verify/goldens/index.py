@@ -17,6 +17,7 @@ from typing import Any
 
 from verify.atomic_write import write_whole
 from verify.errors import SurgeonError
+from verify.model.files import require_content
 
 INDEX = "index.json"
 FORMAT = 1
@@ -100,6 +101,7 @@ def read_index(folder: Path) -> list[Golden]:
     try:
         if path.stat().st_size > MAX_INDEX_BYTES:
             raise SurgeonError(f"{path}: larger than an index can be; record the goldens again")
+        require_content(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise SurgeonError(f"{path}: format {content['format']}, this surgeon reads {FORMAT}; update surgeon")

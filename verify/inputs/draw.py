@@ -14,6 +14,7 @@ import numpy as np
 
 from verify.errors import SurgeonError
 from verify.inputs.ranges import Range, input_ranges
+from verify.model.files import require_content
 from verify.model.walk import fed_inputs
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def load_npz(path: str | os.PathLike[str], limit: int = MAX_NPZ_BYTES) -> dict[s
     """
     if not Path(path).is_file():
         raise SurgeonError(f"{path}: no such file; give an .npz with one array for each input")
+    require_content(Path(path))
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(entry.file_size for entry in archive.infolist())

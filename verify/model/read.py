@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
+from verify.model.files import require_content
 from verify.model.walk import tensors
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ def read_model(path: Path) -> onnx.ModelProto:
     """The model at `path`, weights in external files left where they are.
 
     Raises:
-        SurgeonError: missing, unreadable, not ONNX, cut short, or with external data that is missing, too short or
-            outside the model's folder.
+        SurgeonError: missing, unreadable, not ONNX, cut short, a Git LFS pointer, or with external data that is
+            missing, too short, a pointer, or outside the model's folder.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -33,6 +34,7 @@ def read_model(path: Path) -> onnx.ModelProto:
             raise SurgeonError(f"{path}: a folder; name the .onnx files in it")
         if size > LIMIT:
             raise SurgeonError(f"{path}: above 2 GB, which no reader takes; store its weights in an external file")
+        require_content(path)
         model = onnx.load(str(path), load_external_data=False)
     except OSError as error:
         raise SurgeonError(f"{path}: {error.strerror or error}") from None
@@ -68,6 +70,8 @@ def _check_place(path: Path, location: str, end: int) -> None:
         raise SurgeonError(f"{path}: external data at {location!r}, outside the model's folder; it was not opened")
     try:
         size = (path.parent / flat).stat().st_size
+        if size < end:
+            require_content(path.parent / flat)
     except OSError as error:
         reason = error.strerror or error
         raise SurgeonError(f"{path}: external data {location!r}: {reason}; it belongs beside the model") from None

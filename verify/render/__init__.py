@@ -10,7 +10,7 @@ from typing import TextIO
 from verify.atomic_write import write_whole
 from verify.errors import SurgeonError
 from verify.render.rule_text import RuleText
-from verify.report import Report
+from verify.report import Report, exit_code
 
 __all__ = ["FORMATS", "RuleText", "show", "write_html"]
 
@@ -25,7 +25,7 @@ def show(
     stream: TextIO | None = None,
     quiet: bool = False,
 ) -> int:
-    """Print `reports` and return their exit code, the largest of them.
+    """Print `reports` and return their exit code.
 
     Args:
         format: one of FORMATS.
@@ -51,7 +51,7 @@ def show(
         stream.write(to_sarif(reports, rules or {}))
     else:
         raise SurgeonError(f"unknown format '{format}'; choose one of {', '.join(FORMATS)}")
-    return max((report.exit_code for report in reports), default=0)
+    return exit_code(reports)
 
 
 def write_html(

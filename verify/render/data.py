@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
 
-from verify.report import Check, Finding, Report
+from verify.report import Check, Finding, Report, exit_code
 
 SCHEMA_VERSION = "1.1"
 
@@ -70,7 +70,7 @@ def to_json(reports: Sequence[Report]) -> str:
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "surgeon", "version": tool_version()},
-        "exit_code": max((report.exit_code for report in reports), default=0),
+        "exit_code": exit_code(reports),
         "reports": [
             {
                 "model": plain(report.model),

@@ -1,7 +1,7 @@
 """Reports as SARIF 2.1.0 (OASIS), the format of code-scanning pages.
 
 A finding becomes a result; its physical location is the model file, its logical location the node. A failed check
-becomes a result of the rule "check-NAME", a skipped check a notification.
+becomes a result of the rule "check-NAME". A check that was skipped or could not run becomes a notification.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from verify.render.data import finding_data, plain, tool_version
 from verify.render.rule_text import RuleText
-from verify.report import Check, Finding, Report
+from verify.report import Check, Finding, Report, exit_code
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 SOURCE_LINE = re.compile(r"(?P<file>[\w./\\-]+\.py):(?P<line>[1-9]\d*)")
@@ -33,13 +33,14 @@ def to_sarif(reports: Sequence[Report], rules: Mapping[str, RuleText]) -> str:
         "version": tool_version(),
         "rules": [_rule(code, rules.get(code)) for code in codes],
     }
+    code = exit_code(reports)
     invocation: dict[str, Any] = {
-        "executionSuccessful": True,
-        "exitCode": max((report.exit_code for report in reports), default=0),
+        "executionSuccessful": code in (0, 1),
+        "exitCode": code,
     }
-    skipped = [_notification(report, check) for report in reports for check in report.checks if check.status == "skip"]
-    if skipped:
-        invocation["toolExecutionNotifications"] = skipped
+    said = [_notification(report, check) for report in reports for check in report.checks if _is_said(check)]
+    if said:
+        invocation["toolExecutionNotifications"] = said
     run = {
         "tool": {"driver": driver},
         "artifacts": [{"location": location} for location in _unique(_artifact(report.model) for report in reports)],
@@ -110,10 +111,16 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
+def _is_said(check: Check) -> bool:
+    """Whether a check did not run: it was skipped, or its model or backend is missing."""
+    return check.status == "skip" or "exit_code" in check.figures
+
+
 def _notification(report: Report, check: Check) -> dict[str, Any]:
-    text = f"skipped: {check.name}: {check.message}"
+    skipped = check.status == "skip"
+    text = f"{'skipped' if skipped else 'not checked'}: {check.name}: {check.message}"
     return {
-        "level": "note",
+        "level": "note" if skipped else "error",
         "message": {"text": plain(text)},
         "locations": [{"physicalLocation": _physical(report.model)}],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,68 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("command", [("verify", "--no-trt"), ("golden", "record")])
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1234\n".format("0" * 64)
+
+
+def _pointer_data(path: Path) -> None:
+    write(path, save_as_external_data=True, location="ext.bin", size_threshold=0)
+    Path("ext.bin").write_text(LFS)
+
+
+FETCH = "a Git LFS pointer, not the file itself; fetch the file with: git lfs pull"
+UNREADABLE |= {
+    "pointer": (
+        lambda p: p.write_text(LFS),
+        "a Git LFS pointer, not the file itself; fetch the file with: git lfs pull",
+    ),
+    "pointer data": (
+        _pointer_data,
+        "ext.bin: a Git LFS pointer, not the file itself; fetch the file with: git lfs pull",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in UNREADABLE if name != "folder"])
+def test_unreadable_model_is_in_every_format_and_exit_2(surgeon: Surgeon, name: str) -> None:
+    spoil, message = UNREADABLE[name]
+    spoil(Path("bad.onnx"))
+    code, out, err = surgeon("verify", "--no-trt", "bad.onnx")
+    assert (code, err, out.count("FAIL   file")) == (2, "", 1)
+    assert message in " ".join(out.split())
+    assert out.splitlines()[-1] == "1 model: 1 of 1 failed; checks: 1 failed"
+
+    code, out, err = surgeon("verify", "--no-trt", "bad.onnx", "--format", "json")
+    document = json.loads(out)
+    assert (code, document["exit_code"], document["reports"][0]["exit_code"]) == (2, 2, 2)
+    assert message in document["reports"][0]["checks"][0]["message"]
+    (line,) = err.splitlines()
+    assert line.startswith("surgeon: bad.onnx: ")
+
+    code, out, _ = surgeon("verify", "--no-trt", "bad.onnx", "--format", "sarif")
+    (run,) = json.loads(out)["runs"]
+    (invocation,) = run["invocations"]
+    assert (code, invocation["executionSuccessful"], invocation["exitCode"]) == (2, False, 2)
+    assert [said["level"] for said in invocation["toolExecutionNotifications"]] == ["error"]
+    assert [(result["ruleId"], result["level"]) for result in run["results"]] == [("check-file", "error")]
+
+
+@pytest.mark.parametrize("command", [("golden", "record"), ("fix",)])
+@pytest.mark.parametrize("name", ["pointer", "pointer data"])
+def test_other_commands_know_pointers_too(surgeon: Surgeon, name: str, command: tuple[str, ...]) -> None:
+    spoil, message = UNREADABLE[name]
+    spoil(Path("bad.onnx"))
+    code, _, err = surgeon(*command, "bad.onnx")
+    assert code == 2
+    assert message in " ".join(err.split())
+
+
 @pytest.mark.parametrize("name", list(UNREADABLE))
-def test_unreadable_model_is_one_line_and_exit_2(surgeon: Surgeon, name: str, command: tuple[str, ...]) -> None:
+def test_unreadable_model_is_not_recorded(surgeon: Surgeon, name: str) -> None:
     spoil, message = UNREADABLE[name]
     path = Path("bad.onnx")
     spoil(path)
-    code, out, err = surgeon(*command, path)
+    code, out, err = surgeon("golden", "record", path)
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
-    assert line.startswith("surgeon: bad.onnx: ")
     assert message in line or name == "folder"
     assert not Path("golden").exists()

@@ -102,9 +102,14 @@ def port(name: str, types: Mapping[str, onnx.TypeProto]) -> dict[str, Any]:
     if kind is None or not kind.HasField("tensor_type"):
         return {"name": name, "dtype": "" if kind is None else (kind.WhichOneof("value") or ""), "shape": None}
     tensor = kind.tensor_type
-    dtype = DTYPES.get(tensor.elem_type, f"type {tensor.elem_type}") if tensor.elem_type else ""
-    names = {"float": "float32", "double": "float64"}
-    return {"name": name, "dtype": names.get(dtype, dtype), "shape": dims_of(tensor)}
+    dtype = dtype_name(tensor.elem_type) if tensor.elem_type else ""
+    return {"name": name, "dtype": dtype, "shape": dims_of(tensor)}
+
+
+def dtype_name(number: int) -> str:
+    """NumPy's name of one of ONNX's numbers for element types: "float32" for 1."""
+    name: str = DTYPES.get(number, f"type {number}")
+    return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 def port_label(described: Mapping[str, Any]) -> str:

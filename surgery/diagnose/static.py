@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import onnx
@@ -20,10 +20,13 @@ from verify.model.walk import domain_of, node_name, op_of, opsets_of, subgraphs
 from verify.report import Finding
 
 
-def pass_findings(model: onnx.ModelProto, folder: str, options: Options) -> tuple[list[Finding], list[str]]:
+def pass_findings(
+    model: onnx.ModelProto, folder: str, options: Options, kinds: Collection[str] = ()
+) -> tuple[list[Finding], list[str]]:
     """Findings of every wanted pass, and the passes that failed to look ("SG012: message").
 
-    Those of `replace` passes are warnings, because the target refuses what they find; all others are notes.
+    Those of `replace` passes are warnings, because the target refuses what they find; all others are notes. With
+    `kinds`, only passes of these kinds look.
     """
     graph = to_graph(model, folder)
     context = Context(options, opsets_of(model.opset_import))
@@ -31,7 +34,7 @@ def pass_findings(model: onnx.ModelProto, folder: str, options: Options) -> tupl
     found: list[Finding] = []
     failed: list[str] = []
     for rule in all_passes():
-        if not wanted(rule, context):
+        if not wanted(rule, context) or (kinds and rule.kind not in kinds):
             continue
         try:
             found += [_as_report(finding, rule) for finding in _find(graph, rule, context)]

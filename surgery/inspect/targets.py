@@ -1,0 +1,53 @@
+"""What each target is known to refuse in a model, from surgeon's tables; no target runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from surgery.diagnose.findings import join
+from surgery.diagnose.model_view import ModelView
+from surgery.diagnose.static import pass_findings, table_findings
+from surgery.pipeline.context import Options
+from surgery.targets import TARGETS, load_target
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Nodes that a target refuses according to its table.
+
+    version    of the target that the table was made with
+    operators  number of refused nodes by operator
+    fixable    how many of the refused nodes `surgeon fix` rewrites
+    skipped    why the passes could not search the model, or ""
+    """
+
+    version: str
+    operators: dict[str, int]
+    fixable: int
+    skipped: str = ""
+
+    @property
+    def nodes(self) -> int:
+        """Number of refused nodes."""
+        return sum(self.operators.values())
+
+
+def refusals(view: ModelView, folder: str) -> dict[str, Refusals]:
+    """What each target refuses in the model; external data is in `folder`."""
+    return {target: _refusals(view, folder, target) for target in TARGETS}
+
+
+def _refusals(view: ModelView, folder: str, target: str) -> Refusals:
+    skipped = ""
+    try:
+        found, failed = pass_findings(view.model, folder, Options(target=target), kinds=("replace",))
+        skipped = "; ".join(failed)
+    except Exception as error:  # a broken model that cannot be read as a graph
+        found, skipped = [], f"{type(error).__name__}: {error}"
+    refused = [f for f in join(table_findings(view, target), found, "error") if f.severity == "error"]
+    nodes = {(finding.path, finding.node): finding for finding in refused}
+    fixable = {(finding.path, finding.node) for finding in found if finding.details["fixable"]}
+    operators = Counter(finding.op for finding in nodes.values())
+    ordered = dict(sorted(operators.items(), key=lambda item: (-item[1], item[0])))
+    return Refusals(load_target(target).version, ordered, len(fixable & nodes.keys()), skipped)

@@ -109,17 +109,6 @@ def _check_sizes(model: Path, one: Any, sizes: dict[str, int]) -> None:
             raise SurgeonError(f"{model} has no dim '{name}'; {has}")
 
 
-def _check_provider(other: str) -> None:
-    """Raise MissingBackend for a provider that this onnxruntime does not have: it would run on the CPU instead."""
-    import onnxruntime
-
-    from verify.errors import MissingBackend
-
-    available = onnxruntime.get_available_providers()
-    if other.endswith("ExecutionProvider") and other not in available:
-        raise MissingBackend(f"onnxruntime has no {other} here; it has {', '.join(available)}")
-
-
 def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
     from surgery.diagnose import Settings, examine
@@ -155,7 +144,6 @@ def _against(model: Path, other: str, given: dict[str, Any]) -> Check:
     from verify.compare.statistics import Limits
     from verify.inputs.draw import draw_inputs, load_npz
 
-    _check_provider(other)
     one, two = way(model), way(Path(other)) if Path(other).is_file() else way(model, other)
     chosen = dict(map(parse_dim, given["sizes"]))
     _check_sizes(model, one.model, chosen)

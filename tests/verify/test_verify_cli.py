@@ -232,3 +232,10 @@ def test_help_fits_a_narrow_terminal() -> None:
             [*base, *command, "--help"], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"}
         )
         assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_comparing_with_a_provider_that_is_not_here_is_exit_4(surgeon: Surgeon, good: Path) -> None:
+    code, out, err = surgeon("diagnose", good, "--against", "CUDAExecutionProvider")
+    assert (code, out) == (4, "")
+    assert "onnxruntime has no CUDAExecutionProvider here" in err
+    assert surgeon("diagnose", good, "--against", "CPUExecutionProvider")[0] == 0

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from verify.errors import MissingBackend
 from verify.run.timeouts import Halt, ended_after
 
 
@@ -33,7 +34,11 @@ def ready(
     shared_memory: bool,
     in_order: bool,
 ) -> Any:
-    """The function that runs the model; arguments as those of `open_session`, errors as onnxruntime raises them."""
+    """The function that runs the model; arguments as those of `open_session`, errors as onnxruntime raises them.
+
+    Raises:
+        MissingBackend: a provider is not there, or cannot run here (CUDA without a GPU).
+    """
     import onnxruntime as ort
 
     shared = shared_memory and _arena()
@@ -43,7 +48,9 @@ def ready(
     if base_dir is not None and not isinstance(model, (str, Path)):
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base_dir))
     source = model if isinstance(model, bytes) else str(model) if isinstance(model, (str, Path)) else None
+    _require(providers, ort.get_available_providers())
     session = ort.InferenceSession(source or model.SerializeToString(), options, providers=list(providers))
+    _require(providers, session.get_providers())
     types = {value.name: value.type for value in session.get_inputs()}
     names = [value.name for value in session.get_outputs()]
     exotic = any(_bits(value.type) for value in (*session.get_inputs(), *session.get_outputs()))
@@ -61,6 +68,13 @@ def ready(
             return dict(zip(names, map(_from_ort, session.run_with_ort_values(names, feeds, limits)), strict=True))
 
     return call
+
+
+def _require(providers: Sequence[str], present: Sequence[str]) -> None:
+    """Raise MissingBackend where a provider is absent: onnxruntime would run everything on the CPU and say nothing."""
+    for name in providers:
+        if name not in present:
+            raise MissingBackend(f"onnxruntime has no {name} here; it has {', '.join(present)}")
 
 
 def _session_options(optimize: bool, threads: int, shared: bool) -> Any:

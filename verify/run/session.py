@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verify.errors import SurgeonError
+from verify.errors import MissingBackend, SurgeonError
 from verify.model.walk import domain_of, every_node
 from verify.run.onnxruntime import ready
 from verify.run.timeouts import Halt
@@ -106,6 +106,7 @@ def open_session(
 
     Raises:
         SurgeonError: `backend` is not one of `BACKENDS`.
+        MissingBackend: a provider is not there, or cannot run here.
     """
     if backend not in BACKENDS:
         raise SurgeonError(f"unknown backend '{backend}'; choose one of {', '.join(BACKENDS)}")
@@ -130,6 +131,8 @@ def _onnxruntime(*arguments: Any) -> Session:
 def _attempt(name: str, make: Any) -> Session:
     try:
         return Session(name, make())
+    except MissingBackend:
+        raise
     except Exception as error:
         return Session(name, error=one_line(error))
 

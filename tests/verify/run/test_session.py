@@ -8,10 +8,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper, parser
 
-from verify.errors import SurgeonError
+from verify.errors import MissingBackend, SurgeonError
 from verify.run import onnxruntime as runner_onnxruntime
 from verify.run.session import one_line, open_session
 
@@ -181,3 +182,17 @@ def test_ai_onnx_names_the_default_domain_too(backend: str) -> None:
     model.graph.node[1].domain = "ai.onnx"
     run = open_session(model, backend=backend).run({"x": np.ones(1, "f")})
     assert (run.error, run.outputs.get("y")) == ("", np.ones(1))
+
+
+def test_a_provider_that_is_absent_is_a_missing_backend() -> None:
+    with pytest.raises(MissingBackend, match="onnxruntime has no CUDAExecutionProvider here; it has"):
+        open_session(model(), providers=("CUDAExecutionProvider",))
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_provider_that_falls_back_to_the_cpu_is_a_missing_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime built for CUDA has the provider, and without a GPU runs on the CPU without an error."""
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    with pytest.raises(MissingBackend, match="CUDAExecutionProvider"):
+        open_session(model(), providers=("CUDAExecutionProvider",))

@@ -12,28 +12,6 @@ from verify.errors import SurgeonError
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
-    """Name and dims from `x:1x3x64x64` (trtexec), `x:1,3,64,64` (onnxsim, onnxslim) or `x:[1,3,64,64]` (Polygraphy).
-
-    With commas a dim may be a name or -1, which leaves it free.
-
-    Raises:
-        SurgeonError: none of the three.
-    """
-    name, colon, sizes = text.rpartition(":")
-    body = sizes.strip().removeprefix("[").removesuffix("]").replace(" ", "").replace("'", "").replace('"', "")
-    if not name or not colon:
-        raise SurgeonError(f"'{text}' is not a shape; write it as input:1x3x64x64")
-    parts = re.split("[x,]", body) if re.fullmatch(r"-?\d+([x,]-?\d+)*", body) else body.split(",")
-    if body == "":
-        return name, ()
-    if not all(re.fullmatch(r"-?\d+|[A-Za-z_]\w*", part) for part in parts):
-        raise SurgeonError(
-            f"'{text}' is not a shape; write it as input:1x3x64x64, input:1,3,64,64 or input:[n,3,64,64]"
-        )
-    return name, tuple(int(part) if part.lstrip("-").isdigit() else part for part in parts)
-
-
 def parse_size(text: str) -> int:
     """Bytes from `65536`, `64K`, `16M` or `1G`.
 

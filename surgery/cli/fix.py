@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import parse_shape, parse_size, parse_value
+from surgery.cli.arguments import parse_size, parse_value
 from surgery.cli.config import with_defaults
 from surgery.cli.isolated import FAULTS, Died, apart
 from surgery.cli.parallel import jobs_for, side_by_side
 from surgery.targets import TARGETS
 from verify.errors import SurgeonError
+from verify.model.shape_text import parse_shape
 from verify.report import Check, Report
 from verify.run.session import without_onnxruntime
 

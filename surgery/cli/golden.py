@@ -41,10 +41,10 @@ def record(
     from surgery.cli.isolated import Died, apart
     from verify.errors import SurgeonError
     from verify.inputs.draw import load_npz
-    from verify.tensorrt.profiles import parse_shape
+    from verify.model.shape_text import parse_static_shape
 
     given = load_npz(inputs) if inputs is not None else None
-    drawn = {"seed": seed, "inputs": given, "sizes": dict(map(parse_shape, shapes))}
+    drawn = {"seed": seed, "inputs": given, "sizes": dict(map(parse_static_shape, shapes))}
     for path in models:
         try:
             click.echo(apart(_record, path, output, drawn, from_torch, checkpoint))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
+from verify.model.shape_text import parse_static_shape
 from verify.model.walk import fed_inputs
 from verify.tensorrt.engine import Profiles
 
@@ -16,19 +16,6 @@ if TYPE_CHECKING:
     import onnx
 
 Shape = tuple[int, ...]
-
-
-def parse_shape(text: str) -> tuple[str, Shape]:
-    """Name and shape from `x:1x3x64x64` (trtexec), `x:1,3,64,64` (onnxsim) or `x:[1,3,64,64]` (Polygraphy).
-
-    Raises:
-        SurgeonError: none of the three.
-    """
-    name, _, sizes = text.rpartition(":")
-    numbers = sizes.strip().strip("[]").replace(" ", "")
-    if not name or not re.fullmatch(r"(\d+([x,]\d+)*)?", numbers):
-        raise SurgeonError(f"'{text}' is no shape; write it as input:1x3x64x64")
-    return name, tuple(int(number) for number in re.split("[x,]", numbers) if number)
 
 
 def parse_profile(text: str) -> tuple[str, tuple[Shape, Shape, Shape]]:
@@ -40,8 +27,8 @@ def parse_profile(text: str) -> tuple[str, tuple[Shape, Shape, Shape]]:
         SurgeonError: none of these, or a point has another rank or lies outside the range.
     """
     first, *others = text.split("..")
-    name, low = parse_shape(first)
-    points = [low, *(parse_shape(f"{name}:{other}")[1] for other in others)]
+    name, low = parse_static_shape(first)
+    points = [low, *(parse_static_shape(f"{name}:{other}")[1] for other in others)]
     low, usual, high = (points[0], points[-2] if len(points) == 3 else points[-1], points[-1])
     ordered = len({len(point) for point in points}) == 1 and all(
         a <= b <= c for a, b, c in zip(low, usual, high, strict=True)
@@ -78,8 +65,8 @@ def profiles_for(
 
     model = onnx.load(path, load_external_data=False)
     dynamic = dynamic_inputs(model)
-    given = {name: (shape, shape, shape) for name, shape in map(parse_shape, shapes)}
-    low, high = dict(map(parse_shape, smallest)), dict(map(parse_shape, largest))
+    given = {name: (shape, shape, shape) for name, shape in map(parse_static_shape, shapes)}
+    low, high = dict(map(parse_static_shape, smallest)), dict(map(parse_static_shape, largest))
     for name in {**low, **high}:
         usual = given[name][1] if name in given else high.get(name, low.get(name, ()))
         given[name] = (low.get(name, usual), usual, high.get(name, usual))

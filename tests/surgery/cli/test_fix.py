@@ -10,7 +10,7 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from surgery.cli.arguments import parse_shape, parse_size, parse_value
+from surgery.cli.arguments import parse_size, parse_value
 from surgery.cli.fix import command
 from verify.errors import SurgeonError
 
@@ -164,25 +164,11 @@ def test_pyproject_gives_defaults_and_the_command_line_wins(source: Path) -> Non
         raise fix(source).exception  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("text", ["x:1x3x64", "x:1,3,64", "x:[1,3,64]", "x:[1, 3, 64]"])
-def test_shapes_in_three_spellings(text: str) -> None:
-    assert parse_shape(text) == ("x", (1, 3, 64))
-
-
-def test_other_spellings() -> None:
-    assert parse_shape("a:b:0:2x-1") == ("a:b:0", (2, -1))
-    assert parse_shape("x:[n,3]") == ("x", ("n", 3))
-    assert parse_shape("x:") == ("x", ())
+def test_sizes_and_values() -> None:
     assert [parse_size(text) for text in ("7", "64K", "16M", "1G", "2MB")] == [7, 65536, 1 << 24, 1 << 30, 2 << 20]
     assert parse_value("sr=16000") == ("sr", 16000)
     assert parse_value("axes=[0,1]") == ("axes", [0, 1])
     assert parse_value("flag=true") == ("flag", True)
-
-
-@pytest.mark.parametrize("text", ["x", ":1x2", "x:1x2y", "x:1//2"])
-def test_what_is_no_shape(text: str) -> None:
-    with pytest.raises(SurgeonError):
-        parse_shape(text)
 
 
 @pytest.mark.parametrize("text", ["x", "x=", "=1", "x=__import__('os')", "x=@none.npy"])

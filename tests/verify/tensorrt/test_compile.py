@@ -16,7 +16,7 @@ from verify.errors import SurgeonError
 from verify.tensorrt import engine
 from verify.tensorrt.compile import capability, compile_model
 from verify.tensorrt.log import kernels, memory
-from verify.tensorrt.profiles import parse_profile, parse_shape, profiles_for, show_profile, trtexec
+from verify.tensorrt.profiles import parse_profile, profiles_for, show_profile, trtexec
 from verify.tensorrt.table import as_data
 
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
@@ -88,17 +88,6 @@ def test_two_models_side_by_side(tmp_path: Path) -> None:
     table = CliRunner().invoke(command, [path, "--input-shape", "image:1x3x16x16"])
     assert "kernels" in table.output
     assert "0 of 0" in table.output
-
-
-@pytest.mark.parametrize("text", ["x:1x3x64x64", "x:1,3,64,64", "x:[1,3,64,64]", "x:[1, 3, 64, 64]"])
-def test_three_spellings_of_a_shape(text: str) -> None:
-    assert parse_shape(text) == ("x", (1, 3, 64, 64))
-
-
-@pytest.mark.parametrize("text", ["1x3", "x:1x", "x:-1x3", ":3"])
-def test_what_is_no_shape_is_refused(text: str) -> None:
-    with pytest.raises(SurgeonError, match="is no shape"):
-        parse_shape(text)
 
 
 def test_profiles_from_flags_and_as_a_command(tmp_path: Path) -> None:

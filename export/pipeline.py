@@ -213,9 +213,14 @@ def _export_one(
 
 
 def _stamp(path: Path, about: dict[str, str]) -> int:
-    """Write the metadata and give constant outputs a node of their own; returns the number of nodes."""
+    """Write the metadata and give constant outputs a node of their own; returns the number of nodes.
+
+    SurgeonError where torch wrote another opset than the metadata are to say.
+    """
     import onnx
 
+    from surgery.pipeline.opset import default_opset
+    from verify.errors import SurgeonError
     from verify.interface.recognise import write_metadata
 
     model = onnx.load(str(path))
@@ -223,7 +228,12 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
     if about["target"] != "onnxruntime":
         factor_tables(model)
     name_constant_outputs(model)
-    write_metadata(model, {**about, "nodes_raw": str(count)})
+    written = default_opset(model)
+    if str(written) != about["opset"]:
+        raise SurgeonError(
+            f"torch wrote {about['module']} in opset {written}, not {about['opset']}; choose --opset {written}"
+        )
+    write_metadata(model, {**about, "opset": str(written), "nodes_raw": str(count)})
     onnx.save(model, str(path))
     return count
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 OPSET = 18
+TORCH_OPSET = 18  # torch's exporter writes no older one
 OPSETS = range(17, 26)
 EXAMPLE = {"objects": 2, "points": 3, "frames": 2, "pointers": 5}
 
@@ -45,12 +46,24 @@ def to_onnx(wrapper: torch.nn.Module, spec: Spec, path: Path, *, opset: int = OP
             wrapper,
             tuple(inputs.values()),
             str(path),
-            opset_version=opset,
+            opset_version=max(opset, TORCH_OPSET) if dynamo else opset,
             dynamo=dynamo,
             input_names=[p.name for p in spec.inputs],
             output_names=[p.name for p in spec.outputs],
             **options,
         )
+    if dynamo and opset < TORCH_OPSET:
+        _lower_opset(path)
+
+
+def _lower_opset(path: Path) -> None:
+    import onnx
+
+    from export.onnx_file.opset import to_opset_17
+
+    model = onnx.load(str(path))
+    to_opset_17(model)
+    onnx.save(model, str(path))
 
 
 def check_opset(opset: int) -> None:

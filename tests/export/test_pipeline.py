@@ -13,7 +13,9 @@ import pytest
 
 pytest.importorskip("sam2")
 
-from export.pipeline import Request, metadata
+from export.check import judge
+from export.pipeline import Request, _stamp, export_all, metadata
+from export.weights.choose import find_weights
 from verify.errors import SurgeonError
 from verify.interface.recognise import read_metadata
 
@@ -42,6 +44,32 @@ def test_metadata_name_the_weights() -> None:
     found = metadata(request, request.spec_file()["mask_decoder"], "reference:1")
     assert found["checkpoint"] == "reference:1"
     assert (found["module"], found["image_size"], found["batch"]) == ("mask_decoder", "512", "dynamic")
+
+
+@pytest.mark.slow
+def test_all_four_in_opset_17(tmp_path: Path) -> None:
+    """What NVIDIA's exporter writes; checked by ONNX, against stock SAM2, and by TensorRT's parser and builder."""
+    request = Request(image_size=256, batch="dynamic", opset=17)
+    weights = find_weights("tiny", "2.1", tmp_path, source="reference")
+    done, model = export_all(request, weights, tmp_path)
+    for item in done:
+        file = onnx.load(item.path)
+        onnx.checker.check_model(file, full_check=True)
+        assert [entry.version for entry in file.opset_import] == [17]
+        assert read_metadata(file)["opset"] == "17"
+    for verdict in judge(done, model, "sam2", objects=2):
+        assert {check.name: check.status for check in verdict.checks if check.status == "fail"} == {}
+        assert verdict.parity.status == "pass"
+
+
+def test_a_file_in_another_opset_than_requested_is_refused(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info("x", 1, [1])
+    node = onnx.helper.make_node("Neg", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [value], [onnx.helper.make_tensor_value_info("y", 1, [1])])
+    path = tmp_path / "m.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]), path)
+    with pytest.raises(SurgeonError, match="torch wrote m in opset 18, not 17; choose --opset 18"):
+        _stamp(path, {"module": "m", "opset": "17", "target": "tensorrt"})
 
 
 @pytest.mark.slow

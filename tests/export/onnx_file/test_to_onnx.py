@@ -57,6 +57,17 @@ def test_memory_modules(thin_model: Build, tmp_path: Path, module: str, dynamo: 
         holds(model, spec, path, **{k: v for k, v in symbols.items() if k in spec.symbols()})
 
 
+@pytest.mark.parametrize("opset", [17, 25])
+def test_the_opset_asked_for_is_written(thin_model: Build, tmp_path: Path, opset: int) -> None:
+    model, spec = thin_model(), load_spec(image_size=128, batch="dynamic")["memory_encoder"]
+    path = tmp_path / spec.file
+    to_onnx(wrap("memory_encoder", model), spec, path, opset=opset)
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [entry.version for entry in proto.opset_import] == [opset]
+    holds(model, spec, path, objects=2)
+
+
 def test_constant_outputs_get_a_node() -> None:
     value = onnx.helper.make_tensor("code", 1, [2], [1.0, 2.0])
     outputs = [onnx.helper.make_tensor_value_info(name, 1, [2]) for name in ("code", "y")]

@@ -41,6 +41,7 @@ class Request:
     target: str = "tensorrt-rtx"
     opset: int = OPSET
     precision: str = "fp32"
+    prompted_frames: int = 1
 
     def check(self) -> None:
         """Raise SurgeonError unless every field can be exported; loads no heavy library."""
@@ -55,7 +56,7 @@ class Request:
 
     def spec_file(self) -> SpecFile:
         """The interface at this image size and batch mode."""
-        return load_spec("sam2", image_size=self.image_size, batch=self.batch)
+        return load_spec("sam2", image_size=self.image_size, batch=self.batch, prompted_frames=self.prompted_frames)
 
 
 @dataclass
@@ -140,6 +141,8 @@ def metadata(
     from surgery import __version__
 
     chosen = precision_options or PrecisionOptions()
+    # The default is not written: the documented files hold nothing of it.
+    prompted = {"prompted_frames": str(request.prompted_frames)} if request.prompted_frames > 1 else {}
     lowered = {"max_error": f"{chosen.max_error:g}", "calibrate": str(chosen.file(spec.module) or "")}
     return {
         "version": __version__,
@@ -157,6 +160,7 @@ def metadata(
         "sam2_version": version("sam2"),
         "torch_version": version("torch"),
         **(lowered if request.precision != "fp32" else {}),
+        **prompted,
     }
 
 
@@ -172,7 +176,8 @@ def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
     except (OSError, DecodeError):
         return None
     found = read_metadata(model)
-    if any(found.get(key) != value for key, value in wanted.items()):
+    optional = {"prompted_frames": "1"}
+    if any(found.get(key, optional.get(key)) != value for key, value in {**optional, **wanted}.items()):
         return None
     nodes_raw = int(found.get("nodes_raw", "0"))
     return Exported(spec.module, path, spec, nodes_raw, len(model.graph.node), reused=True)

@@ -64,6 +64,7 @@ def closed_loop(
     checkpoint: Path | None = None,
     model_type: str | None = None,
     version: str = "",
+    prompted_frames: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> list[Check]:
     """Track a clip with the files of `folder` and with the stock predictor, and compare every frame.
@@ -72,6 +73,8 @@ def closed_loop(
     checkpoint   trained weights the files were made from; otherwise what their metadata says
     model_type, version   for files without metadata, e.g. those of the reference exporter
 
+    prompted_frames   how often the first object is prompted: boxes and clicks in turn, spread over the clip
+
     Three objects: a box, a point, and one that is added at a third of the clip. Raises SurgeonError where it is
     not known which model the files are, MissingBackend without torch, sam2, or a clip.
     """
@@ -79,7 +82,7 @@ def closed_loop(
     predictor = stock_predictor(modules, folder, checkpoint, model_type, version)
     images = read_clip(clip, frames) if clip else photo_clip(frames)
     height, width = images[0].shape[:2]
-    schedule = default_schedule(height, width, len(images))
+    schedule = default_schedule(height, width, len(images), prompted_frames)
     with tempfile.TemporaryDirectory() as scratch:
         write_clip(images, Path(scratch))
         stock = track(predictor, Path(scratch), schedule, len(images), progress=progress)
@@ -144,15 +147,22 @@ def photo_clip(frames: int, height: int = 300, width: int = 400) -> list[Array]:
     return [photo[y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)]
 
 
-def default_schedule(height: int, width: int, frames: int) -> Schedule:
-    """A box, a point, and a box that comes at a third of the clip; in pixels of a height x width video."""
+def default_schedule(height: int, width: int, frames: int, prompted_frames: int = 1) -> Schedule:
+    """A box, a point, and a box that comes at a third of the clip; in pixels of a height x width video.
+
+    With `prompted_frames` above 1 the first object gets further prompts, clicks and boxes in turn.
+    """
 
     def box(x0: float, y0: float, x1: float, y1: float) -> Prompt:
         return Prompt(box=(x0 * width, y0 * height, x1 * width, y1 * height))
 
-    late = frames // 3
     first = {1: box(0.25, 0.15, 0.55, 0.7), 2: Prompt(points=[(0.7 * width, 0.4 * height, 1)])}
-    return {0: first, late: {3: box(0.1, 0.5, 0.4, 0.95)}}
+    schedule: Schedule = {0: first, frames // 3: {3: box(0.1, 0.5, 0.4, 0.95)}}
+    for count in range(1, prompted_frames):
+        click = Prompt(points=[(0.45 * width, 0.45 * height, 1)])
+        prompt = click if count % 2 else box(0.3, 0.2, 0.6, 0.75)
+        schedule.setdefault(count * frames // prompted_frames, {})[1] = prompt
+    return schedule
 
 
 def write_clip(images: list[Array], folder: Path) -> None:

@@ -23,6 +23,14 @@ class Prompt:
     points: list[tuple[float, float, int]] = field(default_factory=list)
 
 
+def check_positive(object_id: int, prompt: Prompt) -> None:
+    """SurgeonError unless the prompt has a box or a positive click: background clicks alone mark no object."""
+    if prompt.box is None and not any(point[2] == 1 for point in prompt.points):
+        raise SurgeonError(
+            f"object {object_id}: background clicks alone mark no object; add a box or a click with label 1"
+        )
+
+
 def decoder_points(prompt: Prompt | None, height: int, width: int, size: int) -> tuple[Array, Array]:
     """Coordinates float32 [points, 2] in pixels of the size x size input, and labels float32 [points].
 
@@ -61,6 +69,9 @@ def parse(boxes: Iterable[str], points: Iterable[str]) -> Schedule:
             raise SurgeonError(f"--point {text}: the label is 1 (object) or 0 (background)")
         prompt = schedule.setdefault(frame, {}).setdefault(object_id, Prompt())
         prompt.points.append((point[0], point[1], int(point[2])))
+    for prompts in schedule.values():
+        for object_id, prompt in prompts.items():
+            check_positive(object_id, prompt)
     if not schedule:
         raise SurgeonError("nothing to track; give at least one --box X0,Y0,X1,Y1 or --point X,Y,1")
     return schedule

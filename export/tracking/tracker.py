@@ -2,11 +2,12 @@
 
 For each frame: encode the image once; condition it on each object's memory (or on none, for an object that is
 prompted in this frame); decode a mask, a pointer and two scores for each object; encode the mask into memory.
-The values are those of `SAM2VideoPredictor` for one conditioning frame an object and frames in order.
+The values are those of `SAM2VideoPredictor` for frames in order: every prompted frame is remembered, and a prompt on
+an object that is tracked already adds a prompted frame (export/tracking/bank.py says where the distances differ).
 
 Objects share a call where the module takes several. Nothing is padded to make them fit: objects share memory
-attention when they were prompted in the same frame (so that they have equally many memories and the scalar
-`cond_frame_id_diff` is the same), and the decoder when they have equally many points. Where a file has a fixed
+attention when they have equally many memories and pointers and were first prompted in the same frame (the scalar
+`cond_frame_id_diff` is one for a call), and the decoder when they have equally many points. Where a file has a fixed
 batch, the last object is repeated to fill it.
 
     tracker = Tracker(modules.load(folder))
@@ -25,7 +26,7 @@ import numpy as np
 from export.tracking.bank import Bank, attention_inputs
 from export.tracking.images import bounding_box, preprocess, resize_logits
 from export.tracking.modules import Array, Modules
-from export.tracking.prompts import Prompt, decoder_points
+from export.tracking.prompts import Prompt, check_positive, decoder_points
 from verify.errors import SurgeonError
 
 CURRENT = {"current_vision_feat": "vision_feats", "current_vision_pos_embed": "vision_pos_embed"}
@@ -79,11 +80,15 @@ class Tracker:
     def step(self, frame: Array, prompts: Mapping[int, Prompt] | None = None) -> dict[int, Result]:
         """Track every known object into the next frame, uint8 RGB [height, width, 3].
 
-        `prompts` adds objects by id. A prompt for a known id starts that object afresh from this frame.
+        `prompts` adds objects by id; for an object that is tracked already, this frame becomes a further prompted frame
+        (`remove` it first to start it afresh). Raises SurgeonError for a prompt without a box or a positive click.
         """
         prompts = prompts or {}
         height, width = frame.shape[:2]
-        self.banks.update({object_id: Bank(self.index, self.storage) for object_id in prompts})
+        for object_id, prompt in prompts.items():
+            check_positive(object_id, prompt)
+        for object_id in prompts:
+            self.banks.setdefault(object_id, Bank(self.storage))
         if not self.banks:
             self.index += 1
             return {}
@@ -91,7 +96,7 @@ class Tracker:
         embeds = self._condition(features, prompts)
         points = {i: decoder_points(prompts.get(i), height, width, self.modules.image_size) for i in self.banks}
         decoded = self._decode(features, embeds, points)
-        self._remember(features, decoded)
+        self._remember(features, decoded, prompts)
         self.index += 1
         return {
             i: Result(out["pred_mask"][0], float(out["iou"][0]), float(out["occ_logit"][0]), height, width)
@@ -103,7 +108,7 @@ class Tracker:
         embeds = dict.fromkeys(prompts, features["vision_feats"][0])
         tracked = [object_id for object_id in self.banks if object_id not in prompts]
         current = {name: features[source] for name, source in CURRENT.items()}
-        for group in self._groups("memory_attention", tracked, lambda i: self.banks[i].prompted_at):
+        for group in self._groups("memory_attention", tracked, lambda i: self.banks[i].layout(self.index)):
             assert self.constants is not None
             memory = attention_inputs([self.banks[i] for i in group], self.index, *self.constants)
             conditioned = self.modules.memory_attention({**current, **memory})["image_embed"]
@@ -129,7 +134,12 @@ class Tracker:
                 decoded[object_id] = {name: value[row] for name, value in outputs.items()}
         return {object_id: decoded[object_id] for object_id in self.banks}
 
-    def _remember(self, features: Mapping[str, Array], decoded: Mapping[int, Mapping[str, Array]]) -> None:
+    def _remember(
+        self,
+        features: Mapping[str, Array],
+        decoded: Mapping[int, Mapping[str, Array]],
+        prompts: Mapping[int, Prompt],
+    ) -> None:
         for group in self._groups("memory_encoder", list(self.banks), lambda i: None):
             outputs = self.modules.memory_encoder(
                 {
@@ -140,7 +150,8 @@ class Tracker:
             )
             self.constants = outputs["maskmem_pos_enc"][0], outputs["temporal_code"]
             for row, object_id in enumerate(dict.fromkeys(group)):
-                self.banks[object_id].remember(outputs["maskmem_features"][row], decoded[object_id]["obj_ptr"])
+                memory, pointer = outputs["maskmem_features"][row], decoded[object_id]["obj_ptr"]
+                self.banks[object_id].remember(self.index, memory, pointer, prompted=object_id in prompts)
 
     def _groups(self, module: str, ids: list[int], alike: Callable[[int], Hashable]) -> Iterator[list[int]]:
         """Ids that may share one call of `module`: equal under `alike`, and no more than it takes.

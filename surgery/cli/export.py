@@ -30,6 +30,13 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
 @click.option("--target", default="tensorrt-rtx", show_default=True, help="tensorrt-rtx, tensorrt or onnxruntime.")
 @click.option("--image-size", default=1024, show_default=True, help="Pixels on a side, a multiple of 32.")
 @click.option("--batch", default="1", show_default=True, help="Objects in one call: 1, N or dynamic.")
+@click.option(
+    "--prompted-frames",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Prompted frames of an object that TensorRT profiles and trtexec commands allow for.",
+)
 @click.option("--semantics", default="sam2", show_default=True, help="sam2 or masktracker.")
 @click.option("--opset", default=18, show_default=True, help="ONNX opset.")
 @click.option(
@@ -112,7 +119,7 @@ def _request(model_type: str, given: dict[str, Any]) -> Request:
     from export.pipeline import Request
 
     batch = int(given["batch"]) if given["batch"].isdigit() else given["batch"]
-    fields = ("version", "image_size", "semantics", "target", "opset", "precision")
+    fields = ("version", "image_size", "semantics", "target", "opset", "precision", "prompted_frames")
     request = Request(model_type, batch=batch, **{name: given[name] for name in fields})
     request.check()
     return request

@@ -39,8 +39,9 @@ def command(video: Path, models: Path, **options: Any) -> int:
       --box 7=40,50,200,220        object 7, first frame
       --box 7@10=40,50,200,220     object 7, from frame 10 on
       --point 7@10=130,140,1       a click on the same object and frame
-    A point without an id belongs to object 1. Frames count from 0. A new prompt in a
-    later frame starts its object afresh.
+    A point without an id belongs to object 1. Frames count from 0. A prompt in a later
+    frame for an object that is tracked already adds to what is remembered of it; to
+    start the object afresh, give --remove ID@FRAME for the same frame.
 
     Ctrl-C ends tracking after the current frame; what was written stays readable.
     """

@@ -32,6 +32,13 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
     "--clip", type=click.Path(path_type=Path), help="Video or frames, for --closed-loop  [a photograph, moving]."
 )
 @click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames, for --closed-loop.")
+@click.option(
+    "--prompted-frames",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How often one object is prompted, for --closed-loop.",
+)
 @click.option("--model-type", help="For --closed-loop with files that do not say which SAM2 2.1 they are.")
 @click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail where --golden has none.")
 @click.option("--scale", default=1.0, show_default=True, help="Multiply the goldens' tolerances.")
@@ -95,6 +102,7 @@ def _closed_loop(given: dict[str, Any]) -> Report:
             clip=given["clip"],
             checkpoint=given["checkpoint"],
             model_type=given["model_type"],
+            prompted_frames=given["prompted_frames"],
             progress=lambda frame: tell(frame + 1),
         )
     return Report(str(folder), checks)

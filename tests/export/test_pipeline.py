@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
@@ -18,8 +16,6 @@ from export.pipeline import Request, _stamp, export_all, metadata
 from export.weights.choose import find_weights
 from verify.errors import SurgeonError
 from verify.interface.recognise import read_metadata
-
-Build = Callable[..., Any]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
 
     Keys: version, spec, module, model_type, model_version, checkpoint (SHA-256, or "reference:SEED"),
     semantics, image_size, batch, precision, target, opset, sam2_version, torch_version, nodes_raw (nodes before
-    surgery).
+    surgery), prompted_frames (that profiles allow, where it is more than 1).
     """
     props = {prop.key: prop.value for prop in model.metadata_props}
     return {k.removeprefix(METADATA_PREFIX): v for k, v in props.items() if k.startswith(METADATA_PREFIX)}
@@ -61,7 +61,8 @@ def recognise(
         image_size = _number(metadata.get("image_size")) or _closest_size(name_or_path, spec_file, module, sizes)
     if batch is None:
         batch = _number(metadata.get("batch")) or metadata.get("batch") or _batch(spec_file, module, sizes)
-    return load_spec(name_or_path, image_size=image_size, batch=batch)[module]
+    prompted = _number(metadata.get("prompted_frames"))
+    return load_spec(name_or_path, image_size=image_size, batch=batch, prompted_frames=prompted)[module]
 
 
 def _module_name(

@@ -4,7 +4,7 @@ A spec file (`verify/interface/sam2.toml` is the one that ships) holds:
 
     name = "sam2"
     [sizes]       name = integer, or an expression over other sizes ("image // 16")
-    [symbols]     name = [smallest, usual, largest], for dims that change from call to call
+    [symbols]     name = [smallest, usual, largest], for dims that change from call to call; integers or expressions
     [relations]   name = expression over symbols and sizes, for dims that follow from others
     [dynamic]     size = symbol: what `batch="dynamic"` puts in the size's place
     [modules.NAME]
@@ -134,21 +134,27 @@ class SpecFile:
 
 
 def load_spec(
-    name_or_path: str | Path = "sam2", *, image_size: int | None = None, batch: int | str | None = None
+    name_or_path: str | Path = "sam2",
+    *,
+    image_size: int | None = None,
+    batch: int | str | None = None,
+    prompted_frames: int | None = None,
 ) -> SpecFile:
     """Read a spec by the name of a shipped file ("sam2") or by the path of a TOML file.
 
-    `image_size` replaces the size `image`. `batch` is an integer, "dynamic", or None for what the file says;
-    an integer above 1 also fixes the symbol that "dynamic" would use.
+    `image_size` replaces the size `image`, `prompted_frames` the size `prompted` (from 1 up). `batch` is an integer,
+    "dynamic", or None for what the file says; an integer above 1 also fixes the symbol that "dynamic" would use.
     Raises SurgeonError for an unknown name, unreadable TOML, or a dim that names nothing.
     """
     data = _read(name_or_path)
     sizes = dict(data.get("sizes", {}))
     if image_size is not None:
         sizes["image"] = image_size
+    if prompted_frames is not None:
+        _set_prompted(sizes, prompted_frames, data["name"])
     fixed = _apply_batch(data, sizes, batch)
     known = _resolve(sizes)
-    symbols = {name: tuple(span) for name, span in data.get("symbols", {}).items() if name not in fixed}
+    symbols = {name: _range(span, known) for name, span in data.get("symbols", {}).items() if name not in fixed}
     known.update(fixed)
     relations = {n: _substitute(text, known) for n, text in data.get("relations", {}).items()}
     modules = {name: _module(name, table, known, symbols, relations) for name, table in data["modules"].items()}
@@ -197,6 +203,20 @@ def _apply_batch(data: dict[str, Any], sizes: dict[str, Any], batch: int | str |
         raise SurgeonError(f"batch is {batch!r}; give a whole number from 1 up, or dynamic")
     sizes.update(dict.fromkeys(dynamic, batch))
     return dict.fromkeys(dynamic.values(), batch) if batch > 1 else {}
+
+
+def _set_prompted(sizes: dict[str, Any], count: int, name: str) -> None:
+    if "prompted" not in sizes:
+        raise SurgeonError(f"spec {name!r} has no size `prompted`, so prompted frames cannot be chosen")
+    if count < 1:
+        raise SurgeonError(f"prompted frames is {count}; give a whole number from 1 up")
+    sizes["prompted"] = count
+
+
+def _range(span: Sequence[int | str], known: Mapping[str, Dim]) -> tuple[int, ...]:
+    """Smallest, usual and largest value of a symbol."""
+    numbers = {name: value for name, value in known.items() if isinstance(value, int)}
+    return tuple(value if isinstance(value, int) else evaluate(value, numbers) for value in span)
 
 
 def _resolve(sizes: Mapping[str, Any]) -> dict[str, Dim]:

@@ -1,12 +1,14 @@
 // The memory bank of one object, as export/tracking/bank.py has it. C++17, no dependencies.
 //
-// f is the image size / 16; all arrays are float32, row by row. Call `remember` after every frame with what
-// memory_encoder and mask_decoder gave, and `inputs` before memory_attention of the next frame.
+// f is the image size / 16; all arrays are float32, row by row. Call `remember` after every frame with the outputs of
+// memory_encoder and mask_decoder, and `inputs` before memory_attention of the next frame. Every prompted frame is kept,
+// and needs one more frame and one more pointer in TensorRT's profile: surgeon export --prompted-frames N.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <map>
+#include <utility>
 #include <vector>
 
 struct AttentionInputs {
@@ -20,43 +22,55 @@ struct AttentionInputs {
 
 class Bank {
   public:
-    explicit Bank(int prompted_at) : prompted_at_(prompted_at) {}
-
-    // memory: [64, f, f] of maskmem_features; pointer: [256] of obj_ptr.
-    void remember(std::vector<float> memory, std::vector<float> pointer) {
-        if (first_memory_.empty()) {
-            first_memory_ = std::move(memory);
-            first_pointer_ = std::move(pointer);
+    // memory: [64, f, f] of maskmem_features; pointer: [256] of obj_ptr. The first frame must be a prompted one.
+    void remember(int frame, std::vector<float> memory, std::vector<float> pointer, bool prompted) {
+        if (prompted) {
+            prompted_[frame] = {std::move(memory), std::move(pointer)};
             return;
         }
-        memories_.push_back(std::move(memory));
-        if (memories_.size() > 6) memories_.pop_front();
-        pointers_.push_back(std::move(pointer));
-        if (pointers_.size() > 15) pointers_.pop_front();
+        memories_.emplace_back(frame, std::move(memory));
+        if (memories_.size() > kRecentMemories) memories_.pop_front();
+        pointers_.emplace_back(frame, std::move(pointer));
+        if (pointers_.size() > kRecentPointers) pointers_.pop_front();
     }
 
     // positions: [f * f, 64] of maskmem_pos_enc; temporal: [7, 64] of temporal_code.
     AttentionInputs inputs(int frame, const std::vector<float>& positions, const std::vector<float>& temporal) const {
         AttentionInputs made{};
-        made.frames = 1 + memories_.size();
-        made.pointers = 1 + pointers_.size();
-        made.cond_frame_id_diff = static_cast<float>(frame - prompted_at_);
+        const int first = prompted_.begin()->first;
+        made.cond_frame_id_diff = static_cast<float>(frame - first);
 
-        append(made.memory_0, first_pointer_);  // then the newest first
-        std::for_each(pointers_.rbegin(), pointers_.rend(), [&](const auto& one) { append(made.memory_0, one); });
-
-        append(made.memory_1, first_memory_);  // then the oldest first
-        for (const auto& one : memories_) append(made.memory_1, one);
-
-        append_positions(made.memory_pos_embed, positions, temporal, 6);
-        for (std::size_t age = memories_.size(); age > 0; --age) {
-            append_positions(made.memory_pos_embed, positions, temporal, age - 1);
+        for (const auto& [at, entry] : prompted_) {  // all prompted frames, with the last temporal code
+            append(made.memory_1, entry.first);
+            append_positions(made.memory_pos_embed, positions, temporal, 6);
+            ++made.frames;
         }
+        for (const auto& [at, memory] : memories_) {  // then the last 6 frames, the oldest first
+            const int age = frame - at;
+            if (age > kRecentMemories) continue;
+            append(made.memory_1, memory);
+            append_positions(made.memory_pos_embed, positions, temporal, static_cast<std::size_t>(age - 1));
+            ++made.frames;
+        }
+
+        std::map<int, const std::vector<float>*> by_age;  // after the first prompted frame's pointer, the newest first
+        for (const auto& [at, pointer] : pointers_) {
+            if (frame - at <= kRecentPointers) by_age[frame - at] = &pointer;
+        }
+        for (const auto& [at, entry] : prompted_) {
+            if (at != first) by_age[frame - at] = &entry.second;
+        }
+        append(made.memory_0, prompted_.begin()->second.second);
+        for (const auto& [age, pointer] : by_age) append(made.memory_0, *pointer);
+        made.pointers = 1 + by_age.size();
         made.memory_pos_embed.resize(made.memory_pos_embed.size() + made.pointers * 4 * 64);
         return made;
     }
 
   private:
+    static constexpr int kRecentMemories = 6;
+    static constexpr int kRecentPointers = 15;
+
     static void append(std::vector<float>& to, const std::vector<float>& from) {
         to.insert(to.end(), from.begin(), from.end());
     }
@@ -66,9 +80,7 @@ class Bank {
         for (std::size_t i = 0; i < positions.size(); ++i) to.push_back(positions[i] + temporal[row * 64 + i % 64]);
     }
 
-    int prompted_at_;
-    std::vector<float> first_memory_;
-    std::vector<float> first_pointer_;
-    std::deque<std::vector<float>> memories_;
-    std::deque<std::vector<float>> pointers_;
+    std::map<int, std::pair<std::vector<float>, std::vector<float>>> prompted_;  // memory and pointer by frame
+    std::deque<std::pair<int, std::vector<float>>> memories_;
+    std::deque<std::pair<int, std::vector<float>>> pointers_;
 };

@@ -14,7 +14,6 @@ from export.modules.image_encoder import Windows  # noqa: E402
 from tests.export.modules.compare import both, inputs_of, same  # noqa: E402
 
 Build = Callable[..., Any]
-MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
 
 
 @pytest.mark.parametrize("size", [64, 96, 160, 256])

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
 from export.modules.layers import attend, attend_in_chunks  # noqa: E402
-
-Build = Callable[..., Any]
-MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 8])

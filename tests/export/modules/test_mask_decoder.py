@@ -15,7 +15,6 @@ from tests.export.modules.compare import both, changed, decoder_inputs, inputs_o
 from verify.errors import SurgeonError  # noqa: E402
 
 Build = Callable[..., Any]
-MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from export.modules.wrap import wrap  # noqa: E402
 from tests.export.modules.compare import both, inputs_of, same  # noqa: E402
 
 Build = Callable[..., Any]
-MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
 
 
 @pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx", "onnxruntime"])

@@ -13,7 +13,6 @@ pytest.importorskip("sam2")
 from tests.export.modules.compare import both, inputs_of, same  # noqa: E402
 
 Build = Callable[..., Any]
-MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
 
 
 def test_masktracker_scales_twice(thin_model: Build) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import onnx
 import onnx.reference
@@ -15,8 +12,6 @@ pytest.importorskip("sam2")
 torch = pytest.importorskip("torch")
 
 from export.onnx_file.position_tables import factor_tables  # noqa: E402
-
-Build = Callable[..., Any]
 
 
 def table_model(table: np.ndarray) -> onnx.ModelProto:

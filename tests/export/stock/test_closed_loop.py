@@ -116,6 +116,14 @@ def test_occlusion(thin_model: Any, clip: Path) -> None:
     check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), expected))
 
 
+def test_every_prompted_frame_is_remembered(stock: Any, clip: Path) -> None:
+    """A box, a click and a box again on one object: all three stay in memory, as in the stock predictor."""
+    schedule = closed_loop.default_schedule(300, 400, FRAMES, prompted_frames=3)
+    assert [frame for frame, prompts in sorted(schedule.items()) if 1 in prompts] == [0, 6, 12]
+    expected = predictor.track(stock, clip, schedule, FRAMES)
+    check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, schedule, FRAMES), expected))
+
+
 def test_removed_object(stock: Any, clip: Path) -> None:
     expected = predictor.track(stock, clip, SCHEDULE, FEW, removals={7: [1]})
     tracker, networks = [], as_numpy(stock)

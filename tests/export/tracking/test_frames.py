@@ -17,7 +17,6 @@ from verify.errors import SurgeonError
 
 BOX = Prompt(box=(10, 8, 40, 30))
 CLICK = Prompt(points=[(20, 10, 1)])
-PROMPTS = {0: {1: BOX, 2: CLICK}, 3: {5: BOX, 6: CLICK}}
 
 
 def test_frames_are_sorted_by_number(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from tests.export.toy_networks import frames
 
 BOX = Prompt(box=(10, 8, 40, 30))
 CLICK = Prompt(points=[(20, 10, 1)])
-PROMPTS = {0: {1: BOX, 2: CLICK}, 3: {5: BOX, 6: CLICK}}
 
 
 @pytest.mark.parametrize("size", [(9, 7), (30, 40), (16, 16), (1, 5)])

@@ -18,7 +18,6 @@ from tests.export import toy_networks
 
 BOX = Prompt(box=(10, 8, 40, 30))
 CLICK = Prompt(points=[(20, 10, 1)])
-PROMPTS = {0: {1: BOX, 2: CLICK}, 3: {5: BOX, 6: CLICK}}
 
 
 def test_overlay_colours_the_mask_and_leaves_the_rest(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from verify.errors import SurgeonError
 
 BOX = Prompt(box=(10, 8, 40, 30))
 CLICK = Prompt(points=[(20, 10, 1)])
-PROMPTS = {0: {1: BOX, 2: CLICK}, 3: {5: BOX, 6: CLICK}}
 
 
 def test_decoder_points() -> None:
@@ -44,6 +43,7 @@ def test_prompts_are_read() -> None:
         (["3,2,1,4"], [], "X0 < X1"),
         (["1=1,2,3,4", "1=1,2,3,4"], [], "already has a box"),
         ([], ["1,2,3"], "the label is 1"),
+        ([], ["3,4,0"], "object 1: background clicks alone mark no object"),
         ([], [], "nothing to track"),
     ],
 )

@@ -54,6 +54,24 @@ def test_objects_of_different_age_never_share_memory_attention(tmp_path: Path) -
     assert calls == [((2, 16), (2, 7), 19.0), ((2, 16), (2, 7), 16.0)]
 
 
+def test_a_prompt_on_a_tracked_object_adds_a_prompted_frame(tmp_path: Path) -> None:
+    """The frame itself is decoded from its prompt alone; the frames after it remember both prompts."""
+    tracker, images = Tracker(modules.load(toy_networks.write(tmp_path))), frames(6)
+    tracker.step(images[0], {1: BOX})
+    tracker.step(images[1])
+    prompted = tracker.step(images[2], {1: CLICK})
+    np.testing.assert_array_equal(prompted[1].logits, Tracker(tracker.modules).step(images[2], {1: CLICK})[1].logits)
+    tracker.step(images[3])
+    assert list(tracker.banks[1].prompted) == [0, 2]
+
+
+def test_background_clicks_alone_are_refused_before_anything_changes(tmp_path: Path) -> None:
+    tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
+    with pytest.raises(SurgeonError, match="object 7: background clicks alone mark no object"):
+        tracker.step(frames(1)[0], {1: BOX, 7: Prompt(points=[(20, 10, 0)])})
+    assert tracker.banks == {}
+
+
 def test_removed_and_prompted_again(tmp_path: Path) -> None:
     tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
     images = frames(6)
@@ -61,9 +79,10 @@ def test_removed_and_prompted_again(tmp_path: Path) -> None:
     tracker.step(images[1], {1: BOX, 2: CLICK})
     tracker.remove(1)
     assert list(tracker.step(images[2])) == [2]
+    tracker.remove(2)
     again = tracker.step(images[3], {2: BOX})
     fresh = Tracker(tracker.modules)
     np.testing.assert_array_equal(again[2].logits, fresh.step(images[3], {2: BOX})[2].logits)
-    assert tracker.banks[2].prompted_at == 3
+    assert list(tracker.banks[2].prompted) == [3]
     with pytest.raises(SurgeonError, match="no object 1 to remove"):
         tracker.remove(1)

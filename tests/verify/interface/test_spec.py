@@ -193,3 +193,19 @@ def test_size_and_batch_are_read_from_the_model(size: int, batch: int | str) -> 
     for spec in load_spec(image_size=size, batch=batch).modules.values():
         if spec.module.startswith("memory"):
             assert recognise(model_like(spec)) == spec
+
+
+def test_prompted_frames_widen_the_profile_of_the_memory() -> None:
+    attention = load_spec(prompted_frames=3)["memory_attention"].profiles()
+    assert (attention["memory_1"].opt[1], attention["memory_1"].max[1]) == (7, 9)
+    assert (attention["memory_0"].opt[1], attention["memory_0"].max[1]) == (16, 18)
+    assert attention["memory_pos_embed"].max[1] == 9 * 4096 + 4 * 18
+    with pytest.raises(SurgeonError, match="prompted frames is 0; give a whole number from 1 up"):
+        load_spec(prompted_frames=0)
+
+
+def test_prompted_frames_of_a_spec_without_them_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('name = "own"\n[modules.m]\ninputs = []\noutputs = []\n')
+    with pytest.raises(SurgeonError, match="no size `prompted`"):
+        load_spec(path, prompted_frames=2)

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from export.onnx_file.to_onnx import OPSET, check_opset, name_constant_outputs, 
 from export.precision import PrecisionOptions
 from export.weights.choose import Weights, apply
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
+from verify.errors import SurgeonError
 from verify.interface.spec import Spec, SpecFile, load_spec
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Request:
     opset: int = OPSET
     precision: str = "fp32"
     prompted_frames: int = 1
+    prompts: bool = False
 
     def check(self) -> None:
         """Raise SurgeonError unless every field can be exported; loads no heavy library."""
@@ -52,11 +54,15 @@ class Request:
         check_choice("precision", self.precision, precision.PRECISIONS)
         check_image_size(self.image_size)
         check_opset(self.opset)
+        if self.prompts and self.semantics != "sam2":
+            raise SurgeonError("--prompts needs --semantics sam2: MaskTracker has no decoder with mask prompts")
         self.spec_file()
 
     def spec_file(self) -> SpecFile:
-        """The interface at this image size and batch mode."""
-        return load_spec("sam2", image_size=self.image_size, batch=self.batch, prompted_frames=self.prompted_frames)
+        """The interface of the modules to export, at this image size and batch mode."""
+        found = load_spec("sam2", image_size=self.image_size, batch=self.batch, prompted_frames=self.prompted_frames)
+        modules = {name: spec for name, spec in found.modules.items() if self.prompts or not spec.optional}
+        return replace(found, modules=modules)
 
 
 @dataclass
@@ -108,6 +114,8 @@ def export_all(
         started(spec.module)
         path = folder / spec.file
         wanted = metadata(request, spec, origin, options)
+        if spec.module == "mask_decoder_prompts":
+            wanted["mask_downsample"] = mask_downsample(model)
         item = None if force or keep_raw else _reuse(path, spec, wanted)
         done.append(item or _export_one(model, request, spec, path, wanted, keep_raw, lowering(spec.module)))
         gc.collect()
@@ -162,6 +170,15 @@ def metadata(
         **(lowered if request.precision != "fp32" else {}),
         **prompted,
     }
+
+
+def mask_downsample(model: Any) -> str:
+    """Weights [4, 4], row by row, and bias of the convolution of stride 4 that turns a mask prompt into `mask_input`.
+
+    The convolution runs on the mask at the image's size, which is no input of the decoder; 17 numbers as text.
+    """
+    layer = model.mask_downsample
+    return " ".join(f"{value:.9g}" for value in (*layer.weight.flatten().tolist(), *layer.bias.tolist()))
 
 
 def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
@@ -225,7 +242,6 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
     import onnx
 
     from surgery.pipeline.opset import default_opset
-    from verify.errors import SurgeonError
     from verify.interface.recognise import write_metadata
 
     model = onnx.load(str(path))

@@ -112,24 +112,45 @@ class MaskDecoder(nn.Module):
         high_res_feats_0: Tensor,
         high_res_feats_1: Tensor,
     ) -> tuple[Tensor, ...]:
-        tokens, image = self._transform(point_coords, point_labels, image_embed)
+        tokens, image = self._transform(point_coords, point_labels, image_embed, self.no_mask)
+        outputs, _ = self._decode(tokens, image, point_labels, high_res_feats_0, high_res_feats_1)
+        return outputs
+
+    def _decode(
+        self,
+        tokens: Tensor,
+        image: Tensor,
+        point_labels: Tensor,
+        high_res_feats_0: Tensor,
+        high_res_feats_1: Tensor,
+        mask_given: Tensor | None = None,
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, Tensor, Tensor]]:
+        """The five outputs; and of all masks the scores [B, 4] and embeddings [B, 4, 32], with the pixels."""
         count = self.output_tokens.shape[1]
         heads = self.heads(tokens[:, :count].transpose(0, 1))
         visible = heads[0, :, :1] > 0
         scores = heads[1, :, : count - 2].sigmoid()
         pixels = self.upscale(image, high_res_feats_0, high_res_feats_1)
         embeddings = heads[2:].transpose(0, 1)
-        points = (point_labels != -1).sum(1, keepdim=True)
+        points = self._count_points(point_labels, mask_given)
         mask, score, token = self._choose(tokens[:, 2:count], scores, embeddings, pixels, points)
         pred_mask = torch.where(visible[..., None, None], self.upscale.raster(mask), NO_OBJ_SCORE)
         pointer = torch.where(visible, self.pointer(token), self.no_obj_ptr)
-        return pointer, self._for_memory(pred_mask, points), pred_mask, score, heads[0, :, :1]
+        outputs = pointer, self._for_memory(pred_mask, points), pred_mask, score, heads[0, :, :1]
+        return outputs, (scores, embeddings, pixels)
 
-    def _transform(self, coords: Tensor, labels: Tensor, image_embed: Tensor) -> tuple[Tensor, Tensor]:
-        """Output and prompt tokens [B, 6 + N + 1, 256] and image tokens [B, f * f, 256] after the transformer."""
+    def _count_points(self, labels: Tensor, mask_given: Tensor | None) -> Tensor:
+        """How many real points each object has: int64 [B, 1]."""
+        return (labels != -1).sum(1, keepdim=True)
+
+    def _transform(self, coords: Tensor, labels: Tensor, image_embed: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Output and prompt tokens [B, 6 + N + 1, 256] and image tokens [B, f * f, 256] after the transformer.
+
+        `dense` [B or 1, f * f or 1, 256] is the encoded mask prompt, or what stands for none.
+        """
         outputs = self.output_tokens.expand(coords.shape[0], -1, -1)
         prompts = torch.cat([outputs, self.prompt_encoder(coords, labels)], dim=1)
-        tokens, image = prompts, image_embed.flatten(2).transpose(1, 2) + self.no_mask
+        tokens, image = prompts, image_embed.flatten(2).transpose(1, 2) + dense
         for layer in self.layers:
             tokens, image = layer(tokens, image, prompts, self.image_positions)
         seen = self.final(tokens + prompts, image + self.image_positions, image)

@@ -28,7 +28,7 @@ class ChannelNorm(nn.Module):
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _replace(layer: nn.Module) -> nn.Module:
+def exportable_layer(layer: nn.Module) -> nn.Module:
     """The layer itself, or what stands for a stock LayerNorm2d or GELU here."""
     if isinstance(layer, nn.Conv2d):
         return layer
@@ -62,7 +62,7 @@ class MemoryEncoder(nn.Module):
         encoder = model.memory_encoder
         self.twice = semantics == "masktracker"
         self.scale, self.offset = model.sigmoid_scale_for_mem_enc, model.sigmoid_bias_for_mem_enc
-        self.downsample = nn.Sequential(*map(_replace, encoder.mask_downsampler.encoder))
+        self.downsample = nn.Sequential(*map(exportable_layer, encoder.mask_downsampler.encoder))
         self.project, self.out = encoder.pix_feat_proj, encoder.out_proj
         self.fuser = nn.Sequential(*(FuserBlock(block) for block in encoder.fuser.layers))
         feature = model.image_size // model.backbone_stride

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-any-return, no-untyped-call"
 # (calls of torch modules and some tensor methods are untyped)
-"""The four modules as torch modules with the inputs and outputs of the spec, over one stock SAM2 model."""
+"""The modules as torch modules with the inputs and outputs of the spec, over one stock SAM2 model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from export.modules.image_encoder import ImageEncoder
 from export.modules.mask_decoder import MaskDecoder
+from export.modules.mask_decoder_prompts import MaskDecoderWithPrompts
 from export.modules.memory_attention import Form, MemoryAttention
 from export.modules.memory_encoder import MemoryEncoder
 from verify.errors import SurgeonError
@@ -29,9 +30,11 @@ def wrap(
     if target not in TARGETS:
         raise SurgeonError(f"target {target!r} is not known; choose {', '.join(TARGETS)}")
     tensorrt = target != "onnxruntime"
+    fusable = tensorrt and precision != "fp32"
     makers = {
         "image_encoder": lambda: ImageEncoder(model, compact=tensorrt),
-        "mask_decoder": lambda: MaskDecoder(model, semantics, fusable=tensorrt and precision != "fp32"),
+        "mask_decoder": lambda: MaskDecoder(model, semantics, fusable=fusable),
+        "mask_decoder_prompts": lambda: MaskDecoderWithPrompts(model, semantics, fusable=fusable),
         "memory_attention": lambda: MemoryAttention(model, _form(target, precision)),
         "memory_encoder": lambda: MemoryEncoder(model, semantics),
     }

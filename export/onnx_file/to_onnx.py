@@ -91,6 +91,8 @@ def example_inputs(spec: Spec, seed: int = 0, **symbols: int) -> dict[str, torch
             inputs[name] = (value.abs() * 100).clamp(max=1000)
         elif name == "cond_frame_id_diff":
             inputs[name] = torch.tensor(5.0)
+        elif name == "has_mask_input":
+            inputs[name] = (torch.arange(value.shape[0]) % 2 == 0).float()
     return inputs
 
 

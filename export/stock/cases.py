@@ -71,6 +71,11 @@ def cases(
         decoded.append(run_stock("mask_decoder", model, inputs, semantics))
         if "mask_decoder" in wanted:
             yield Case("mask_decoder", name, inputs), decoded[-1]
+    if "mask_decoder_prompts" in wanted:
+        for (name, inputs), before in zip(prompts(encoded, model.image_size), decoded, strict=True):
+            prompted = with_mask(inputs, before["pred_mask"])
+            found = run_stock("mask_decoder_prompts", model, prompted, semantics)
+            yield Case("mask_decoder_prompts", f"{name} and a mask", prompted), found
     masks = torch.cat([d["mask_for_mem"] for d in decoded])
     remembered = []
     for start in range(0, masks.shape[0], objects):
@@ -117,6 +122,12 @@ def prompts(encoded: Tensors, size: int) -> Iterator[tuple[str, dict[str, Tensor
                 "high_res_feats_1": encoded["high_res_feat1"],
             },
         )
+
+
+def with_mask(inputs: Tensors, logits: Tensor) -> dict[str, Tensor]:
+    """Decoder inputs with the mask logits of before, as the video predictor clamps them; every third has none."""
+    given = (torch.arange(logits.shape[0]) % 3 != 2).float()
+    return {**inputs, "mask_input": logits.clamp(-32.0, 32.0), "has_mask_input": given}
 
 
 def _encoder_inputs(masks: Tensor, encoded: Tensors, start: int, objects: int) -> dict[str, Tensor]:
@@ -173,7 +184,7 @@ def _error(case: Case, output: str, got: Mapping[str, Any], expected: Tensors) -
     measured = measure(got[output], wanted)
     relative = measured.gaps / measured.rms
     edge = 0
-    if output == "mask_for_mem" and case.module == "mask_decoder":
+    if output == "mask_for_mem" and case.module.startswith("mask_decoder"):
         near = _near_zero(expected["pred_mask"], wanted.shape[-1]) & (np.abs(np.abs(wanted) - 10.0) == 0.0)
         edge = int(np.count_nonzero(near & (relative > LARGEST)))
         relative = np.where(near & (relative > LARGEST), 0.0, relative)

@@ -45,7 +45,7 @@ class Row:
     score: float
     stock_score: float
     choice: int
-    stock_choice: int
+    stock_choice: int | None
     choice_margin: float
 
     @property
@@ -53,7 +53,7 @@ class Row:
         """Same sign of the score, and the same mask chosen where the object is in view."""
         if (self.score > 0) != (self.stock_score > 0):
             return False
-        return self.stock_score <= 0 or self.choice == self.stock_choice
+        return self.stock_score <= 0 or self.stock_choice in (None, self.choice)
 
 
 def closed_loop(
@@ -181,7 +181,12 @@ def read_clip(clip: Path, frames: int) -> list[Array]:
 
 
 def run(
-    modules: Modules, folder: Path, schedule: Mapping[int, Mapping[int, Prompt]], frames: int, **options: Any
+    modules: Modules,
+    folder: Path,
+    schedule: Mapping[int, Mapping[int, Prompt]],
+    frames: int,
+    corrections: Mapping[int, Mapping[int, Prompt]] | None = None,
+    **options: Any,
 ) -> list[dict[int, Result]]:
     """Our tracker over 00000.jpg ... of `folder`; `options` go to `Tracker`."""
     from PIL import Image
@@ -191,6 +196,9 @@ def run(
     for index in range(frames):
         image = np.asarray(Image.open(folder / f"{index:05d}.jpg").convert("RGB"))
         results.append(tracker.step(image, schedule.get(index)))
+        clicks = (corrections or {}).get(index)
+        if clicks:
+            results[-1].update(tracker.correct(clicks))
     return results
 
 

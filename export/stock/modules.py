@@ -27,6 +27,7 @@ def run_stock(module: str, model: Any, inputs: Tensors, semantics: str = "sam2")
     runners = {
         "image_encoder": _image_encoder,
         "mask_decoder": _mask_decoder,
+        "mask_decoder_prompts": _mask_decoder,
         "memory_attention": _memory_attention,
         "memory_encoder": _memory_encoder,
     }
@@ -70,21 +71,52 @@ def _decode_one(model: Any, inputs: Tensors, index: int, semantics: str) -> dict
     labels = inputs["point_labels"][index : index + 1].int()
     points = {"point_coords": inputs["point_coords"][index : index + 1], "point_labels": labels}
     real = {"point_labels": labels[:, labels[0] != -1]}
-    multimask = semantics == "masktracker" or model._use_multimask(True, real)
-    _, _, ious, low, high, pointer, score = model._forward_sam_heads(
-        backbone_features=inputs["image_embed"][index : index + 1],
-        point_inputs=points,
-        high_res_features=[inputs["high_res_feats_0"], inputs["high_res_feats_1"]],
-        multimask_output=multimask,
-    )
+    mask = _mask_input(inputs, index)
     prompted = bool((labels != -1).any())
-    return {
+    # `_use_mask_as_output` decodes a mask without points, and asks for one mask.
+    multimask = (prompted or mask is None) and (semantics == "masktracker" or model._use_multimask(True, real))
+    with _recorded_candidates(model) as candidates:
+        _, _, ious, low, high, pointer, score = model._forward_sam_heads(
+            backbone_features=inputs["image_embed"][index : index + 1],
+            point_inputs=points,
+            mask_inputs=mask,
+            high_res_features=[inputs["high_res_feats_0"], inputs["high_res_feats_1"]],
+            multimask_output=multimask,
+        )
+    outputs = {
         "obj_ptr": pointer,
-        "mask_for_mem": _mask_for_memory(model, high, score, prompted),
+        "mask_for_mem": _mask_for_memory(model, high, score, prompted or mask is not None),
         "pred_mask": low,
         "iou": ious.amax(1, keepdim=True),
         "occ_logit": score,
     }
+    return {**outputs, **candidates} if "mask_input" in inputs else outputs
+
+
+def _mask_input(inputs: Tensors, index: int) -> Tensor | None:
+    """The mask prompt of one object, None where it has none."""
+    given = "mask_input" in inputs and float(inputs["has_mask_input"][index]) > 0
+    return inputs["mask_input"][index : index + 1] if given else None
+
+
+@contextmanager
+def _recorded_candidates(model: Any) -> Iterator[dict[str, Tensor]]:
+    """The three masks of the multi-mask output and their scores, before stock SAM2 chooses."""
+    found: dict[str, Tensor] = {}
+    decoder = model.sam_mask_decoder
+    predict_masks = decoder.predict_masks
+
+    def recording(*args: Any, **kwargs: Any) -> Any:
+        outputs = predict_masks(*args, **kwargs)
+        found.update(low_res_masks=outputs[0][:, 1:], iou_predictions=outputs[1][:, 1:])
+        return outputs
+
+    decoder.predict_masks = recording
+    try:
+        yield found
+    finally:
+        # The instance attribute hides the class's method; without it all is as before.
+        del decoder.predict_masks
 
 
 def _mask_for_memory(model: Any, logits: Tensor, score: Tensor, prompted: bool) -> Tensor:

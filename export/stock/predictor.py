@@ -14,6 +14,8 @@ import numpy as np
 from export.tracking.modules import Array
 from export.tracking.prompts import Prompt
 
+KINDS = ("cond_frame_outputs", "non_cond_frame_outputs")
+
 
 @dataclass(frozen=True)
 class StockResult:
@@ -25,7 +27,7 @@ class StockResult:
     ious           float32 [4], the predicted quality of each candidate
     stability      of the single mask minus its threshold, where that decides the choice; else None
     score          the occlusion logit
-    choice         index of the candidate that was chosen
+    choice         index of the candidate that was chosen; None where a mask prompt is the result
     """
 
     video_logits: Array
@@ -34,11 +36,13 @@ class StockResult:
     ious: Array
     stability: float | None
     score: float
-    choice: int
+    choice: int | None
 
     @property
     def choice_margin(self) -> float:
         """Margin of the choice of the mask: its least distance to a tie or to the threshold of stability."""
+        if self.choice is None:
+            return float("inf")
         ranked = np.sort(self.ious[1:])
         gap = float(ranked[-1] - ranked[-2])
         if self.stability is None:
@@ -53,39 +57,75 @@ def track(
     schedule: Mapping[int, Mapping[int, Prompt]],
     frames: int,
     removals: Mapping[int, list[int]] | None = None,
+    corrections: Mapping[int, Mapping[int, Prompt]] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[dict[int, StockResult]]:
     """Track `frames` frames of `folder` (00000.jpg ...); objects are added and removed at their frames.
 
-    Objects are added with `add_new_points_or_box` once every earlier frame has been tracked, as in a live
+    `corrections` are clicks on what was tracked, by frame and object. Objects are added with `add_new_points_or_box`
+    or `add_new_mask` once every earlier frame has been tracked, as in a live
     stream: prompts given before the start would make the stock predictor track back to frame 0 as well.
     Its pointer distances are divided by min(number of frames, 16) - 1; the folder must hold 16 frames or more
     for that to be the 15 of a long video, which is what the exported files compute.
     """
-    removals = removals or {}
+    removals, corrections = removals or {}, corrections or {}
     with redirect_stderr(StringIO()):
         state = predictor.init_state(str(folder))
-    starts = sorted({start for start in (*schedule, *removals) if start < frames})
+    stops = (*schedule, *removals, *(frame + 1 for frame in corrections))
+    starts = sorted({start for start in stops if start < frames})
     seen: dict[tuple[int, int], dict[str, Any]] = {}
     results: list[dict[int, StockResult]] = [{} for _ in range(frames)]
     with _DecoderRecorder(predictor, seen):
         for start, end in zip(starts, [*starts[1:], frames], strict=True):
             for object_id in removals.get(start, ()):
                 predictor.remove_object(state, object_id, need_output=False)
-            _add(predictor, state, start, schedule.get(start, {}))
+            prompts = schedule.get(start, {})
+            _add(predictor, state, start, prompts)
+            # A click on a prompted frame comes before the object is tracked through it, as in an annotation tool.
+            clicks = corrections.get(start, {})
+            _add(predictor, state, start, {i: clicks[i] for i in clicks if i in prompts}, keep=True)
             with redirect_stderr(StringIO()):
                 _propagate(predictor, state, start, end, seen, results, progress)
+            late = {i: click for i, click in corrections.get(end - 1, {}).items() if i not in schedule.get(end - 1, {})}
+            for object_id, mask in _add(predictor, state, end - 1, late, keep=True).items():
+                results[end - 1][object_id] = _stored(state, object_id, end - 1, mask, seen)
     return results
 
 
-def _add(predictor: Any, state: Any, frame: int, prompts: Mapping[int, Prompt]) -> None:
+def _add(
+    predictor: Any, state: Any, frame: int, prompts: Mapping[int, Prompt], *, keep: bool = False
+) -> dict[int, Any]:
+    """Add prompts, beside the clicks that are there with `keep`; returns each object's logits at the video's size."""
+    masks: dict[int, Any] = {}
     for object_id, prompt in prompts.items():
         points = [point[:2] for point in prompt.points]
         labels = [point[2] for point in prompt.points]
         with redirect_stderr(StringIO()):
-            predictor.add_new_points_or_box(
-                state, frame, object_id, points=points or None, labels=labels or None, box=prompt.box
-            )
+            if prompt.mask is not None:
+                _, ids, found = predictor.add_new_mask(state, frame, object_id, prompt.mask)
+            else:
+                options = {"box": prompt.box, "clear_old_points": not keep}
+                _, ids, found = predictor.add_new_points_or_box(
+                    state, frame, object_id, points=points or None, labels=labels or None, **options
+                )
+        masks[object_id] = found[ids.index(object_id)]
+    return masks
+
+
+def _stored(
+    state: Any, object_id: int, frame: int, mask: Any, seen: Mapping[tuple[int, int], dict[str, Any]]
+) -> StockResult:
+    """What the predictor keeps of an object in a frame, corrections that it has not encoded yet first."""
+    index = state["obj_id_to_idx"][object_id]
+    memory = state["output_dict_per_obj"][index]
+    places = [outputs[kind] for outputs in (state["temp_output_dict_per_obj"][index], memory) for kind in KINDS]
+    stored = next(place[frame] for place in places if frame in place)
+    return StockResult(
+        video_logits=mask[0].numpy().copy(),
+        logits=stored["pred_masks"][0, 0].numpy().copy(),
+        score=float(stored["object_score_logits"][0, 0]),
+        **seen[frame, id(memory)],
+    )
 
 
 def _propagate(
@@ -100,14 +140,7 @@ def _propagate(
     steps = predictor.propagate_in_video(state, start_frame_idx=start, max_frame_num_to_track=end - 1 - start)
     for frame, ids, masks in steps:
         for object_id, mask in zip(ids, masks, strict=True):
-            memory = state["output_dict_per_obj"][state["obj_id_to_idx"][object_id]]
-            stored = memory["cond_frame_outputs"].get(frame) or memory["non_cond_frame_outputs"][frame]
-            results[frame][object_id] = StockResult(
-                video_logits=mask[0].numpy().copy(),
-                logits=stored["pred_masks"][0, 0].numpy().copy(),
-                score=float(stored["object_score_logits"][0, 0]),
-                **seen[frame, id(memory)],
-            )
+            results[frame][object_id] = _stored(state, object_id, frame, mask, seen)
         if progress:
             progress(frame)
 
@@ -135,6 +168,8 @@ class _DecoderRecorder:
 
         def recording_step(*args: Any, **kwargs: Any) -> Any:
             outputs = track_step(*args, **kwargs)
+            if kwargs["mask_inputs"] is not None:
+                self.last = {**self.last, "choice": None, "stability": None}
             self.seen[kwargs["frame_idx"], id(kwargs["output_dict"])] = self.last
             return outputs
 

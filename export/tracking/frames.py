@@ -31,15 +31,17 @@ class Source:
 
 @contextmanager
 def open_frames(path: Path) -> Iterator[Source]:
-    """Open a video or a folder. SurgeonError when there is nothing to read, MissingBackend without PyAV."""
+    """Open a video, a folder or a picture. SurgeonError where there is nothing to read, MissingBackend without PyAV."""
     if path.is_dir():
         files = picture_files(path)
         yield Source((read_picture(file) for file in files), len(files), 25.0)
+    elif path.is_file() and path.suffix.lower() in PICTURES:
+        yield Source(iter([read_picture(path)]), 1, 25.0)
     elif path.is_file():
         with _open_video(path) as source:
             yield source
     else:
-        raise SurgeonError(f"{path}: no such video or folder of frames")
+        raise SurgeonError(f"{path}: no such video, folder of frames or picture")
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -52,13 +54,27 @@ def picture_files(folder: Path) -> list[Path]:
 
 def read_picture(file: Path) -> Array:
     """uint8 RGB [height, width, 3]."""
+    with _opened_picture(file) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def read_mask(file: Path) -> Array:
+    """bool [height, width]: where the colour index is not 0 in a picture with a palette, else where it is bright."""
+    with _opened_picture(file) as picture:
+        if picture.mode in ("P", "1"):
+            return np.asarray(picture) > 0
+        return np.asarray(picture.convert("L")) > 127
+
+
+@contextmanager
+def _opened_picture(file: Path) -> Iterator[Any]:
     try:
         from PIL import Image
     except ImportError as error:
         raise MissingBackend("reading frames needs Pillow; pip install pillow") from error
     try:
         with Image.open(file) as picture:
-            return np.asarray(picture.convert("RGB"))
+            yield picture
     except OSError as error:
         raise SurgeonError(f"{file}: cannot be read as a picture: {error}") from error
 

@@ -37,6 +37,31 @@ def resize_logits(logits: Array, height: int, width: int) -> Array:
     return resized
 
 
+def resize_antialias(image: Array, height: int, width: int) -> Array:
+    """Bilinear resize of float32 [h, w] with a filter as wide as the step, as torch's `antialias=True` does."""
+    rows, columns = _filter(image.shape[0], height), _filter(image.shape[1], width)
+    resized: Array = rows @ image.astype(np.float32) @ columns.T
+    return resized
+
+
+def _filter(source: int, target: int) -> Array:
+    """Weights of each source pixel in each target pixel: float32 [target, source], rows of sum 1.
+
+    In float32 throughout, as torch computes them: a mask is cut at one half, where the last bit decides.
+    """
+    step = np.float32(source) / np.float32(target)
+    support, half = max(step, np.float32(1)), np.float32(0.5)
+    centre = step * (np.arange(target, dtype=np.float32)[:, None] + half)
+    first = np.floor(np.maximum(centre - support + half, np.float32(0)))
+    last = np.floor(np.minimum(centre + support + half, np.float32(source)))
+    pixel = np.arange(source, dtype=np.float32)[None, :]
+    inside = (pixel >= first) & (pixel < last)
+    distance = np.abs((pixel - centre + half) * (np.float32(1) / support))
+    weights = np.maximum(np.float32(1) - distance, np.float32(0)) * inside
+    normalised: Array = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
+
+
 def _taps(source: int, target: int) -> tuple[Array, Array, Array]:
     """For each target pixel: its two source pixels and the weight of the second, float32."""
     centre = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * np.float32(source / target) - np.float32(0.5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from verify.errors import SurgeonError
@@ -16,8 +17,14 @@ Array = npt.NDArray[Any]
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 NAMES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
+PROMPTS = "mask_decoder_prompts"
 # The input whose first dim tells how many objects one call of the module takes.
-BATCHED_INPUT = {"mask_decoder": "image_embed", "memory_attention": "memory_1", "memory_encoder": "mask_for_mem"}
+BATCHED_INPUT = {
+    "mask_decoder": "image_embed",
+    "mask_decoder_prompts": "image_embed",
+    "memory_attention": "memory_1",
+    "memory_encoder": "mask_for_mem",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,9 @@ class Modules:
     image_size   S of the square input, pixels
     batch        for each module that works on objects: how many a call takes, or None for any number
     metadata     what the exporter wrote (keys as in verify.interface.recognise.read_metadata); empty for foreign files
+    mask_decoder_prompts, mask_downsample
+                 the decoder with mask prompts where there is one; and 16 weights and a bias, float32 [17], of the
+                 convolution that turns a mask prompt into its `mask_input`
     """
 
     image_encoder: Run
@@ -36,14 +46,17 @@ class Modules:
     image_size: int
     batch: Mapping[str, int | None]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    mask_decoder_prompts: Run | None = None
+    mask_downsample: Array | None = None
 
 
 def load(folder: Path, threads: int = 0) -> Modules:
-    """Open the four ONNX files of `folder` with onnxruntime on the CPU; `threads` 0 leaves it to onnxruntime.
+    """Open the ONNX files of `folder` with onnxruntime on the CPU; `threads` 0 leaves it to onnxruntime.
 
     Raises SurgeonError when a file is missing or onnxruntime cannot read it.
     """
-    sessions = {name: _session(folder / f"{name}.onnx", threads) for name in NAMES}
+    prompts = [PROMPTS] if (folder / f"{PROMPTS}.onnx").is_file() else []
+    sessions = {name: _session(folder / f"{name}.onnx", threads) for name in (*NAMES, *prompts)}
     image = next(port for port in sessions["image_encoder"].get_inputs() if port.name == "image")
     if not isinstance(image.shape[-1], int):
         raise SurgeonError(f"{folder / 'image_encoder.onnx'}: the size of 'image' is not fixed: {image.shape}")
@@ -57,9 +70,18 @@ def load(folder: Path, threads: int = 0) -> Modules:
     return Modules(
         **{name: _runner(session) for name, session in sessions.items()},
         image_size=image.shape[-1],
-        batch={name: _batch(sessions[name], port) for name, port in BATCHED_INPUT.items()},
+        batch={name: _batch(sessions[name], port) for name, port in BATCHED_INPUT.items() if name in sessions},
         metadata=metadata,
+        mask_downsample=_mask_downsample(sessions[PROMPTS], folder) if prompts else None,
     )
+
+
+def _mask_downsample(session: Any, folder: Path) -> Array:
+    text = session.get_modelmeta().custom_metadata_map.get(f"{METADATA_PREFIX}mask_downsample", "")
+    values = np.array(text.split(), np.float32)
+    if values.shape != (17,):
+        raise SurgeonError(f"{folder / PROMPTS}.onnx: no metadata `mask_downsample`; export it again with --prompts")
+    return values
 
 
 def _session(path: Path, threads: int) -> Any:

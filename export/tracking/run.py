@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from types import FrameType
 
 from export.tracking.frames import Source
-from export.tracking.prompts import Prompt, Schedule
+from export.tracking.options import Plan
+from export.tracking.prompts import check_inside
 from export.tracking.sinks import Sink
 from export.tracking.tracker import Tracker
 from verify.errors import SurgeonError
@@ -36,8 +37,7 @@ class Summary:
 def track_video(
     source: Source,
     tracker: Tracker,
-    schedule: Schedule,
-    removals: Mapping[int, list[int]],
+    plan: Plan,
     sinks: Sequence[Sink],
     *,
     limit: int | None = None,
@@ -46,33 +46,28 @@ def track_video(
 ) -> Summary:
     """Feed frames to the tracker and its results to the sinks, until the end, `limit`, or `stopped()`.
 
-    Raises SurgeonError when the video ends before a frame that has a prompt.
+    Raises SurgeonError when the video ends before a frame that the plan names.
     """
     begin, index = time.monotonic(), -1
     for index, frame in enumerate(islice(source, limit)):
         if stopped():
             return Summary(index, time.monotonic() - begin, interrupted=True)
-        for object_id in removals.get(index, ()):
+        for object_id in plan.removals.get(index, ()):
             tracker.remove(object_id)
-        prompts = schedule.get(index, {})
-        for object_id, prompt in prompts.items():
+        prompts, corrections = plan.prompts.get(index, {}), plan.corrections.get(index, {})
+        for object_id, prompt in [*prompts.items(), *corrections.items()]:
             check_inside(object_id, prompt, *frame.shape[:2])
         results = tracker.step(frame, prompts)
+        if corrections:
+            results.update(tracker.correct(corrections))
         for sink in sinks:
             sink(index, frame, results)
         progress(index + 1)
-    late = [frame for frame in schedule if frame > index]
-    if late:
-        raise SurgeonError(f"the video ended after frame {index}; the prompts at frame {min(late)} were never used")
+    for kind in ("prompts", "corrections", "removals"):
+        late = [frame for frame in getattr(plan, kind) if frame > index]
+        if late:
+            raise SurgeonError(f"the video ended after frame {index}; the {kind} at frame {min(late)} were never used")
     return Summary(index + 1, time.monotonic() - begin, interrupted=False)
-
-
-def check_inside(object_id: int, prompt: Prompt, height: int, width: int) -> None:
-    """SurgeonError for a prompt outside the frame, most often one measured on a video of another size."""
-    corners = [] if prompt.box is None else [prompt.box[:2], prompt.box[2:]]
-    for x, y in [*corners, *(point[:2] for point in prompt.points)]:
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise SurgeonError(f"object {object_id}: {x:g},{y:g} lies outside the video, which is {width} x {height}")
 
 
 @contextmanager

@@ -143,3 +143,25 @@ def mask_sink(folder: Path) -> Sink:
             Image.fromarray(result.mask.astype(np.uint8) * 255).save(folder / f"{index:05d}_{object_id}.png")
 
     return add
+
+
+def candidate_sink(folder: Path, stack: ExitStack) -> Sink:
+    """The three masks of each prompted object: 00000_<id>_<0 to 2>.png, and candidates.csv with their qualities."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = stack.enter_context((folder / "candidates.csv").open("w", newline="", encoding="utf-8"))
+    writer = csv.writer(file)
+    writer.writerow(("frame", "object", "candidate", "iou"))
+
+    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+        for object_id, result in results.items():
+            if result.candidates is None or result.qualities is None:
+                continue
+            for number, (logits, quality) in enumerate(zip(result.candidates, result.qualities, strict=True)):
+                picture = Image.fromarray(result.resized(logits).astype(np.uint8) * 255)
+                picture.save(folder / f"{index:05d}_{object_id}_{number}.png")
+                writer.writerow((index, object_id, number, round(float(quality), 6)))
+        file.flush()
+
+    return add

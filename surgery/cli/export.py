@@ -56,6 +56,7 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     type=click.Path(path_type=Path),
     help="Folder of MODULE.npz inputs to measure half precision on, instead of a photo.",
 )
+@click.option("--prompts", is_flag=True, help="Also export mask_decoder_prompts.onnx: corrections and mask prompts.")
 @click.option("--raw", is_flag=True, help="Keep the files as torch wrote them in OUTPUT/raw.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Use this file instead of downloading.")
 @click.option("--trust-checkpoint", is_flag=True, help="Take a file whose SHA-256 is not known.")
@@ -119,7 +120,7 @@ def _request(model_type: str, given: dict[str, Any]) -> Request:
     from export.pipeline import Request
 
     batch = int(given["batch"]) if given["batch"].isdigit() else given["batch"]
-    fields = ("version", "image_size", "semantics", "target", "opset", "precision", "prompted_frames")
+    fields = ("version", "image_size", "semantics", "target", "opset", "precision", "prompted_frames", "prompts")
     request = Request(model_type, batch=batch, **{name: given[name] for name in fields})
     request.check()
     return request

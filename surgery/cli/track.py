@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from export.tracking.sinks import Sink
 
 INTERRUPTED = 130
+OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 
 
 @click.command(name="track")
@@ -20,12 +21,15 @@ INTERRUPTED = 130
 @click.option("--models", required=True, type=click.Path(path_type=Path), help="Folder of the four ONNX files.")
 @click.option("--box", "boxes", multiple=True, metavar="X0,Y0,X1,Y1", help="A box around an object, in pixels.")
 @click.option("--point", "points", multiple=True, metavar="X,Y,LABEL", help="A click: label 1 object, 0 background.")
+@click.option("--mask", "masks_given", multiple=True, metavar="FILE", help="A picture of an object's mask.")
+@click.option("--correct", "corrections", multiple=True, metavar="X,Y,LABEL", help="A click on a tracked object.")
 @click.option("--remove", "removals", multiple=True, metavar="ID@FRAME", help="Stop tracking an object.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Overlay: a video (.mp4 ...) or else a folder.")
 @click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Boxes and scores, one line an object.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="The same as JSON.")
 @click.option("--kitti", type=click.Path(path_type=Path), help="Folder of KITTI files as DeepStream writes them.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder of mask pictures at the video's size.")
+@click.option("--candidates", type=click.Path(path_type=Path), help="Folder of the three masks of each prompt.")
 @click.option("--label", default="object", show_default=True, help="Class name in KITTI lines.")
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.")
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Objects in one call at most.")
@@ -39,16 +43,21 @@ def command(video: Path, models: Path, **options: Any) -> int:
       --box 7=40,50,200,220        object 7, first frame
       --box 7@10=40,50,200,220     object 7, from frame 10 on
       --point 7@10=130,140,1       a click on the same object and frame
+      --mask 7@10=mask.png         the mask of object 7 in frame 10
+      --correct 7@20=90,100,0      a click that corrects the mask tracked in frame 20
     A point without an id belongs to object 1. Frames count from 0. A prompt in a later
-    frame for an object that is tracked already adds to what is remembered of it; to
-    start the object afresh, give --remove ID@FRAME for the same frame.
+    frame for an object that is tracked already is remembered as well; to start the
+    object afresh, give --remove ID@FRAME for the same frame. --mask, --correct and
+    --candidates need mask_decoder_prompts.onnx (surgeon export --prompts).
 
     Ctrl-C ends tracking after the current frame; what was written stays readable.
     """
-    from export.tracking.prompts import parse, parse_removals
+    from export.tracking.options import parse
 
-    schedule, removals = parse(options["boxes"], options["points"]), parse_removals(options["removals"])
+    given = ("boxes", "points", "masks_given", "corrections", "removals")
+    plan = parse(*(options[name] for name in given))
     _check_outputs(video, options)
+    from export.tracking.decoding import require_prompts
     from export.tracking.frames import open_frames
     from export.tracking.modules import load
     from export.tracking.run import orderly_stop, progress_bar, track_video
@@ -57,14 +66,14 @@ def command(video: Path, models: Path, **options: Any) -> int:
     modules = load(models, options["threads"])
     if modules.metadata.get("checkpoint", "").startswith("reference"):
         click.echo(f"{models}: reference weights, not trained; the masks mean nothing", err=True)
+    if plan.corrections or options["masks_given"] or options["candidates"]:
+        require_prompts(modules)
     tracker, limit = Tracker(modules, most=options["batch"]), options["frames"]
     with orderly_stop() as stopped, open_frames(video) as source, ExitStack() as stack:
         sinks = _sinks(options, source, stack)
         total = min(source.count, limit) if source.count and limit else limit or source.count
         progress = stack.enter_context(progress_bar(total))
-        summary = track_video(
-            source, tracker, schedule, removals, sinks, limit=limit, stopped=stopped, progress=progress
-        )
+        summary = track_video(source, tracker, plan, sinks, limit=limit, stopped=stopped, progress=progress)
     click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second")
     if summary.interrupted:
         click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
@@ -75,15 +84,15 @@ def command(video: Path, models: Path, **options: Any) -> int:
 def _check_outputs(video: Path, options: dict[str, Any]) -> None:
     from verify.errors import SurgeonError
 
-    paths = [options[name] for name in ("output", "csv_path", "json_path", "kitti", "masks") if options[name]]
+    paths = [options[name] for name in OUTPUTS if options[name]]
     if not paths:
-        raise SurgeonError("nowhere to write; give at least one of -o, --csv, --json, --kitti, --masks")
+        raise SurgeonError("nowhere to write; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
     if any(path.resolve() == video.resolve() for path in paths):
         raise SurgeonError(f"{video}: is the input; write somewhere else")
 
 
 def _sinks(options: dict[str, Any], source: Source, stack: ExitStack) -> list[Sink]:
-    from export.tracking.sinks import csv_sink, json_sink, kitti_sink, mask_sink, overlay_sink
+    from export.tracking.sinks import candidate_sink, csv_sink, json_sink, kitti_sink, mask_sink, overlay_sink
 
     sinks = []
     if options["output"]:
@@ -96,4 +105,6 @@ def _sinks(options: dict[str, Any], source: Source, stack: ExitStack) -> list[Si
         sinks.append(kitti_sink(options["kitti"], options["label"]))
     if options["masks"]:
         sinks.append(mask_sink(options["masks"]))
+    if options["candidates"]:
+        sinks.append(candidate_sink(options["candidates"], stack))
     return sinks

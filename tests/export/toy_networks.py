@@ -52,6 +52,26 @@ g (float[objects,points,2] point_coords, float[objects,points] point_labels, flo
   occ_logit = Add (flat, bias)
 }"""
 
+# The decoder with a mask beside the clicks: the mask shifts the logits, and the candidates are shifted copies.
+MASK_INPUTS = """float[1,64,8,8] high_res_feats_1,
+   float[objects,1,16,16] mask_input, float[objects] has_mask_input)"""
+CANDIDATES = """float[objects,1] occ_logit,
+    float[objects,3,16,16] low_res_masks, float[objects,3] iou_predictions)"""
+SHIFTED = """plain = Add (fine, shift)
+  given0 = Mul (has_mask_input, tenth)
+  given = Unsqueeze (given0, chw)
+  before = Mul (mask_input, given)
+  pred_mask = Add (plain, before)
+  darker = Sub (pred_mask, bias)
+  lighter = Add (pred_mask, bias)
+  low_res_masks = Concat <axis = 1> (darker, pred_mask, lighter)
+  iou_predictions = Concat <axis = 1> (iou, occ_logit, iou)"""
+PROMPTS = (
+    DECODER.replace("float[1,64,8,8] high_res_feats_1)", MASK_INPUTS)
+    .replace("float[objects,1] occ_logit)", CANDIDATES)
+    .replace("pred_mask = Add (fine, shift)", SHIFTED)
+)
+
 ATTENTION = """
 g (float[1,256,4,4] current_vision_feat, float[16,1,256] current_vision_pos_embed, float[BATCH,pointers,256] memory_0,
    float[BATCH,frames,64,4,4] memory_1, float[BATCH,memory_tokens,64] memory_pos_embed, float cond_frame_id_diff)
@@ -91,8 +111,10 @@ g (float[BATCH,1,64,64] mask_for_mem, float[1,256,4,4] pix_feat, float[BATCH,1] 
 }"""
 
 
-def write(folder: Path, batch: str | int = "objects", metadata: dict[str, str] | None = None) -> Path:
-    """The four files in `folder`; `batch` is the first dim of the memory modules."""
+def write(
+    folder: Path, batch: str | int = "objects", metadata: dict[str, str] | None = None, *, prompts: bool = False
+) -> Path:
+    """The four files in `folder`, five with `prompts`; `batch` is the first dim of the memory modules."""
     random = np.random.default_rng(3)
     extra = {
         "image_encoder": {"patch": random.normal(size=(32, 3, 6, 6)) / 6},
@@ -104,6 +126,9 @@ def write(folder: Path, batch: str | int = "objects", metadata: dict[str, str] |
         "memory_attention": ATTENTION,
         "memory_encoder": MEMORY,
     }
+    if prompts:
+        texts["mask_decoder_prompts"] = PROMPTS
+        metadata = {**(metadata or {}), "mask_downsample": " ".join(["0.0625"] * 16 + ["-0.5"])}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         model = parser.parse_model(HEAD + text.replace("BATCH", str(batch)))

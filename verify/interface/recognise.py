@@ -23,7 +23,8 @@ def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
 
     Keys: version, spec, module, model_type, model_version, checkpoint (SHA-256, or "reference:SEED"),
     semantics, image_size, batch, precision, target, opset, sam2_version, torch_version, nodes_raw (nodes before
-    surgery), prompted_frames (that profiles allow, where it is more than 1).
+    surgery), prompted_frames (that profiles allow, where it is more than 1), mask_downsample (of mask_decoder_prompts:
+    16 weights and a bias).
     """
     props = {prop.key: prop.value for prop in model.metadata_props}
     return {k.removeprefix(METADATA_PREFIX): v for k, v in props.items() if k.startswith(METADATA_PREFIX)}

@@ -8,7 +8,7 @@ A spec file (`verify/interface/sam2.toml` is the one that ships) holds:
     [relations]   name = expression over symbols and sizes, for dims that follow from others
     [dynamic]     size = symbol: what `batch="dynamic"` puts in the size's place
     [modules.NAME]
-    title, file = heading and file name
+    title, file = heading and file name; optional = true for a file that not every model has
     inputs, outputs = [{ name, dims, description, dtype (float32 unless given), values (of an input) }, ...]
     [golden]      module = [{ symbol = size, input = constant }, ...]: the cases goldens are recorded for
 
@@ -65,7 +65,7 @@ class Spec:
     """The interface of one module: inputs and outputs in their documented order.
 
     `ranges` gives (smallest, usual, largest) of each free symbol, `relations` the expression of each
-    symbol that follows from free ones.
+    symbol that follows from free ones. An `optional` module is exported only when it is asked for.
     """
 
     module: str
@@ -75,6 +75,7 @@ class Spec:
     outputs: tuple[Port, ...]
     ranges: Mapping[str, tuple[int, int, int]]
     relations: Mapping[str, str]
+    optional: bool = False
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -247,7 +248,8 @@ def _module(
         inputs, outputs = (tuple(port(entry) for entry in table[side]) for side in ("inputs", "outputs"))
     except KeyError as error:
         raise SurgeonError(f"module {name} of the spec lacks {error}") from error
-    return Spec(name, table.get("title", name), table.get("file", f"{name}.onnx"), inputs, outputs, symbols, relations)
+    title, file = table.get("title", name), table.get("file", f"{name}.onnx")
+    return Spec(name, title, file, inputs, outputs, symbols, relations, table.get("optional", False))
 
 
 def _dim(
@@ -274,6 +276,7 @@ def render_table(spec: Spec) -> str:
     return "\n".join(rows)
 
 
-def render_tables(spec_file: SpecFile) -> str:
-    """Heading and table of every module, in the order of the spec file."""
-    return "\n\n".join(f"### {s.title}\n{render_table(s)}" for s in spec_file.modules.values())
+def render_tables(spec_file: SpecFile, *, optional: bool = False) -> str:
+    """Heading and table of every module (of every optional module), in the order of the spec file."""
+    modules = [spec for spec in spec_file.modules.values() if spec.optional == optional]
+    return "\n\n".join(f"### {spec.title}\n{render_table(spec)}" for spec in modules)

@@ -15,7 +15,7 @@ from tests.export.modules.compare import both, inputs_of, same  # noqa: E402
 from verify.errors import SurgeonError  # noqa: E402
 
 Build = Callable[..., Any]
-MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
+MODULES = ("image_encoder", "mask_decoder", "mask_decoder_prompts", "memory_attention", "memory_encoder")
 
 
 @pytest.mark.parametrize("name", MODULES)

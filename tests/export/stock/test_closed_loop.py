@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.tracking.modules import NAMES, Modules
+from export.tracking.modules import NAMES, PROMPTS, Modules
 from export.tracking.prompts import Prompt
 from tests.export import toy_networks
 
@@ -49,8 +49,13 @@ def as_numpy(stock: Any, semantics: str = "sam2") -> Modules:
 
         return run
 
-    any_number = dict.fromkeys(("mask_decoder", "memory_attention", "memory_encoder"))
-    return Modules(**{name: runner(name) for name in NAMES}, image_size=stock.image_size, batch=any_number)
+    any_number = dict.fromkeys(("mask_decoder", "mask_decoder_prompts", "memory_attention", "memory_encoder"))
+    return Modules(
+        **{name: runner(name) for name in (*NAMES, PROMPTS)},
+        image_size=stock.image_size,
+        batch=any_number,
+        mask_downsample=np.array(pipeline.mask_downsample(stock).split(), np.float32),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,41 @@ def test_every_prompted_frame_is_remembered(stock: Any, clip: Path) -> None:
     assert [frame for frame, prompts in sorted(schedule.items()) if 1 in prompts] == [0, 6, 12]
     expected = predictor.track(stock, clip, schedule, FRAMES)
     check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, schedule, FRAMES), expected))
+
+
+def test_clicks_correct_what_was_tracked(stock: Any, clip: Path) -> None:
+    """A background click alone, two clicks one after the other on a frame, and a second click on a prompted frame."""
+    corrections = {
+        0: {2: Prompt(points=[(300, 160, 1)])},
+        3: {1: Prompt(points=[(180, 190, 0)])},
+        5: {1: Prompt(points=[(150, 100, 1), (230, 60, 0)])},
+    }
+    expected = predictor.track(stock, clip, SCHEDULE, FEW, corrections=corrections)
+    plain = predictor.track(stock, clip, SCHEDULE, FEW)
+    for frame, object_id in ((0, 2), (3, 1), (5, 1)):  # the corrections matter
+        assert np.abs(expected[frame][object_id].logits - plain[frame][object_id].logits).max() > 1
+    check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW, corrections), expected))
+
+
+def test_masks_are_prompts(stock: Any, clip: Path) -> None:
+    """A mask for a new object, and one on an object that is tracked; both at the video's size, 300 x 400."""
+    ring, corner = np.zeros((300, 400), bool), np.zeros((300, 400), bool)
+    ring[60:200, 90:230] = True
+    ring[110:150, 140:180] = False
+    corner[150:285, 40:160] = True
+    schedule = {0: {1: Prompt(mask=ring), 2: SCHEDULE[0][2]}, 4: {2: Prompt(mask=corner)}}
+    expected = predictor.track(stock, clip, schedule, FEW)
+    ours = closed_loop.run(as_numpy(stock), clip, schedule, FEW)
+    check(closed_loop.compare(ours, expected))
+    assert (ours[0][1].mask == ring).mean() > 0.99
+
+
+def test_candidates_are_those_of_stock(stock: Any, clip: Path) -> None:
+    expected = predictor.track(stock, clip, SCHEDULE, 1)
+    (ours,) = closed_loop.run(as_numpy(stock), clip, SCHEDULE, 1)
+    for object_id, result in ours.items():
+        np.testing.assert_allclose(result.candidates, expected[0][object_id].candidates[1:], atol=0.01)
+        np.testing.assert_allclose(result.qualities, expected[0][object_id].ious[1:], atol=1e-4)
 
 
 def test_removed_object(stock: Any, clip: Path) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("PIL")
 from PIL import Image
 
 from export.tracking.frames import open_frames
-from export.tracking.images import bounding_box, preprocess, resize_logits
+from export.tracking.images import bounding_box, preprocess, resize_antialias, resize_logits
 from export.tracking.prompts import Prompt
 from tests.export.toy_networks import frames
 
@@ -36,6 +36,15 @@ def test_preprocessing_is_that_of_stock_sam2(tmp_path: Path) -> None:
         (frame,) = source
     assert (height, width) == frame.shape[:2]
     np.testing.assert_array_equal(preprocess(frame, 64), wanted.numpy())
+
+
+@pytest.mark.parametrize("size", [(9, 7), (30, 40), (16, 16), (5, 64), (37, 11)])
+def test_antialiased_resize_is_that_of_torch(size: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    source = np.random.default_rng(1).normal(size=(37, 53)).astype(np.float32)
+    options = {"size": size, "mode": "bilinear", "antialias": True}
+    wanted = torch.nn.functional.interpolate(torch.from_numpy(source)[None, None], **options)[0, 0]
+    np.testing.assert_allclose(resize_antialias(source, *size), wanted, atol=2e-6)
 
 
 def test_box_of_a_mask() -> None:

@@ -1,18 +1,12 @@
-"""Prompts: reading the options, scaling to the decoder."""
+"""Prompts: scaling to the decoder, and what marks no object or lies outside the frame."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-pytest.importorskip("PIL")
-
-
-from export.tracking.prompts import Prompt, decoder_points, parse, parse_removals
+from export.tracking.prompts import Prompt, check_inside, check_positive, decoder_points
 from verify.errors import SurgeonError
-
-BOX = Prompt(box=(10, 8, 40, 30))
-CLICK = Prompt(points=[(20, 10, 1)])
 
 
 def test_decoder_points() -> None:
@@ -23,35 +17,23 @@ def test_decoder_points() -> None:
     assert (coords.shape, labels.tolist()) == ((1, 2), [-1])
 
 
-def test_prompts_are_read() -> None:
-    schedule = parse(["1,2,3,4", "5,6,7,8", "9@10=1,1,2,2"], ["3,4,1", "2=5,5,0", "@4=1,1,1", "9@10=1.5,1,1"])
-    assert schedule == {
-        0: {1: Prompt((1, 2, 3, 4), [(3, 4, 1)]), 2: Prompt((5, 6, 7, 8), [(5, 5, 0)])},
-        4: {1: Prompt(None, [(1, 1, 1)])},
-        10: {9: Prompt((1, 1, 2, 2), [(1.5, 1, 1)])},
-    }
-    assert parse_removals(["2@50", "3@50"]) == {50: [2, 3]}
-
-
 @pytest.mark.parametrize(
-    ("boxes", "points", "message"),
+    ("prompt", "said"),
     [
-        (["1,2,3"], [], "expected X0,Y0,X1,Y1"),
-        (["=1,2,3,4"], [], "before it"),
-        (["2@=1,2,3,4"], [], "before it"),
-        (["1,2,nan,4"], [], "before it"),
-        (["3,2,1,4"], [], "X0 < X1"),
-        (["1=1,2,3,4", "1=1,2,3,4"], [], "already has a box"),
-        ([], ["1,2,3"], "the label is 1"),
-        ([], ["3,4,0"], "object 1: background clicks alone mark no object"),
-        ([], [], "nothing to track"),
+        (Prompt(), "background clicks alone"),
+        (Prompt(points=[(1, 1, 0)]), "background clicks alone"),
+        (Prompt(mask=np.zeros((4, 6), bool)), "the mask is empty"),
+        (Prompt(box=(0, 0, 2, 2), mask=np.ones((4, 6), bool)), "a mask is a prompt of its own"),
     ],
 )
-def test_bad_prompts_are_refused(boxes: list[str], points: list[str], message: str) -> None:
-    with pytest.raises(SurgeonError, match=message):
-        parse(boxes, points)
+def test_prompts_that_mark_no_object(prompt: Prompt, said: str) -> None:
+    with pytest.raises(SurgeonError, match=f"object 3: {said}"):
+        check_positive(3, prompt)
 
 
-def test_removal_must_name_object_and_frame() -> None:
-    with pytest.raises(SurgeonError, match="ID@FRAME"):
-        parse_removals(["2"])
+def test_prompts_outside_the_frame() -> None:
+    check_inside(1, Prompt(box=(0, 0, 6, 4)), 4, 6)
+    with pytest.raises(SurgeonError, match="7,1 lies outside the video, which is 6 x 4"):
+        check_inside(1, Prompt(points=[(7, 1, 1)]), 4, 6)
+    with pytest.raises(SurgeonError, match="the mask is 4 x 6, the video is 6 x 4"):
+        check_inside(1, Prompt(mask=np.ones((6, 4), bool)), 4, 6)

@@ -13,6 +13,7 @@ pytest.importorskip("PIL")
 
 from export.tracking import modules
 from export.tracking.frames import open_frames
+from export.tracking.options import Plan
 from export.tracking.prompts import Prompt
 from export.tracking.run import orderly_stop, track_video
 from export.tracking.tracker import Tracker
@@ -34,5 +35,5 @@ def test_track_video_counts_frames(tmp_path: Path, clip: Path) -> None:
     counts: list[int] = []
     tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
     with open_frames(clip) as source:
-        summary = track_video(source, tracker, {0: {1: BOX}}, {}, [], limit=4, progress=counts.append)
+        summary = track_video(source, tracker, Plan({0: {1: BOX}}), [], limit=4, progress=counts.append)
     assert (summary.frames, summary.interrupted, counts) == (4, False, [1, 2, 3, 4])

@@ -65,6 +65,73 @@ def test_a_prompt_on_a_tracked_object_adds_a_prompted_frame(tmp_path: Path) -> N
     assert list(tracker.banks[1].prompted) == [0, 2]
 
 
+def test_corrections_change_the_frame_and_what_is_remembered_of_it(tmp_path: Path) -> None:
+    networks, images = modules.load(toy_networks.write(tmp_path, prompts=True)), frames(4)
+    plain, tracker = Tracker(networks), Tracker(networks)
+    for frame in images[:2]:
+        before, same = (t.step(frame, {} if t.banks else {1: BOX, 2: CLICK}) for t in (plain, tracker))
+        np.testing.assert_array_equal(before[1].logits, same[1].logits)
+    corrected = tracker.correct({1: Prompt(points=[(20, 10, 0)])})
+    assert list(corrected) == [1]
+    assert np.abs(corrected[1].logits - before[1].logits).max() > 0.01
+    later, other = plain.step(images[2]), tracker.step(images[2])
+    assert np.abs(later[1].logits - other[1].logits).max() > 0
+    np.testing.assert_array_equal(later[2].logits, other[2].logits)
+
+
+def test_clicks_of_a_frame_add_up(tmp_path: Path) -> None:
+    networks = modules.load(toy_networks.write(tmp_path, prompts=True))
+    seen = []
+
+    def spy(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        seen.append((inputs["point_labels"].tolist(), inputs["has_mask_input"].tolist()))
+        return networks.mask_decoder_prompts(inputs)
+
+    tracker = Tracker(modules.Modules(**{**networks.__dict__, "mask_decoder_prompts": spy}))
+    tracker.step(frames(1)[0], {1: BOX})
+    tracker.correct({1: CLICK})
+    tracker.correct({1: Prompt(points=[(5, 5, 0)])})
+    assert seen == [([[2, 3]], [0]), ([[2, 3, 1]], [1]), ([[2, 3, 1, 0]], [1])]
+
+
+def test_corrections_that_cannot_be_made_are_refused(tmp_path: Path) -> None:
+    without = Tracker(modules.load(toy_networks.write(tmp_path / "four")))
+    tracker = Tracker(modules.load(toy_networks.write(tmp_path / "five", prompts=True)))
+    with pytest.raises(SurgeonError, match="no frame to correct"):
+        tracker.correct({1: CLICK})
+    for one in (without, tracker):
+        one.step(frames(1)[0], {1: BOX})
+    with pytest.raises(SurgeonError, match=r"need mask_decoder_prompts\.onnx .* surgeon export --prompts"):
+        without.correct({1: CLICK})
+    with pytest.raises(SurgeonError, match="no object 2 to correct; there are \\[1\\]"):
+        tracker.correct({2: CLICK})
+    with pytest.raises(SurgeonError, match="a correction is one or more clicks"):
+        tracker.correct({1: BOX})
+
+
+def test_a_mask_prompt_is_its_frame_s_result(tmp_path: Path) -> None:
+    tracker = Tracker(modules.load(toy_networks.write(tmp_path / "five", prompts=True)))
+    mask = np.zeros((40, 60), bool)
+    mask[10:30, 15:45] = True
+    result = tracker.step(frames(1)[0], {1: Prompt(mask=mask)})[1]
+    assert (result.mask == mask).mean() > 0.95
+    assert (result.score, result.iou) == (10, 1)
+    assert tracker.step(frames(2)[1])[1].iou < 1
+    without = Tracker(modules.load(toy_networks.write(tmp_path / "four")))
+    with pytest.raises(SurgeonError, match=r"mask_decoder_prompts\.onnx"):
+        without.step(frames(1)[0], {1: Prompt(mask=mask)})
+
+
+def test_a_single_image_needs_no_memory(tmp_path: Path) -> None:
+    networks = modules.load(toy_networks.write(tmp_path))
+
+    def fail(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise AssertionError("a single image must not be encoded into memory")
+
+    spied = modules.Modules(**{**networks.__dict__, "memory_encoder": fail, "memory_attention": fail})
+    assert Tracker(spied).step(frames(1)[0], {1: BOX})[1].logits.any()
+
+
 def test_background_clicks_alone_are_refused_before_anything_changes(tmp_path: Path) -> None:
     tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
     with pytest.raises(SurgeonError, match="object 7: background clicks alone mark no object"):
@@ -83,6 +150,7 @@ def test_removed_and_prompted_again(tmp_path: Path) -> None:
     again = tracker.step(images[3], {2: BOX})
     fresh = Tracker(tracker.modules)
     np.testing.assert_array_equal(again[2].logits, fresh.step(images[3], {2: BOX})[2].logits)
+    tracker.step(images[4])
     assert list(tracker.banks[2].prompted) == [3]
     with pytest.raises(SurgeonError, match="no object 1 to remove"):
         tracker.remove(1)

@@ -80,6 +80,42 @@ def test_command_writes_pictures(clip: Path, tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["00000.jpg", "00001.jpg"]
 
 
+def test_masks_corrections_and_candidates(clip: Path, tmp_path: Path) -> None:
+    networks, out = toy_networks.write(tmp_path / "toy", prompts=True), tmp_path / "out"
+    Image.fromarray(np.pad(np.full((20, 30), 255, np.uint8), ((10, 11), (15, 16)))).save(tmp_path / "mask.png")
+    prompts = ("--mask", f"1@0={tmp_path / 'mask.png'}", "--box", "2=5,5,30,30", "--correct", "2@3=20,20,0")
+    code, _ = run(clip, "--models", networks, *prompts, "--masks", out / "masks", "--candidates", out / "candidates")
+    assert code == 0
+    mask = np.asarray(Image.open(out / "masks" / "00000_1.png")) > 0
+    assert (mask[10:30, 15:45].mean() > 0.9, mask.mean() < 0.4) == (True, True)
+    rows = list(csv.DictReader((out / "candidates" / "candidates.csv").open()))
+    assert [(row["frame"], row["object"], row["candidate"]) for row in rows] == [
+        (frame, "2", number) for frame in ("0", "3") for number in ("0", "1", "2")
+    ]
+    assert np.asarray(Image.open(out / "candidates" / "00003_2_1.png")).shape == (41, 61)
+
+
+def test_a_correction_needs_the_decoder_for_prompts(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    with pytest.raises(SurgeonError, match=r"need mask_decoder_prompts\.onnx"):
+        run(clip, "--models", networks, "--box", "5,5,30,30", "--correct", "@2=1,1,0", "--csv", tmp_path / "x.csv")
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_correction_or_removal_after_the_end_is_refused(clip: Path, tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy", prompts=True)
+    for option, value in (("--correct", "@9=1,1,0"), ("--remove", "1@9")):
+        with pytest.raises(SurgeonError, match=r"ended after frame 5; the (corrections|removals) at frame 9"):
+            run(clip, "--models", networks, "--box", "5,5,30,30", option, value, "--csv", tmp_path / "x.csv")
+
+
+def test_a_photo_is_one_frame(clip: Path, tmp_path: Path) -> None:
+    networks, out = toy_networks.write(tmp_path / "toy"), tmp_path / "boxes.csv"
+    code, output = run(clip / "00002.png", "--models", networks, "--box", "5,5,30,30", "--csv", out)
+    assert (code, "1 frames in" in output) == (0, True)
+    assert len(out.read_text().splitlines()) == 2
+
+
 def test_command_refuses_to_write_over_its_input_or_nowhere(clip: Path, tmp_path: Path) -> None:
     networks = toy_networks.write(tmp_path / "toy")
     with pytest.raises(SurgeonError, match="is the input"):

@@ -17,12 +17,17 @@ from verify.interface.spec import load_spec, render_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "own_model"
-PAGES = ("README.md", "docs/howto/own-model.md", "docs/howto/ci-sarif.md")
+PAGES = ("README.md", "docs/howto/own-model.md", "docs/howto/ci-sarif.md", "docs/howto/port-to-cpp.md")
 
 
 def interface() -> str:
     """The documented inputs and outputs of the four modules."""
     return render_tables(load_spec("sam2"))
+
+
+def prompts_interface() -> str:
+    """The inputs and outputs of the decoder with mask prompts."""
+    return render_tables(load_spec("sam2"), optional=True)
 
 
 def commands() -> str:
@@ -68,6 +73,7 @@ def workflow() -> str:
 
 PARTS = {
     "interface": interface,
+    "prompts_interface": prompts_interface,
     "commands": commands,
     "rules": rules,
     "benchmarks": benchmarks,

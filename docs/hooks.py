@@ -61,7 +61,9 @@ def rules() -> dict[str, str]:
 def interface() -> str:
     """The documented inputs and outputs of SAM2."""
     head = "# The SAM2 interface\n\nRendered from `verify/interface/sam2.toml`; -1 stands for a dim that changes.\n\n"
-    return head + render_tables(load_spec("sam2")) + "\n"
+    optional = "\n## Optional file\n\nWritten with `surgeon export --prompts`.\n\n"
+    spec = load_spec("sam2")
+    return f"{head}{render_tables(spec)}\n{optional}{render_tables(spec, optional=True)}\n"
 
 
 def spec() -> str:

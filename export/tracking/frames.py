@@ -35,13 +35,18 @@ def open_frames(path: Path) -> Iterator[Source]:
     if path.is_dir():
         files = picture_files(path)
         yield Source((read_picture(file) for file in files), len(files), 25.0)
-    elif path.is_file() and path.suffix.lower() in PICTURES:
+    elif is_picture(path):
         yield Source(iter([read_picture(path)]), 1, 25.0)
     elif path.is_file():
         with _open_video(path) as source:
             yield source
     else:
         raise SurgeonError(f"{path}: no such video, folder of frames or picture")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether `path` is a file that is read as one picture."""
+    return path.is_file() and path.suffix.lower() in PICTURES
 
 
 def picture_files(folder: Path) -> list[Path]:

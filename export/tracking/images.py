@@ -20,7 +20,11 @@ def resize_frame(frame: Array, size: int) -> Array:
 
 def preprocess(frame: Array, size: int) -> Array:
     """uint8 RGB [H, W, 3] to the encoder's `image`: float32 [1, 3, size, size], (pixel / 255 - mean) / std."""
-    image = (resize_frame(frame, size) / 255.0).astype(np.float32).transpose(2, 0, 1)
+    return normalise((resize_frame(frame, size) / 255.0).astype(np.float32).transpose(2, 0, 1))
+
+
+def normalise(image: Array) -> Array:
+    """float32 RGB [3, S, S] in 0..1 to the encoder's `image` [1, 3, S, S]."""
     image = image - np.array(MEAN, np.float32)[:, None, None]
     image /= np.array(STD, np.float32)[:, None, None]
     return np.ascontiguousarray(image[None])

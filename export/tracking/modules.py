@@ -50,13 +50,15 @@ class Modules:
     mask_downsample: Array | None = None
 
 
-def load(folder: Path, threads: int = 0) -> Modules:
+def load(folder: Path, threads: int = 0, *, memory: bool = True) -> Modules:
     """Open the ONNX files of `folder` with onnxruntime on the CPU; `threads` 0 leaves it to onnxruntime.
 
-    Raises SurgeonError when a file is missing or onnxruntime cannot read it.
+    Without `memory` the two files that only a second frame needs are not opened. Raises SurgeonError when a file is
+    missing or onnxruntime cannot read it.
     """
+    names = [name for name in NAMES if memory or not name.startswith("memory")]
     prompts = [PROMPTS] if (folder / f"{PROMPTS}.onnx").is_file() else []
-    sessions = {name: _session(folder / f"{name}.onnx", threads) for name in (*NAMES, *prompts)}
+    sessions = {name: _session(folder / f"{name}.onnx", threads) for name in (*names, *prompts)}
     image = next(port for port in sessions["image_encoder"].get_inputs() if port.name == "image")
     if not isinstance(image.shape[-1], int):
         raise SurgeonError(f"{folder / 'image_encoder.onnx'}: the size of 'image' is not fixed: {image.shape}")
@@ -68,12 +70,17 @@ def load(folder: Path, threads: int = 0) -> Modules:
     written = sessions["mask_decoder"].get_modelmeta().custom_metadata_map
     metadata = {k.removeprefix(METADATA_PREFIX): v for k, v in written.items() if k.startswith(METADATA_PREFIX)}
     return Modules(
+        **{name: _no_memory for name in NAMES if name not in names},
         **{name: _runner(session) for name, session in sessions.items()},
         image_size=image.shape[-1],
         batch={name: _batch(sessions[name], port) for name, port in BATCHED_INPUT.items() if name in sessions},
         metadata=metadata,
         mask_downsample=_mask_downsample(sessions[PROMPTS], folder) if prompts else None,
     )
+
+
+def _no_memory(inputs: Mapping[str, Array]) -> dict[str, Array]:
+    raise SurgeonError("the files were opened for a single image, without memory")
 
 
 def _mask_downsample(session: Any, folder: Path) -> Array:

@@ -179,7 +179,7 @@ class Tracker:
         embeds = dict.fromkeys(prompts, features["vision_feats"][0])
         tracked = [object_id for object_id in self.banks if object_id not in prompts]
         current = {name: features[source] for name, source in CURRENT.items()}
-        fixed = self.modules.batch["memory_attention"]
+        fixed = self.modules.batch.get("memory_attention")
         for group in share_calls(tracked, fixed, self.most, lambda i: self.banks[i].layout(self.index)):
             assert self.constants is not None
             memory = attention_inputs([self.banks[i] for i in group], self.index, *self.constants)
@@ -201,7 +201,7 @@ class Tracker:
         if latest is None:
             return
         ids = [object_id for object_id in latest.decoded if object_id in self.banks]
-        for group in share_calls(ids, self.modules.batch["memory_encoder"], self.most, lambda i: None):
+        for group in share_calls(ids, self.modules.batch.get("memory_encoder"), self.most, lambda i: None):
             outputs = self.modules.memory_encoder(
                 {
                     "mask_for_mem": np.stack([latest.decoded[i]["mask_for_mem"] for i in group]),

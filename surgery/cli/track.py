@@ -58,12 +58,12 @@ def command(video: Path, models: Path, **options: Any) -> int:
     plan = parse(*(options[name] for name in given))
     _check_outputs(video, options)
     from export.tracking.decoding import require_prompts
-    from export.tracking.frames import open_frames
+    from export.tracking.frames import is_picture, open_frames
     from export.tracking.modules import load
     from export.tracking.run import orderly_stop, progress_bar, track_video
     from export.tracking.tracker import Tracker
 
-    modules = load(models, options["threads"])
+    modules = load(models, options["threads"], memory=not is_picture(video))
     if modules.metadata.get("checkpoint", "").startswith("reference"):
         click.echo(f"{models}: reference weights, not trained; the masks mean nothing", err=True)
     if plan.corrections or options["masks_given"] or options["candidates"]:

@@ -107,8 +107,15 @@ def compile_model(
     seconds = time.perf_counter() - started
     if built.ok:
         return _read(Path(path), target, built, seconds)
-    messages = (*(f"{r.op} '{r.node_name}': {r.message}" for r in built.refusals), *built.messages)
+    messages = (*map(_refusal_text, built.refusals), *built.messages)
     return Compiled(Path(path).name, target, tensorrt.version(), False, messages, seconds=seconds)
+
+
+def _refusal_text(refusal: tensorrt.Refusal) -> str:
+    """`Foo 'name': message`, without what TensorRT leaves empty."""
+    place = " ".join(filter(None, (refusal.op, f"'{refusal.node_name}'" if refusal.node_name else "")))
+    message = "TensorRT gives no reason" if refusal.message in ("", "false") else refusal.message
+    return f"{place}: {message}" if place else message
 
 
 def _read(path: Path, target: str, built: tensorrt.BuildResult, seconds: float) -> Compiled:

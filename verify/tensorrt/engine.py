@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verify.errors import MissingBackend, no_file
+from verify.errors import MissingBackend, SurgeonError, no_file
 from verify.tensorrt.process import Ended, Unusable, ask
 
 BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
@@ -174,7 +174,7 @@ def build(
 
     Raises:
         MissingBackend: TensorRT is not installed or cannot run here.
-        SurgeonError: there is no such file.
+        SurgeonError: there is no such file, or `engine` cannot be written.
     """
     request = _request(path, build=True, detailed=detailed) | {
         "profiles": None
@@ -190,6 +190,8 @@ def build(
         return BuildResult(
             False, messages=(str(error),), seconds=error.seconds, profiles=dict(profiles or {}), parsed=False
         )
+    if "unwritten" in answer:
+        raise SurgeonError(answer["unwritten"])
     return _build_result(answer, derived=profiles is None)
 
 

@@ -15,6 +15,8 @@ from verify.tensorrt.engine import Profiles
 if TYPE_CHECKING:
     import onnx
 
+    from verify.interface.spec import Spec
+
 Shape = tuple[int, ...]
 
 
@@ -77,7 +79,9 @@ def profiles_for(
     for value in model.graph.input:
         if value.name in given:
             _check_dims(value, given[value.name])
+            _check_order(value.name, given[value.name])
     spec = recognise(model, path)
+    _check_sizes(path, spec, sizes or {})
     if spec is not None:
         fixed = sizes or {}
         points_of = [spec.shapes(**{n: fixed.get(n, spec.ranges[n][i]) for n in spec.symbols()}) for i in range(3)]
@@ -95,6 +99,28 @@ def _check_dims(value: onnx.ValueInfoProto, points: tuple[Shape, ...]) -> None:
         if len(shape) != len(dims) or any(dim and dim != size for dim, size in zip(dims, shape, strict=True)):
             names = [str(dim.dim_value or dim.dim_param or "?") for dim in value.type.tensor_type.shape.dim]
             raise SurgeonError(f"input '{value.name}' is [{', '.join(names)}], so it cannot have shape {list(shape)}")
+
+
+def _check_order(name: str, points: tuple[Shape, Shape, Shape]) -> None:
+    """Raise SurgeonError where the smallest shape is above the usual one, or the usual one above the largest."""
+    for (option, low), (other, high) in (
+        (("--min-shape", points[0]), ("--input-shape", points[1])),
+        (("--input-shape", points[1]), ("--max-shape", points[2])),
+    ):
+        if any(a > b for a, b in zip(low, high, strict=True)):
+            raise SurgeonError(
+                f"input '{name}': {option} {'x'.join(map(str, low))} is above {other} {'x'.join(map(str, high))}; "
+                "give shapes from the smallest to the largest"
+            )
+
+
+def _check_sizes(path: str | Path, spec: Spec | None, sizes: Mapping[str, int]) -> None:
+    """Raise SurgeonError for a size that the spec of the model does not leave open."""
+    symbols = [] if spec is None else list(spec.symbols())
+    for name in sizes:
+        if name not in symbols:
+            known = f"its spec leaves {', '.join(symbols)} open" if symbols else "no spec leaves one of its sizes open"
+            raise SurgeonError(f"{path} has no size '{name}': {known}; give the shape of an input with --input-shape")
 
 
 def dynamic_inputs(model: onnx.ModelProto) -> list[str]:

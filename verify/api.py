@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from verify.report import Check, Report
 
 if TYPE_CHECKING:
-    from verify.goldens.index import Golden
+    from verify.goldens.record import Recording
     from verify.interface.spec import Spec
 
     # Given a path, its metadata and its spec: a check against something that verify knows nothing of, such as torch.
@@ -92,22 +92,27 @@ def record_golden(
     path: str | os.PathLike[str],
     folder: str | os.PathLike[str] = "golden",
     *,
-    seed: int = 1,
+    seed: int | None = None,
     inputs: Mapping[str, Any] | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
     reference: ReferenceOutputs | None = None,
     made_by: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Golden:
+) -> Recording:
     """Record what the model at `path` gives into `folder`, in the place of an earlier golden of the same model.
 
+    Seed, sizes and inputs that are not given are those of the earlier golden.
+
     Args:
-        seed: of the inputs, which are drawn as the spec or the model's input types say; ignored with `inputs`.
+        seed: of the inputs, which are drawn as the spec or the model's input types say (1); ignored with `inputs`.
         inputs: NumPy arrays by input name; they are stored whole.
         sizes: shape of an input by name, where dims are free.
         reference: gives the outputs to record for given inputs, e.g. stock torch; else the model's own are recorded.
         made_by: further entries of the index, e.g. what `reference` is.
         progress: called with what is being run.
+
+    Returns:
+        The golden and, where it replaces another, what changed.
 
     Raises:
         SurgeonError: the model cannot be read or run on the inputs, it gives something else each time, or the folder

@@ -112,7 +112,7 @@ def _strict(report: Report) -> Report:
 
 
 def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
-    from verify.goldens.index import folders
+    from verify.goldens.find import folders
     from verify.interface.spec import load_spec
     from verify.model.files import find_models
 
@@ -135,7 +135,30 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
             reports.append(_verify_one(path, options, stock, given["no_cache"]))
         except SurgeonError as error:
             reports.append(not_checked(path, error))
-    return reports
+    return reports + _about_goldens(given, reports)
+
+
+def _about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Report]:
+    """A report for each folder of --golden that has none of these models, or that holds goldens of models now gone."""
+    from verify.goldens.find import folders, is_orphan
+    from verify.goldens.index import read_index
+    from verify.report import Check
+
+    used = {(check.figures.get("folder"), check.figures.get("golden")) for r in reports for check in r.checks}
+    found = []
+    for folder in folders(given["golden"]):
+        try:
+            goldens = read_index(folder)
+        except SurgeonError:
+            continue  # the report of each model says so
+        if given["golden"] and all(str(folder) != place for place, _ in used):
+            has = ", ".join(golden.id for golden in goldens) or "none"
+            found.append(not_checked(folder, SurgeonError(f"no golden of these models; it has {has}")))
+        lost = ", ".join(golden.id for golden in goldens if is_orphan(golden) and (str(folder), golden.id) not in used)
+        if lost:
+            message = f"recorded of models that are gone: {lost}; see surgeon golden list"
+            found.append(Report(str(folder), [Check("goldens", "fail" if given["strict"] else "skip", message)]))
+    return found
 
 
 def _profiles(shapes: Sequence[str]) -> dict[str, Any]:
@@ -181,7 +204,7 @@ def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache:
 def _key(path: Path, options: dict[str, Any]) -> str | None:
     """Key of the report in the cache; None for a file that cannot be read, which the checks will say."""
     from verify import cache
-    from verify.goldens.index import folders
+    from verify.goldens.find import folders
 
     places = folders(options["goldens"])
     spec = Path(options["spec"]) if options["spec"] and options["spec"].endswith(".toml") else None

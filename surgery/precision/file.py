@@ -25,15 +25,15 @@ def calibration(model: onnx.ModelProto, path: Path, given: str | os.PathLike[str
     Inputs of rank one less than the model's get a leading dim of one.
     """
     from verify.goldens.check import make_inputs
-    from verify.goldens.index import find, folders, read_data
+    from verify.goldens.find import find_golden, folders
+    from verify.goldens.index import read_data
     from verify.inputs.draw import load_npz
-    from verify.interface.recognise import read_metadata
 
-    metadata = read_metadata(model)
     if given is not None:
         return [_aligned(model, load_npz(given))], str(given)
-    golden = find(path, metadata, folders())
-    if golden is not None:
+    found = find_golden(path, model, folders())
+    if found is not None:
+        golden = found.golden
         data = read_data(golden)
         return [make_inputs(case, data) for case in golden.cases[:MOST_CASES]], f"golden {golden.id}"
     return _drawn(model, path), "drawn inputs; give real ones with --calibrate FILE.npz"

@@ -236,7 +236,7 @@ def test_no_module_hides_an_exported_function() -> None:
 
 
 def test_record_then_verify_by_the_public_functions(model: Path) -> None:
-    golden = record_golden(model, "recorded", sizes={"x": (2, 3)})
+    golden = record_golden(model, "recorded", sizes={"x": (2, 3)}).golden
     assert golden.cases[0].inputs[0].shape == (2, 3)
     good = verify_model(model, spec=None, goldens=["recorded"], tensorrt=False)
     assert [(check.name, check.status) for check in good.checks] == [("onnx", "pass"), ("golden", "pass")]

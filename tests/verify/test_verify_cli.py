@@ -177,9 +177,16 @@ def test_without_tensorrt_skipped_or_exit_4(surgeon: Surgeon, good: Path, monkey
 
 
 def test_strict_wants_a_golden_where_a_folder_is_named(surgeon: Surgeon, good: Path) -> None:
-    other = write(Path("other.onnx"))
-    assert surgeon("verify", other, "--no-trt", "--golden", "golden")[0] == 0
-    assert surgeon("verify", other, "--no-trt", "--golden", "golden", "--strict")[0] == 1
+    other = write(Path("other.onnx"), w=weight() * 2)
+    assert surgeon("verify", good, other, "--no-trt", "--golden", "golden")[0] == 0
+    assert surgeon("verify", good, other, "--no-trt", "--golden", "golden", "--strict")[0] == 1
+
+
+def test_a_golden_folder_that_has_none_of_the_models_is_an_error(surgeon: Surgeon, good: Path) -> None:
+    other = write(Path("other.onnx"), w=weight() * 2)
+    code, out, _ = surgeon("verify", other, "--no-trt", "--golden", "golden")
+    assert code == 2
+    assert "no golden of these models; it has ../net.onnx" in " ".join(out.split())
 
 
 def test_external_data(surgeon: Surgeon) -> None:

@@ -22,6 +22,7 @@ from export.precision import PrecisionOptions
 from export.weights.choose import Weights, apply
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
 from verify.interface.spec import Spec, SpecFile, load_spec
+from verify.model.read import read_model
 
 if TYPE_CHECKING:
     from verify.report import Check, Report
@@ -162,13 +163,12 @@ def metadata(
 
 def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
     """The file at `path` when it is readable and its metadata equal `wanted`."""
-    import onnx
     from google.protobuf.message import DecodeError
 
     from verify.interface.recognise import read_metadata
 
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = read_model(path)
     except (OSError, DecodeError):
         return None
     found = read_metadata(model)
@@ -239,6 +239,5 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
 
 
 def _count_nodes(path: Path) -> int:
-    import onnx
 
-    return len(onnx.load(str(path), load_external_data=False).graph.node)
+    return len(read_model(path).graph.node)

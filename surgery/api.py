@@ -12,6 +12,8 @@ from surgery.files import model_file as files
 from surgery.guard.prove import Job
 from surgery.pipeline.apply import Outcome, split_options, with_spec
 from verify.errors import SurgeonError
+from verify.model.external import external_tensors
+from verify.model.read import read_model
 from verify.report import Check, Report
 
 __all__ = ["fix", "fix_model"]
@@ -57,7 +59,7 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
     same = source.exists() and target.exists() and source.samefile(target)
     if same and not run.in_place:
         raise SurgeonError(f"{source}: is the input too; choose another output, or ask for --in-place")
-    model = files.load(source)
+    model = read_model(source)
     chosen = with_spec(chosen, model, source)
     folder = str(source.resolve().parent)
     job = Job(model, str(source), folder, chosen, run)
@@ -84,4 +86,4 @@ def _moves(model: onnx.ModelProto, source: Path, target: Path) -> bool:
     """Whether external data has to be copied for the target to find it."""
     if os.path.realpath(source.parent) == os.path.realpath(target.parent):
         return False
-    return next(files.external_tensors(model), None) is not None
+    return next(external_tensors(model), None) is not None

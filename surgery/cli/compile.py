@@ -50,12 +50,12 @@ def command(
     Shapes of dynamic inputs come from --input-shape, --min-shape and --max-shape, or from the spec of the model.
     """
     from surgery.diagnose.utf8 import require_text
-    from surgery.files.model_file import load
+    from verify.model.read import read_model
     from verify.tensorrt.compile import compile_model
     from verify.tensorrt.profiles import profiles_for, trtexec
 
     for path in filter(None, (model, other)):
-        require_text(load(path), str(path))
+        require_text(read_model(path), str(path))
     for path in filter(None, (output, page)):
         _require_writable(path)
     fixed = dict(map(parse_dim, sizes))

@@ -55,7 +55,7 @@ def command(
 ) -> int:
     """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do. Exit 1 when it refuses."""
     from surgery.diagnose.rules import rule_texts
-    from surgery.files.model_file import load
+    from verify.model.read import read_model
 
     _check_options(against)
     from verify.render import show, write_html
@@ -63,7 +63,7 @@ def command(
 
     reports = []
     for model in models:
-        load(model)
+        read_model(model)
         if against is not None:
             reports.append(Report(str(model), [_against(model, against, given)]))
         else:

@@ -192,7 +192,8 @@ def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache:
     if known is not None:
         return known
     from verify import verify_model
-    from verify.model.read import external_files, read_model
+    from verify.model.external import external_files
+    from verify.model.read import read_model
 
     with _status(path):
         report = verify_model(path, **options, extra_check=extra_check)

@@ -16,10 +16,10 @@ from surgery.diagnose.refusals import Case, find_refusals
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.static import pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
-from surgery.files import model_file as files
 from surgery.passes import plug_in_checks
 from surgery.pipeline.context import Options
 from surgery.targets import load_target
+from verify.model.read import read_model
 from verify.model.walk import node_name
 from verify.report import Check, Finding, Report, Status, counted
 from verify.tensorrt import engine
@@ -58,7 +58,7 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     """
     settings = settings or Settings()
     file = Path(path)
-    model = files.load(file)
+    model = read_model(file)
     require_text(model, str(file))
     load_target(settings.options.target)
     view = ModelView(model)

@@ -1,4 +1,4 @@
-"""Load and save ONNX models: external data stays external, hostile input is refused, writing is all or nothing."""
+"""Write ONNX models: external data stays external, and a file is whole or what it was before."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import EncodeError
 
 from surgery.files import streaming
-from surgery.graph.nodes import external_entry, external_path
-from verify.errors import SurgeonError, no_file
-from verify.model.files import require_content
+from verify.errors import SurgeonError
+from verify.model.external import external_entry, external_path, external_tensors
 from verify.model.walk import tensors
 
 INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
@@ -25,41 +23,6 @@ SMALLEST_EXTERNAL = 1024  # bytes; smaller tensors stay in the model file
 ALIGNMENT = 4096
 CHUNK = 1 << 24
 SUFFIX = ".tmp"
-
-
-def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
-    """Read a model; external data is checked for, and left where it is.
-
-    Raises:
-        SurgeonError: the file is missing, truncated, not ONNX, or its external data is missing or outside its folder.
-    """
-    source = Path(path)
-    if not source.is_file():
-        raise no_file(source)
-    require_content(source)
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(source.read_bytes())
-    except DecodeError:
-        raise SurgeonError(f"{source}: not an ONNX model, or cut short; fetch or export it again") from None
-    if not model.HasField("graph"):
-        raise SurgeonError(f"{source}: not an ONNX model (no graph inside)")
-    for tensor in external_tensors(model):
-        location, offset, length = external_entry(tensor)
-        try:
-            data = external_path(location, str(source.parent), tensor.name)
-            size = data.stat().st_size
-        except SurgeonError as error:
-            raise SurgeonError(f"{source}: {error}") from None
-        if offset + (length or 0) > size:
-            require_content(data)
-            raise SurgeonError(f"{source}: external data '{location}' is cut short at '{tensor.name}'; fetch it again")
-    return model
-
-
-def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Tensors whose values lie in another file."""
-    return (tensor for tensor in tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL)
 
 
 class Pending:
@@ -191,9 +154,9 @@ def _align(stream: IO[bytes]) -> int:
 
 def _copy_out(tensor: onnx.TensorProto, folder: Path, stream: IO[bytes], name: str) -> None:
     """Copy external data in pieces and name its new place."""
-    location, offset, length = external_entry(tensor)
+    _, offset, length = external_entry(tensor)
     start = _align(stream)
-    with external_path(location, str(folder), tensor.name).open("rb") as source:
+    with external_path(tensor, folder).open("rb") as source:
         source.seek(offset)
         left = length if length is not None else os.path.getsize(source.name) - offset
         while left > 0 and (piece := source.read(min(left, CHUNK))):

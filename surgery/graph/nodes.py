@@ -7,8 +7,6 @@ the parts of it that onnx-graphsurgeon has no place for; objects made by passes 
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from onnx import numpy_helper
 from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from verify.errors import SurgeonError
+from verify.model.external import read_external
 
 
 class Node(gs.Node):  # type: ignore[misc]
@@ -125,43 +124,3 @@ def number_of(dtype: Any) -> int:
     if dtype is None:
         return 0
     return dtype if isinstance(dtype, int) else int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-
-def external_entry(tensor: onnx.TensorProto) -> tuple[str, int, int | None]:
-    """Location, offset and length (None: to the end of the file) of external data."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    try:
-        length = int(entries["length"]) if entries.get("length") else None
-        offset = int(entries.get("offset") or 0)
-        if offset < 0 or (length or 0) < 0:
-            raise ValueError
-    except ValueError:
-        raise SurgeonError(f"initializer '{tensor.name}': offset or length of its external data is no number") from None
-    return entries.get("location", ""), offset, length
-
-
-def external_path(location: str, folder: str, name: str) -> Path:
-    """Where external data lies, refused when that is outside `folder` (also by way of a symlink) or missing."""
-    if "\0" in location:
-        raise SurgeonError(f"initializer '{name}': the name of its external data is no file name; export again")
-    base = os.path.realpath(folder or ".")
-    path = os.path.realpath(os.path.join(base, location))
-    if not location or os.path.isabs(location) or os.path.commonpath([base, path]) != base:
-        raise SurgeonError(
-            f"initializer '{name}': external data '{location}' lies outside the model's folder; move it there"
-        )
-    if not os.path.isfile(path):
-        raise SurgeonError(f"initializer '{name}': external data '{location}' is missing; put it beside the model")
-    return Path(path)
-
-
-def read_external(tensor: onnx.TensorProto, folder: str) -> bytes:
-    """The bytes of one external tensor."""
-    location, offset, length = external_entry(tensor)
-    path = external_path(location, folder, tensor.name)
-    with path.open("rb") as stream:
-        stream.seek(max(offset, 0))
-        data = stream.read() if length is None else stream.read(max(length, 0))
-    if length is not None and len(data) != length:
-        raise SurgeonError(f"initializer '{tensor.name}': external data '{location}' is cut short; fetch it again")
-    return data

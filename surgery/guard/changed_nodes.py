@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import onnx
 from onnx import numpy_helper
 
-from surgery.files.model_file import external_tensors
 from surgery.graph.schemas import schema
 from surgery.pipeline.opset import operators
+from verify.model.external import external_tensors
 from verify.model.walk import domain_of, opsets_of, reads, subgraphs
 
 LONG = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention", "LSTM", "GRU", "RNN"}

@@ -11,9 +11,9 @@ from typing import Any
 
 from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.utf8 import require_text
-from surgery.files import model_file as files
 from surgery.inspect.targets import Refusals, refusals
 from surgery.inspect.weights import Total, Weight, by_file, by_type, weights
+from verify.model.read import read_model
 from verify.model.walk import domain_of, every_node, fed_inputs, op_of
 
 
@@ -68,7 +68,7 @@ def describe(path: str | os.PathLike[str]) -> Description:
         SurgeonError: the file is missing, not ONNX, or cut short, or its external data is missing.
     """
     file = Path(path)
-    model = files.load(file)
+    model = read_model(file)
     require_text(model, str(file))
     view = ModelView(model)
     inputs = tuple(port(value.name, {value.name: value.type}) for value in fed_inputs(model.graph))

@@ -96,9 +96,11 @@ def lower_file(
     from surgery.files import model_file as files
     from surgery.precision.lower import DEFAULT_MAX_ERROR, lower
     from verify.interface.recognise import read_metadata, write_metadata
+    from verify.model.external import external_tensors
+    from verify.model.read import read_model
 
     target = Path(path)
-    outside = next(files.external_tensors(files.load(target)), None) is not None
+    outside = next(external_tensors(read_model(target)), None) is not None
     model = onnx.load(target)
     feeds, source = inputs or calibration(model, target, calibrate)
     lowered, result = lower(

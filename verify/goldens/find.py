@@ -127,7 +127,7 @@ def _type(tensor: Any) -> tuple[int, int]:
 def content_hash(path: Path, model: onnx.ModelProto) -> str:
     """SHA-256 of a model's file and of the files beside it that hold its weights."""
     from verify.cache import file_hash
-    from verify.model.read import external_files
+    from verify.model.external import external_files
 
     parts = [file_hash(path), *(file_hash(file) for file in external_files(path, model))]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()

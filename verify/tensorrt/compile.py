@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import SurgeonError
+from verify.model.read import read_model
 from verify.tensorrt import engine as tensorrt
 from verify.tensorrt.attention import Attention, find_attentions, obstacle
 from verify.tensorrt.log import Kernel, kernels, memory
@@ -148,11 +149,10 @@ def _counts(values: Any) -> dict[str, int]:
 
 def read_with_shapes(path: str | Path, profiles: Mapping[str, Any]) -> onnx.ModelProto:
     """The model with the shapes and types of its tensors inferred at the usual size of `profiles`, weights left out."""
-    import onnx
 
     from verify.model.infer import infer_types
 
-    model = onnx.load(path, load_external_data=False)
+    model = read_model(path)
     for value in model.graph.input:
         points = profiles.get(value.name)
         dims = value.type.tensor_type.shape.dim

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
+from verify.model.read import read_model
 from verify.model.shape_text import parse_static_shape
 from verify.model.walk import fed_inputs
 from verify.tensorrt.engine import Profiles
@@ -61,11 +62,10 @@ def profiles_for(
         smallest, largest: `input:shape` at the other points.
         sizes: values that fix a symbol of the spec at all three points, e.g. {"frames": 7}.
     """
-    import onnx
 
     from verify.interface.recognise import recognise
 
-    model = onnx.load(path, load_external_data=False)
+    model = read_model(path)
     dynamic = dynamic_inputs(model)
     given = {name: (shape, shape, shape) for name, shape in map(parse_static_shape, shapes)}
     low, high = dict(map(parse_static_shape, smallest)), dict(map(parse_static_shape, largest))
@@ -148,6 +148,6 @@ def _typed(path: str | Path) -> bool:
     """Whether half precision is written into the graph, which TensorRT 10 honours only when told to."""
     import onnx
 
-    model = onnx.load(path, load_external_data=False)
+    model = read_model(path)
     halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
     return any(a.i in halves for n in model.graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to")

@@ -12,7 +12,7 @@ from verify.report import Check
 PIPELINE: tuple[str, ...] = (
     "cleanup.misplaced_node",
     "cleanup.duplicate_tensor_name",
-    "interface.interface_names",
+    "interface.undocumented_interface",
     "cleanup.shared_dim_name",
     "cleanup.constant_node",
     "cleanup.identity_node",

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import onnx
 from onnx import helper
 
-from tests.surgery.passes.cleanup.cleanup_cases import CASES, CLEAN, model
+from tests.surgery.passes.comparing import parse
+from tests.surgery.passes.tables import CLEAN, models
 
-SEEDS = [model(text).SerializeToString() for _, _, text, _ in CASES] + [model(CLEAN).SerializeToString()]
+SEEDS = [model.SerializeToString() for model in (*(model for _, model in models("cleanup")), parse(CLEAN, 17))]
 OPERATORS = [
     "Relu",
     "Add",

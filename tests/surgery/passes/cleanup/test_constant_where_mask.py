@@ -12,6 +12,34 @@ import surgery
 from surgery.passes.cleanup.constant_where_mask import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
+from tests.surgery.passes.comparing import Case, becomes, stays
+
+CODE = "SG018"
+REWRITES = [
+    Case(
+        "one of each",
+        """g (int64[1] x, int64[1] z) => (int64[2] y) <bool[2] c = {0, 1}, int64[2] k = {3, 4}> {
+          a = Concat<axis = 0>(x, z)
+          b = Where(c, k, a)
+          y = Neg(b)
+        }""",
+        after="""g (int64[1] x, int64[1] z) => (int64[2] y) <int64[1] t0 = {4}> {
+          b = Concat<axis = 0>(x, t0)
+          y = Neg(b)
+        }""",
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "half of a part",
+        """g (int64[2] x) => (int64[2] y) <bool[2] c = {0, 1}, int64[2] k = {3, 4}> {
+          a = Concat<axis = 0>(x)
+          b = Where(c, k, a)
+          y = Neg(b)
+        }""",
+    ),
+]
+
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]> g (int64[1] n, int64[2] two, bool[3] b) => (int64[3] y)
 <bool[3] c = {0, 1, 1}, bool[3] last = {0, 0, 1}, int64[3] ones = {1, 1, 1}, int64[2] less = {-1, -1}, int64 k = {7}>
@@ -70,3 +98,13 @@ def test_the_expand_idiom_of_the_older_exporter() -> None:
     left = [node.op_type for node in result.graph.node]
     assert "Where" not in left
     assert left[-1] == "Expand"
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

@@ -15,6 +15,69 @@ from onnx.reference import ReferenceEvaluator
 from surgery.passes.cleanup.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
+from tests.surgery.passes.comparing import Case, becomes, stays
+
+CODE = "SG010"
+REWRITES = [
+    Case(
+        "Cast to the same",
+        "g (float[2] x) => (float[2] y) { a = Cast<to = 1>(x)  y = Relu(a) }",
+        after="g (float[2] x) => (float[2] y) { y = Relu(x) }",
+    ),
+    Case(
+        "Slice of all",
+        """g (float[n] x) => (float[n] y) <int64[1] a = {0}, int64[1] b = {9223372036854775807}> {
+          c = Slice(x, a, b)
+          y = Relu(c)
+        }""",
+        after="g (float[n] x) => (float[n] y) { y = Relu(x) }",
+    ),
+    Case(
+        "Slice to the own dim",
+        """g (float[n] x) => (float[n] y) <int64[1] a = {0}> {
+          b = Shape(x)
+          c = Slice(x, a, b)
+          y = Relu(c)
+        }""",
+        after="g (float[n] x) => (float[n] y) { y = Relu(x) }",
+    ),
+    Case(
+        "Expand to the own shape",
+        "g (float[n,2] x) => (float[n,2] y) { s = Shape(x)  a = Expand(x, s)  y = Relu(a) }",
+        after="g (float[n,2] x) => (float[n,2] y) { y = Relu(x) }",
+    ),
+    Case(
+        "Dropout",
+        "g (float[2] x) => (float[2] y) { a, m = Dropout(x)  y = Relu(a) }",
+        after="g (float[2] x) => (float[2] y) { y = Relu(x) }",
+    ),
+    Case(
+        "Pad by nothing",
+        "g (float[2] x) => (float[2] y) <int64[2] p = {0, 0}> { a = Pad(x, p)  y = Relu(a) }",
+        after="g (float[2] x) => (float[2] y) { y = Relu(x) }",
+    ),
+    Case(
+        "Concat of one",
+        "g (float[2] x) => (float[2] y) { a = Concat<axis = 0>(x)  y = Relu(a) }",
+        after="g (float[2] x) => (float[2] y) { y = Relu(x) }",
+    ),
+]
+LEFT_ALONE = [
+    Case("Cast to another", "g (float[2] x) => (float16[2] y) { y = Cast<to = 10>(x) }"),
+    Case(
+        "Slice of a part", "g (float[4] x) => (float[k] y) <int64[1] a = {1}, int64[1] b = {9}> { y = Slice(x, a, b) }"
+    ),
+    Case(
+        "Expand to a larger shape",
+        """g (float[1,2] x, float[n] z) => (float[a,b] y) <int64[1] t = {2}> {
+          s = Shape(z)
+          k = Concat<axis = 0>(s, t)
+          y = Expand(x, k)
+        }""",
+    ),
+    Case("Dropout whose mask is read", "g (float[2] x) => (float[2] y, bool[2] m) { a, m = Dropout(x)  y = Relu(a) }"),
+]
+
 
 BIG = 2**63 - 1
 Spelling = tuple[str, list[Any], dict[str, Any]]
@@ -252,3 +315,13 @@ def test_the_shape_of_the_result_may_be_declared(op: str, declared: str, gone: b
     source = onnx.parser.parse_model(text + f"<float[{declared}] e> {{ e = {op}(x, s)  y = Relu(e) }}")
     fixed = apply_passes(source, "", [PASS], Options()).model
     assert [node.op_type for node in fixed.graph.node] == (["Relu"] if gone else [op, "Relu"])
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

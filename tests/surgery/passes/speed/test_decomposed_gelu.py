@@ -11,6 +11,34 @@ from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 
+CODE = "SG206"
+PATTERNS = {
+    "half last": """g (float[2,3] x) => (float[2,3] y)
+        <float r = {1.4142135}, float i = {0.70710677}, float one = {1}, float half = {0.5}> {
+          d = Div(x, r)
+          e = Erf(d)
+          p = Add(e, one)
+          m = Mul(x, p)
+          y = Mul(m, half)
+        }""",
+    "half first": """g (float[2,3] x) => (float[2,3] y)
+        <float r = {1.4142135}, float i = {0.70710677}, float one = {1}, float half = {0.5}> {
+          d = Mul(x, i)
+          e = Erf(d)
+          p = Add(e, one)
+          m = Mul(p, half)
+          y = Mul(x, m)
+        }""",
+    "half of the input": """g (float[2,3] x) => (float[2,3] y)
+        <float r = {1.4142135}, float i = {0.70710677}, float one = {1}, float half = {0.5}> {
+          d = Mul(i, x)
+          e = Erf(d)
+          p = Add(one, e)
+          h = Mul(x, half)
+          y = Mul(h, p)
+        }""",
+}
+
 INNER = "d = Div(x, root)  e = Erf(d)  p = Add(e, one)  "
 
 

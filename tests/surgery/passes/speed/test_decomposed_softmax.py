@@ -11,6 +11,23 @@ from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.context import Options
 from tests.surgery.passes.comparing import equal_values
 
+CODE = "SG203"
+PATTERNS = {
+    "with the largest taken off": """g (float[3,3] x) => (float[3,3] y) <int64[1] ax = {-1}> {
+          m = ReduceMax(x, ax)
+          d = Sub(x, m)
+          e = Exp(d)
+          s = ReduceSum(e, ax)
+          y = Div(e, s)
+        }""",
+    "plain, over the first axis": """g (float[2,3] x) => (float[2,3] y) <int64[1] ax = {0}> {
+          e = Exp(x)
+          s = ReduceSum(e, ax)
+          y = Div(e, s)
+        }""",
+    "of the logarithm": "g (float[2,3] x) => (float[2,3] y) { l = LogSoftmax<axis = 0>(x)  y = Exp(l) }",
+}
+
 PARTS = "m = ReduceMax<axes=[{axis}]>(x)  d = Sub(x, m)  e = Exp(d)  z = ReduceSum(e, a)  y = Div(e, z)"
 
 

@@ -12,7 +12,37 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from tests.surgery.passes.comparing import operators, run
+from tests.surgery.passes.comparing import Case, keeps_values, operators, run, stays
+
+CODE = "SG161"
+REWRITES = [
+    Case(
+        "matrices of bytes",
+        """g (uint8[2,4] a, uint8[4,3] b) => (uint8[2,3] y) <float s = {0.1}, uint8 z = {3}> {
+          y = QLinearMatMul(a, s, z, b, s, z, s, z)
+        }""",
+        opset=13,
+        gone=("QLinearMatMul",),
+        inputs={"a": [[1, 2, 3, 4], [5, 6, 7, 8]], "b": [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]},
+    ),
+    Case(
+        "integers out",
+        """g (uint8[2,4] a, uint8[4,3] b) => (int32[2,3] y) <uint8 z = {3}> {
+          y = MatMulInteger(a, b, z, z)
+        }""",
+        opset=13,
+        gone=("MatMulInteger",),
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "a group's sums may pass 24 bits",
+        """g (uint8[1,600,1,1] a, uint8[2,300,1,1] b) => (int32[1,2,1,1] y) {
+          y = ConvInteger<group = 2>(a, b)
+        }""",
+        opset=13,
+    ),
+]
 
 
 def model(text: str, **stored: np.ndarray) -> onnx.ModelProto:
@@ -76,3 +106,13 @@ def test_convolution_with_a_large_bias() -> None:
         w=large(np.int8, 2, 64, 3, 3), b=np.array([20_000_001, -19_000_003], np.int32),
     )  # fmt: skip
     check(made, "QLinearConv", 2, x=large(np.uint8, 1, 64, 5, 5))
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

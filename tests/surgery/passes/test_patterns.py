@@ -1,4 +1,4 @@
-"""Passes that look for a pattern, on models that differ from it in one place: what they rewrite keeps its values."""
+"""Passes that look for a pattern, on the whole pattern and on near misses: what they rewrite keeps its values."""
 
 from __future__ import annotations
 
@@ -14,15 +14,38 @@ from onnx.reference import ReferenceEvaluator
 from surgery.passes import all_passes
 from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Options
-from tests.surgery.passes.departures import commuted, departures, inside_a_branch, side_by_side, strangers
-from tests.surgery.passes.patterns import PATTERNS, inputs_of, pattern
+from tests.surgery.passes.near_misses import commuted, inside_a_branch, near_misses, side_by_side, strangers
+from tests.surgery.passes.tables import patterns
 
+PATTERNS = patterns()
 RULES = {rule.code: rule for rule in all_passes()}
-IDS = [f"{code} {name}" for code, name, *_ in PATTERNS]
+HEAD = '<ir_version: 9, opset_import: ["" : 20]>\n'
+IDS = [f"{code} {name}" for code, name, _ in PATTERNS]
+
+
+def pattern(text: str) -> onnx.ModelProto:
+    """The model, with its nodes named for their outputs."""
+    made = onnx.parser.parse_model(text if "ir_version" in text else HEAD + text)
+    for node in made.graph.node:
+        node.name = node.output[0]
+    return made
+
+
+def inputs_of(model: onnx.ModelProto) -> dict[str, Any]:
+    """Numbers of both signs, and masks with both values, for every input."""
+    chance = np.random.default_rng(3)
+    feeds = {}
+    for value in model.graph.input:
+        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        drawn = chance.normal(size=shape)
+        feeds[value.name] = (
+            drawn > 0 if value.type.tensor_type.elem_type == onnx.TensorProto.BOOL else drawn.astype(np.float32)
+        )
+    return feeds
 
 
 def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """The model in onnxruntime, each node as it stands; raises what it has against the model."""
+    """The model in onnxruntime without optimizations; raises what onnxruntime raises."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -65,7 +88,7 @@ def test_one_difference(code: str, name: str, text: str) -> None:
     base = pattern(text)
     feeds = inputs_of(base)
     wrong, alone = [], []
-    for what, model in departures(base):
+    for what, model in near_misses(base):
         outcome = fix(model, code)
         if outcome.model is model and not outcome.context.troubles:
             alone.append(model)

@@ -1,4 +1,4 @@
-"""Models that differ from a given one in a single place: the ways in which a pattern can almost be there."""
+"""Models that differ from a given one in a single place, so that a pattern is almost there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-Departure = tuple[str, onnx.ModelProto]
+NearMiss = tuple[str, onnx.ModelProto]
 
 # Operators that take each other's place in one node.
 ALIKE = (
@@ -37,8 +37,8 @@ ADDED: dict[str, dict[str, int | str]] = {
 }
 
 
-def departures(model: onnx.ModelProto) -> Iterator[Departure]:
-    """Each with what was changed; many are no valid models, and most of the others have other values."""
+def near_misses(model: onnx.ModelProto) -> Iterator[NearMiss]:
+    """Each model with what was changed in it; many are invalid, and most of the others have other values."""
     for make in (_wires, _operators, _attributes, _constants, _outputs, _readers, _dims, _domains):
         yield from make(model)
 
@@ -55,7 +55,7 @@ def _known(model: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
     return {info.name: info for info in (*graph.value_info, *graph.output)}
 
 
-def _wires(model: onnx.ModelProto) -> Iterator[Departure]:
+def _wires(model: onnx.ModelProto) -> Iterator[NearMiss]:
     """One input reads another tensor of its type, or two inputs change places."""
     names = [value.name for value in (*model.graph.input, *model.graph.initializer)]
     kinds = {name: info.type.tensor_type.elem_type for name, info in _known(model).items()}
@@ -71,10 +71,10 @@ def _wires(model: onnx.ModelProto) -> Iterator[Departure]:
         if len(node.input) > 1:
             made = _copy(model)
             made.graph.node[place].input[:2] = [node.input[1], node.input[0]]
-            yield f"{node.op_type} {place} turned round", made
+            yield f"{node.op_type} {place} with its inputs swapped", made
 
 
-def _operators(model: onnx.ModelProto) -> Iterator[Departure]:
+def _operators(model: onnx.ModelProto) -> Iterator[NearMiss]:
     for place, node in enumerate(model.graph.node):
         for group in ALIKE:
             for other in group if node.op_type in group else ():
@@ -84,7 +84,7 @@ def _operators(model: onnx.ModelProto) -> Iterator[Departure]:
                     yield f"{node.op_type} {place} is {other}", made
 
 
-def _attributes(model: onnx.ModelProto) -> Iterator[Departure]:
+def _attributes(model: onnx.ModelProto) -> Iterator[NearMiss]:
     for place, node in enumerate(model.graph.node):
         for index, attribute in enumerate(node.attribute):
             values = list(attribute.ints)
@@ -110,8 +110,8 @@ def _attributes(model: onnx.ModelProto) -> Iterator[Departure]:
                 yield f"{node.op_type} {place} has {name}", made
 
 
-def _constants(model: onnx.ModelProto) -> Iterator[Departure]:
-    """One number is another, all are, or the shape has more dims or is turned."""
+def _constants(model: onnx.ModelProto) -> Iterator[NearMiss]:
+    """One number or all numbers are different, or the shape has more dims or is transposed."""
     read = {name for node in model.graph.node for name in node.input}
     for index, tensor in enumerate(model.graph.initializer):
         if tensor.name not in read:
@@ -135,7 +135,7 @@ def _constants(model: onnx.ModelProto) -> Iterator[Departure]:
             yield f"{tensor.name} is {other.shape} {other.reshape(-1)[:6]}", made
 
 
-def _outputs(model: onnx.ModelProto) -> Iterator[Departure]:
+def _outputs(model: onnx.ModelProto) -> Iterator[NearMiss]:
     outputs = {value.name for value in model.graph.output}
     for name, info in _known(model).items():
         if name not in outputs:
@@ -144,7 +144,7 @@ def _outputs(model: onnx.ModelProto) -> Iterator[Departure]:
             yield f"{name} is an output", made
 
 
-def _readers(model: onnx.ModelProto) -> Iterator[Departure]:
+def _readers(model: onnx.ModelProto) -> Iterator[NearMiss]:
     for name, info in _known(model).items():
         made = _copy(model)
         made.graph.node.append(helper.make_node("Identity", [name], [f"{name}_read"], name=f"{name}_reader"))
@@ -153,7 +153,7 @@ def _readers(model: onnx.ModelProto) -> Iterator[Departure]:
         yield f"{name} is read once more", made
 
 
-def _dims(model: onnx.ModelProto) -> Iterator[Departure]:
+def _dims(model: onnx.ModelProto) -> Iterator[NearMiss]:
     for index, value in enumerate(model.graph.input):
         for axis in range(len(value.type.tensor_type.shape.dim)):
             made = _copy(model)
@@ -164,7 +164,7 @@ def _dims(model: onnx.ModelProto) -> Iterator[Departure]:
             yield f"dim {axis} of {value.name} is free", made
 
 
-def _domains(model: onnx.ModelProto) -> Iterator[Departure]:
+def _domains(model: onnx.ModelProto) -> Iterator[NearMiss]:
     """A node is a function of its own with the name of the operator, which gives twice its values."""
     known = _known(model)
     for place, node in enumerate(model.graph.node):
@@ -195,7 +195,7 @@ def strangers(model: onnx.ModelProto) -> Iterator[tuple[str, list[onnx.ModelProt
         yield f"{node.op_type} {place}", made
 
 
-def commuted(model: onnx.ModelProto) -> Iterator[Departure]:
+def commuted(model: onnx.ModelProto) -> Iterator[NearMiss]:
     """The same sums and products, written the other way round."""
     for place, node in enumerate(model.graph.node):
         if node.op_type in ("Add", "Mul"):

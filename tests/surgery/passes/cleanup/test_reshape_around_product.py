@@ -1,0 +1,127 @@
+"""SG019: Reshapes before and after a product with weights, although the product works on the last dim only."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import surgery
+from tests.surgery.passes.comparing import Case, becomes, parse, stays
+
+CODE = "SG019"
+REWRITES = [
+    Case(
+        "undone after the product",
+        """g (float[2,6,4] x) => (float[3,4,5] y)
+        <int64[2] s = {12, 4}, float[4,5] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2}, float[5]
+        b = {1, 2, 3, 4, 5}, int64[3] z = {3, -1, 5}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          a = Add(b, m)
+          y = Reshape(a, z)
+        }""",
+        after="""g (float[2,6,4] x) => (float[3,4,5] y)
+        <float[4,5] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2}, float[5] b = {1, 2, 3, 4, 5},
+        int64[3] z = {3, -1, 5}> {
+          t0 = MatMul(x, w)
+          t1 = Add(b, t0)
+          y = Reshape(t1, z)
+        }""",
+    ),
+    Case(
+        "moved before the product",
+        """g (float[2,3,2,2] x) => (float[1,3,2,3] y)
+        <int64[3] s = {2, 3, 4}, float[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, int64[4] z = {1, 3, 2, -1}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          y = Reshape(m, z)
+        }""",
+        after="""g (float[2,3,2,2] x) => (float[1,3,2,3] y)
+        <float[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, int64[4] t0 = {1, 3, 2, 4}> {
+          t1 = Reshape(x, t0)
+          y = MatMul(t1, w)
+        }""",
+    ),
+    Case(
+        "parts of a product",
+        """g (float[2,3,4] x) => (float[6,1] p, float[3,2] q)
+        <int64[2] s = {6, 4}, float[4,2] w = {1, 2, 3, 4, 5, 6, 7, 8}, int64[2] f = {6, 1}, int64[2] l = {3, 2},
+        int64[2] u = {1, 1}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          a, b = Split<axis = 1>(m, u)
+          p = Reshape(a, f)
+          q = Reshape(b, l)
+        }""",
+        after="""g (float[2,3,4] x) => (float[6,1] p, float[3,2] q)
+        <float[4,2] w = {1, 2, 3, 4, 5, 6, 7, 8}, int64[2] f = {6, 1}, int64[2] l = {3, 2}, int64[2] u = {1, 1}> {
+          t0 = MatMul(x, w)
+          t1, t2 = Split<axis = 2>(t0, u)
+          p = Reshape(t1, f)
+          q = Reshape(t2, l)
+        }""",
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "an operand of the old shape stays",
+        """g (float[2,2,2] x) => (float[2,2,2] y)
+        <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, float[4,1] b = {1, 2, 3, 4}, int64[3] z = {2, 2, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          a = Add(m, b)
+          y = Reshape(a, z)
+        }""",
+    ),
+    Case(
+        "a result that is an output stays",
+        """g (float[2,2,2] x) => (float[2,2,2] y, float[4,2] m)
+        <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[3] z = {2, 2, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          y = Reshape(m, z)
+        }""",
+    ),
+    Case(
+        "a copied dim stays",
+        """g (float[2,2,2] x) => (float[4,1,2] y)
+        <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[3] z = {0, -1, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          y = Reshape(m, z)
+        }""",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)
+
+
+def test_types_that_the_file_declares_follow() -> None:
+    text = """g (float[N,4,3,2] x) => (float[N,2,2,6] y)
+      <int64[3] s = {-1,4,6}, int64[4] t = {-1,2,2,6}, float[6] b = {1,2,3,4,5,6},
+       float[N,4,6] r, float[N,4,6] p, float[N,4,6] a, float[N,2,2,6] z> {
+        r = Reshape(x, s)
+        p = Mul(r, b)
+        q = MatMul(p, f)
+        a = Add(q, b)
+        z = Reshape(a, t)
+        y = Transpose<perm = [0,2,1,3]>(z)
+      }"""
+    model = parse(text, 17)
+    model.graph.initializer.append(numpy_helper.from_array(np.eye(6, dtype=np.float32) * 2, "f"))
+    fixed, report = surgery.fix_model(model)
+    assert "SG019" in {finding.code for finding in report.findings}
+    assert [node.op_type for node in fixed.graph.node] == ["Reshape", "Mul", "MatMul", "Add", "Transpose"]
+    onnx.checker.check_model(fixed, full_check=True)
+    ranks = {info.name: len(info.type.tensor_type.shape.dim) for info in fixed.graph.value_info}
+    assert set(ranks.values()) == {4}

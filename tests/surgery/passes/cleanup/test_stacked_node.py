@@ -1,0 +1,89 @@
+"""SG011: Two consecutive nodes whose work one node can do."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.surgery.passes.comparing import Case, becomes, stays
+
+CODE = "SG011"
+REWRITES = [
+    Case(
+        "Transposes",
+        """g (float[2,3,4] x) => (float[4,2,3] y) {
+          a = Transpose<perm = [0, 2, 1]>(x)
+          y = Transpose<perm = [1, 0, 2]>(a)
+        }""",
+        after="g (float[2,3,4] x) => (float[4,2,3] y) { y = Transpose<perm = [2, 0, 1]>(x) }",
+    ),
+    Case(
+        "Reshapes",
+        """g (float[6] x) => (float[3,2] y) <int64[2] s = {2, 3}, int64[2] t = {3, 2}> {
+          a = Reshape(x, s)
+          y = Reshape(a, t)
+        }""",
+        after="g (float[6] x) => (float[3,2] y) <int64[2] t = {3, 2}> { y = Reshape(x, t) }",
+    ),
+    Case(
+        "Casts that lose nothing",
+        "g (float16[2] x) => (double[2] y) { a = Cast<to = 1>(x)  y = Cast<to = 11>(a) }",
+        after="g (float16[2] x) => (double[2] y) { y = Cast<to = 11>(x) }",
+    ),
+    Case(
+        "an Unsqueeze of a Reshape",
+        """g (float[6] x) => (float[1,2,1,3] y) <int64[2] s = {2, -1}, int64[2] t = {0, -2}> {
+          a = Reshape(x, s)
+          y = Unsqueeze(a, t)
+        }""",
+        after="g (float[6] x) => (float[1,2,1,3] y) <int64[4] t0 = {1, 2, 1, -1}> { y = Reshape(x, t0) }",
+    ),
+    Case(
+        "Slices of different dims",
+        """g (float[4,6] x) => (float[3,2] y)
+        <int64[1] a = {1}, int64[1] e = {9}, int64[1] r = {0}, int64[1] b = {0}, int64[1] f = {4}, int64[1] c =
+        {-1}, int64[1] s = {2}> {
+          p = Slice(x, a, e, r)
+          y = Slice(p, b, f, c, s)
+        }""",
+        after="""g (float[4,6] x) => (float[3,2] y)
+        <int64[2] t0 = {1, 0}, int64[2] t1 = {9, 4}, int64[2] t2 = {0, 1}, int64[2] t3 = {1, 2}> {
+          y = Slice(x, t0, t1, t2, t3)
+        }""",
+    ),
+]
+LEFT_ALONE = [
+    Case("Casts that lose bits", "g (float[2] x) => (float[2] y) { a = Cast<to = 10>(x)  y = Cast<to = 1>(a) }"),
+    Case(
+        "an Unsqueeze of a Reshape that copies dims",
+        """g (float[2,3] x) => (float[1,2,3] y) <int64[2] s = {0, -1}, int64[1] t = {0}> {
+          a = Reshape(x, s)
+          y = Unsqueeze(a, t)
+        }""",
+    ),
+    Case(
+        "an Unsqueeze of a Reshape that is read",
+        """g (float[6] x) => (float[1,2,3] y, float[2,3] z) <int64[2] s = {2, -1}, int64[1] t = {0}> {
+          a = Reshape(x, s)
+          y = Unsqueeze(a, t)
+          z = Neg(a)
+        }""",
+    ),
+    Case(
+        "Slices of one dim stay",
+        """g (float[6] x) => (float[2] y) <int64[1] a = {1}, int64[1] e = {5}, int64[1] r = {0}> {
+          p = Slice(x, a, e, r)
+          q = Slice(p, a, e, r)
+          y = Neg(q)
+        }""",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

@@ -1,0 +1,39 @@
+"""SG118: BatchNormalization in training mode."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.surgery.passes.comparing import Case, keeps_values, stays
+
+CODE = "SG118"
+REWRITES = [
+    Case(
+        "training",
+        """g (float[2,3,4] x, float[3] s, float[3] b, float[3] m, float[3] v)
+          => (float[2,3,4] y, float[3] rm, float[3] rv) {
+          y, rm, rv = BatchNormalization<training_mode = 1>(x, s, b, m, v)
+        }""",
+        opset=15,
+        gone=("BatchNormalization",),
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "inference",
+        """g (float[2,3] x, float[3] s, float[3] b, float[3] m, float[3] v) => (float[2,3] y) {
+          y = BatchNormalization(x, s, b, m, v)
+        }""",
+        opset=15,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

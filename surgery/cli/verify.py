@@ -129,13 +129,28 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "profiles": _profiles(given["input_shape"]),
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
-    reports = []
-    for path in find_models(models):
+    paths, reports = _models(models)
+    for path in find_models(paths):
         try:
             reports.append(_verify_one(path, options, stock, given["no_cache"]))
         except SurgeonError as error:
             reports.append(not_checked(path, error))
     return reports + _about_goldens(given, reports)
+
+
+def _models(paths: Sequence[Path]) -> tuple[list[Path], list[Report]]:
+    """The paths, files of a golden folder replaced by the models they were recorded of; a report for those without."""
+    from verify.goldens.find import models_of
+    from verify.report import Check
+
+    found: list[Path] = []
+    without: list[Report] = []
+    for path in paths:
+        own = models_of(path)
+        found += [path] if own is None else own
+        if own == []:
+            without.append(Report(str(path), [Check("golden", "skip", "no model that it was recorded of is here")]))
+    return found, without
 
 
 def _about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Report]:

@@ -133,6 +133,19 @@ def content_hash(path: Path, model: onnx.ModelProto) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
+def models_of(file: Path) -> list[Path] | None:
+    """The models that the goldens beside this file were recorded of, as far as they are here; None for other files.
+
+    `file` is the index of a golden folder or the data of one golden.
+    """
+    folder = file.parent
+    if file.suffix not in (".json", ".npz") or not (folder / INDEX).is_file():
+        return None
+    goldens = [golden for golden in read_index(folder) if file.name in (INDEX, golden.data) and "file" in golden.match]
+    places = [Path(os.path.relpath(folder / golden.match["file"])) for golden in goldens if not is_orphan(golden)]
+    return list(dict.fromkeys(places))
+
+
 def select(goldens: Sequence[Golden], name: str, folder: Path) -> Golden:
     """The golden called `name`: its id, the path of its model, the file of its data, or its model's file name.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,3 +111,22 @@ def test_list_and_rm(surgeon: Surgeon, good: Path) -> None:
     assert surgeon("golden", "rm", "sub/other.onnx", "../net.onnx")[0] == 0
     assert len(list(Path("golden").glob("*.npz"))) == 1
     assert [line.split(":")[0].strip() for line in surgeon("golden", "list")[1].splitlines()[1:2]] == ["../third.onnx"]
+
+
+def test_weights_and_goldens_stand_for_their_models(surgeon: Surgeon, good: Path) -> None:
+    """What pre-commit hands over when a model stays as it is and what belongs to it changes."""
+    path = write(Path("sub/big.onnx"), save_as_external_data=True, location="big.onnx.data", size_threshold=0)
+    surgeon("golden", "record", path)
+    (data,) = Path("golden").glob("sub-big*.npz")
+
+    def checked(*given: str | Path) -> list[str]:
+        out = surgeon("verify", *given, "--no-trt", "--format", "json")[1]
+        return [report["model"] for report in json.loads(out)["reports"]]
+
+    assert checked("sub/big.onnx.data", path) == ["sub/big.onnx"]
+    assert checked(data) == ["sub/big.onnx"]
+    assert checked("golden/index.json") == ["net.onnx", "sub/big.onnx"]
+    path.unlink()
+    assert checked(data) == [str(data), "golden"]
+    code, words = verify(surgeon, data)
+    assert (code, "no model that it was recorded of is here" in words) == (0, True)

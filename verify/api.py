@@ -57,35 +57,31 @@ def verify_model(
     """
     from verify.goldens.check import check_goldens
     from verify.interface.check import check_form, check_interface
-    from verify.interface.recognise import read_metadata
+    from verify.interface.recognise import read_metadata, recognise
+    from verify.interface.spec import load_spec
     from verify.model.read import read_model
-    from verify.tensorrt.check import check_tensorrt, known_profiles, spec_profiles
+    from verify.tensorrt.check import check_tensorrt, spec_profiles
+    from verify.tensorrt.profiles import check_given
 
     path = Path(path)
     model = read_model(path)
+    check_given(model, path, profiles or {})
     metadata = read_metadata(model)
-    module = _module(model, path, spec)
+    module = recognise(model, path, spec) if isinstance(spec, (str, Path)) else spec
     report = Report(str(path), [check_form(path)])
     if module is not None:
         report.checks += check_interface(model, module, spec)
         if report.checks[-1].name == "module":
             return report
+    elif isinstance(spec, (str, Path)) and Path(spec).suffix == ".toml":
+        modules = ", ".join(load_spec(spec).modules)
+        report.checks.append(Check("interface", "skip", f"the model is no module of {spec}, which has {modules}"))
     if goldens is not None:
         report.checks += check_goldens(path, model, metadata, [Path(folder) for folder in goldens], strict, scale)
-    given = known_profiles(model, path, profiles or {}) or spec_profiles(module)
-    report.checks += check_tensorrt(path, given, wanted=tensorrt, strict=strict)
+    report.checks += check_tensorrt(path, profiles or spec_profiles(module), wanted=tensorrt, strict=strict)
     if extra_check is not None:
         report.checks.append(extra_check(path, metadata, module))
     return report
-
-
-def _module(model: Any, path: Path, spec: str | Path | Spec | None) -> Spec | None:
-    """The spec of the module that the model is; None where it is none of them or no spec was given."""
-    from verify.interface.recognise import recognise
-
-    if isinstance(spec, (str, Path)):
-        return recognise(model, path, spec)
-    return spec
 
 
 def record_golden(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,16 +127,27 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "tensorrt": given["trt"],
         "strict": given["strict"],
         "scale": given["scale"],
-        "profiles": _profiles(given["input_shape"]),
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
     paths, reports = _models(models)
-    for path in find_models(paths):
+    paths = find_models(paths)
+    profiles = _profiles(given["input_shape"], paths)
+    for path in paths:
         try:
-            reports.append(_verify_one(path, options, stock, given["no_cache"]))
+            own = {**options, "profiles": profiles.get(path)}
+            reports.append(_verify_one(path, own, stock, given["no_cache"]))
         except SurgeonError as error:
             reports.append(not_checked(path, error))
-    return reports + _about_goldens(given, reports)
+    return reports + _about_goldens(given, reports) + _about_spec(spec, reports)
+
+
+def _about_spec(spec: str | None, reports: Sequence[Report]) -> list[Report]:
+    """A report for a spec file of which no model here is a module: the option named nothing."""
+    checks = [check for report in reports for check in report.checks]
+    unknown = [check.message for check in checks if check.name == "interface" and check.status == "skip"]
+    if spec is None or len(unknown) < len(reports) or not unknown:
+        return []
+    return [not_checked(spec, SurgeonError(unknown[0].replace("the model is no module", "no model is a module")))]
 
 
 def _models(paths: Sequence[Path]) -> tuple[list[Path], list[Report]]:
@@ -176,12 +188,28 @@ def _about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Rep
     return found
 
 
-def _profiles(shapes: Sequence[str]) -> dict[str, Any]:
+def _profiles(shapes: Sequence[str], paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """The profiles of each model: of several models, those of the shapes given that name an input of it.
+
+    Raises:
+        SurgeonError: a shape names no input of any model.
+    """
     if not shapes:
         return {}
+    from verify.model.read import read_model
+    from verify.model.walk import fed_inputs
     from verify.tensorrt.profiles import parse_profile
 
-    return dict(map(parse_profile, shapes))
+    given = dict(map(parse_profile, shapes))
+    inputs: dict[Path, list[str]] = {}
+    for path in paths:
+        with suppress(SurgeonError):  # the report of the model says why it cannot be read
+            inputs[path] = [value.name for value in fed_inputs(read_model(path).graph)]
+    known = list(dict.fromkeys(name for names in inputs.values() for name in names))
+    for name in given:
+        if inputs and name not in known:
+            raise SurgeonError(f"--input-shape: no input '{name}' in these models; they have {', '.join(known)}")
+    return {path: {name: given[name] for name in names if name in given} for path, names in inputs.items()}
 
 
 def _stock(checkpoint: Path | None) -> Any:

@@ -6,30 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verify.errors import MissingBackend, SurgeonError
-from verify.model.walk import fed_inputs
+from verify.errors import MissingBackend
 from verify.report import Check
 from verify.tensorrt import engine
 from verify.tensorrt.profiles import show_profile
 
 if TYPE_CHECKING:
-    import onnx
-
     from verify.interface.spec import Spec
 
 
 def spec_profiles(spec: Spec | None) -> dict[str, Any] | None:
     """The spec's profile of each input; the builder leaves out inputs whose dims are fixed in the file."""
     return None if spec is None else {name: (p.min, p.opt, p.max) for name, p in spec.profiles().items()}
-
-
-def known_profiles(model: onnx.ModelProto, path: Path, profiles: Mapping[str, Any]) -> dict[str, Any]:
-    """The profiles as they are; SurgeonError where one names no input of the model."""
-    inputs = [value.name for value in fed_inputs(model.graph)]
-    for name in profiles:
-        if name not in inputs:
-            raise SurgeonError(f"{path} has no input '{name}'; it has {', '.join(inputs) or 'none'}")
-    return dict(profiles)
 
 
 def check_tensorrt(

@@ -72,14 +72,7 @@ def profiles_for(
     for name in {**low, **high}:
         usual = given[name][1] if name in given else high.get(name, low.get(name, ()))
         given[name] = (low.get(name, usual), usual, high.get(name, usual))
-    unknown = [name for name in given if name not in {value.name for value in model.graph.input}]
-    if unknown:
-        known = ", ".join(value.name for value in model.graph.input)
-        raise SurgeonError(f"{path} has no input '{unknown[0]}'; it has {known}")
-    for value in model.graph.input:
-        if value.name in given:
-            _check_dims(value, given[value.name])
-            _check_order(value.name, given[value.name])
+    check_given(model, path, given)
     spec = recognise(model, path)
     _check_sizes(path, spec, sizes or {})
     if spec is not None:
@@ -90,7 +83,17 @@ def profiles_for(
     return {name: given[name] for name in dynamic if name in given} or None
 
 
-def _check_dims(value: onnx.ValueInfoProto, points: tuple[Shape, ...]) -> None:
+def check_given(model: onnx.ModelProto, path: str | Path, profiles: Profiles) -> None:
+    """Raise SurgeonError for a profile that names no input, does not fit its dims, or whose points are out of order."""
+    inputs = {value.name: value for value in fed_inputs(model.graph)}
+    for name, points in profiles.items():
+        if name not in inputs:
+            raise SurgeonError(f"{path} has no input '{name}'; it has {', '.join(inputs) or 'none'}")
+        _check_dims(inputs[name], points)
+        _check_order(name, points)
+
+
+def _check_dims(value: onnx.ValueInfoProto, points: Sequence[Sequence[int]]) -> None:
     """Raise SurgeonError for a shape that the input cannot have."""
     dims = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in value.type.tensor_type.shape.dim]
     if not value.type.tensor_type.HasField("shape"):
@@ -101,7 +104,7 @@ def _check_dims(value: onnx.ValueInfoProto, points: tuple[Shape, ...]) -> None:
             raise SurgeonError(f"input '{value.name}' is [{', '.join(names)}], so it cannot have shape {list(shape)}")
 
 
-def _check_order(name: str, points: tuple[Shape, Shape, Shape]) -> None:
+def _check_order(name: str, points: Sequence[Sequence[int]]) -> None:
     """Raise SurgeonError where the smallest shape is above the usual one, or the usual one above the largest."""
     for (option, low), (other, high) in (
         (("--min-shape", points[0]), ("--input-shape", points[1])),

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "verify": "Check models: documented interface, goldens, TensorRT's parser and builder.",
     "diagnose": "List what TensorRT refuses in a model: where, why, and what to do.",
     "inspect": "Show what a model contains, or what differs between two.",
+    "extract": "Write a part of a model as a model of its own, checked against the whole.",
     "rules": "List every rule, or explain one.",
     "golden": "Record what a correct model computes, for verify to compare with later.",
     "compile": "Build a model with TensorRT; report kernels, fused attention and memory.",

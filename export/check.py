@@ -69,7 +69,7 @@ def _joined(name: str, checks: Sequence[Check]) -> Check:
 def budget(path: Path) -> float | None:
     """How far each output of a half-precision file may move, by its metadata; None for a float32 file."""
 
-    from surgery.precision.lower import DEFAULT_MAX_ERROR
+    from surgery.precision import DEFAULT_MAX_ERROR
     from verify.interface.recognise import read_metadata
 
     about = read_metadata(read_model(path))

@@ -12,9 +12,8 @@ from export.modules.image_encoder import ImageEncoder
 from export.modules.mask_decoder import MaskDecoder
 from export.modules.memory_attention import Form, MemoryAttention
 from export.modules.memory_encoder import MemoryEncoder
+from surgery.targets import TARGETS
 from verify.errors import SurgeonError
-
-TARGETS = ("tensorrt-rtx", "tensorrt", "onnxruntime")
 
 
 def wrap(

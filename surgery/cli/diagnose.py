@@ -113,7 +113,7 @@ def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
     from surgery.diagnose import Settings, examine
     from surgery.diagnose.repro.write import write_repros
-    from surgery.pipeline.context import Options
+    from surgery.pipeline.options import Options
     from verify.tensorrt.profiles import profiles_for
 
     profiles = profiles_for(model, given["shapes"], given["smallest"], given["largest"])

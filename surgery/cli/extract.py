@@ -34,7 +34,7 @@ def command(
     The whole model runs on random inputs, the part on the values that the whole has at its inputs. If the outputs
     differ, nothing is written and the exit code is 1.
     """
-    from surgery.cli.isolated import apart
+    from surgery.cli.isolated import run_isolated
     from surgery.extract import extract
     from verify.errors import SurgeonError
     from verify.inputs.draw import load_npz
@@ -45,7 +45,7 @@ def command(
     values = None if check_inputs is None else load_npz(check_inputs)
     target = output or model.with_name(f"{model.stem}.part.onnx")
     call = partial(extract, model, target, _names(inputs), _names(outputs), values=values, strict=strict)
-    report = apart(call)
+    report = run_isolated(call)
     return show([report], form)
 
 

@@ -13,8 +13,9 @@ import click
 
 from surgery.cli.arguments import parse_size, parse_value
 from surgery.cli.config import with_defaults
-from surgery.cli.isolated import FAULTS, Died, apart
-from surgery.cli.parallel import jobs_for, side_by_side
+from surgery.cli.isolated import FAULTS, Died, run_isolated
+from surgery.cli.parallel import jobs_for, run_parallel
+from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from surgery.targets import TARGETS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
@@ -38,8 +39,10 @@ PATH = click.Path(path_type=Path)
 @click.option("--fold-limit", default="64K", show_default=True, help="How much larger folding may make the file.")
 @click.option("--loop-limit", default=64, show_default=True, help="Largest number of iterations written out.")
 @click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
-@click.option("--precision", type=click.Choice(["fp16", "bf16", "mixed"]), help="Write half precision into the result.")
-@click.option("--max-error", type=float, help="Most an output may move by it, of its RMS.  [default: 0.01]")
+@click.option("--precision", type=click.Choice(PRECISIONS), help="Write half precision into the result.")
+@click.option(
+    "--max-error", type=float, help=f"Most an output may move by it, of its RMS.  [default: {DEFAULT_MAX_ERROR:g}]"
+)
 @click.option("--calibrate", type=PATH, help="Inputs (.npz) that precision is chosen on, instead of goldens.")
 @click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, which TensorRT does not fuse.")
 @click.option("--check-inputs", type=PATH, help="Compare on the inputs of this .npz instead of drawn ones.")
@@ -94,6 +97,10 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         "set_inputs": dict(map(parse_value, given["set_input"])),
         "outputs": tuple(given["output"]),
         "check_inputs": given["check_inputs"],
+        "precision": given["precision"],
+        "max_error": DEFAULT_MAX_ERROR if given["max_error"] is None else given["max_error"],
+        "calibrate": given["calibrate"],
+        "unfused_attention": given["unfused_attention"],
         "strict": given["strict"],
         "guard": not given["no_guard"],
         "in_place": given["in_place"],
@@ -103,13 +110,10 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Codes from `--select SG001 --select SG2` or `--select SG001,SG2`; those of no pass are an error."""
-    from surgery.passes import all_passes, plug_in_failures
+    from surgery.passes import check_codes
 
     codes = tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
-    for code in codes:
-        if not any(rule.code.startswith(code) for rule in all_passes()):
-            failed = "".join(f" (a plug-in was not loaded: {text})" for text in plug_in_failures())
-            raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules{failed}")
+    check_codes(codes)
     return codes
 
 
@@ -159,10 +163,9 @@ def _fixed(
     targets: dict[Path, Path | SurgeonError], options: dict[str, Any], given: dict[str, Any]
 ) -> Iterator[Iterator[tuple[Path, Callable[[], Report]]]]:
     """For each model what gives its report, once it is fixed, or raises why it was not."""
-    told = {model: target for model, target in targets.items() if isinstance(target, Path)}
-    half = {name: given[name] for name in ("precision", "calibrate", "max_error", "unfused_attention")}
-    calls = [(model, target, options, half) for model, target in told.items()]
-    with side_by_side(_fix_apart, calls, jobs_for(list(told), given["jobs"])) as running:
+    known = {model: target for model, target in targets.items() if isinstance(target, Path)}
+    calls = [(model, target, options) for model, target in known.items()]
+    with run_parallel(_fix_isolated, calls, jobs_for(list(known), given["jobs"])) as running:
         yield (
             (model, partial(_raise, target) if isinstance(target, SurgeonError) else next(running))
             for model, target in targets.items()
@@ -173,7 +176,7 @@ def _raise(error: SurgeonError) -> Report:
     raise error
 
 
-def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any]) -> Report:
+def _fix_isolated(model: Path, target: Path, options: dict[str, Any]) -> Report:
     """Fix one model in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
     from surgery import api  # noqa: F401  what every child would load
     from surgery.files.model_file import remove_pending
@@ -181,7 +184,7 @@ def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[st
     without = ""
     while True:
         try:
-            return apart(_fix, model, target, options, half, without)
+            return run_isolated(_fix, model, target, options, without)
         except Died as died:
             remove_pending(target, died.pid)
             if without or died.cause not in FAULTS:
@@ -189,31 +192,19 @@ def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[st
             without = f"died of this model ({died.name})"
 
 
-def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any], without: str) -> Report:
+def _fix(model: Path, target: Path, options: dict[str, Any], without: str) -> Report:
     """Fix one model, `without` onnxruntime if that says why; the report is plain data."""
     from surgery.api import fix
 
     if without:
         without_onnxruntime(without)
+    if options["precision"] is not None:
+        click.echo(f"{target}: measuring which nodes can run in half precision ...", err=True)
     report = fix(model, target, **options)
     if without:
         report.checks.append(Check("onnxruntime", "skip", f"{without}; onnx.reference in its place"))
     report.model = str(model)
     report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
-    if half["precision"] is not None:
-        from surgery.precision.file import lower_file
-
-        click.echo(f"{target}: choosing what goes down to half precision, by running it again and again ...", err=True)
-        report.checks.append(
-            lower_file(
-                target,
-                half["precision"],
-                half["calibrate"],
-                half["max_error"],
-                options["skip_nodes"],
-                half["unfused_attention"],
-            )
-        )
     return report
 
 

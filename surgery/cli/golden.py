@@ -39,7 +39,7 @@ def record(
     off by one rounding step. How much the outputs differ is stored as their tolerance. A model that was recorded
     before keeps its seed, sizes and inputs unless others are given.
     """
-    from surgery.cli.isolated import apart
+    from surgery.cli.isolated import run_isolated
     from verify.errors import SurgeonError
     from verify.goldens.find import default_folder
     from verify.inputs.draw import load_npz
@@ -52,7 +52,7 @@ def record(
     failed = []
     for path in models:
         try:
-            click.echo(apart(_record, path, folder, drawn, from_torch, checkpoint))
+            click.echo(run_isolated(_record, path, folder, drawn, from_torch, checkpoint))
         except SurgeonError as error:
             message = _why(path, error)
             failed.append(not_checked(path, error))

@@ -17,7 +17,7 @@ from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.static import pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
 from surgery.passes import plug_in_checks
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from surgery.targets import load_target
 from verify.model.read import read_model
 from verify.model.walk import node_name

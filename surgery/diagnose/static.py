@@ -13,7 +13,8 @@ from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import explain, refused_operator
 from surgery.graph.read import to_graph
 from surgery.passes import all_passes
-from surgery.pipeline.context import Context, Options
+from surgery.pipeline.context import Context
+from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import wanted
 from verify.model.walk import domain_of, node_name, op_of, opsets_of, subgraphs

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from surgery.extract.cut import Cut
-from surgery.guard.inputs import plans
+from surgery.guard.inputs import input_sets
 from surgery.guard.reference import random_outputs, uses_half
 from verify.compare.divergence_graph import fetching
 from verify.compare.statistics import Limits, judge, tensor_statistics
@@ -62,7 +62,7 @@ def run_whole(
     if session.error:
         return whole
     try:
-        for given in [values] if values is not None else islice(plans(model), 2 * SETS):
+        for given in [values] if values is not None else islice(input_sets(model), 2 * SETS):
             run = session.run(given)
             if run.error:
                 whole.error = whole.error or run.error

@@ -22,7 +22,7 @@ MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
 NOTICED = 1.02
 
 
-def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+def input_sets(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
     keys = free_dims(model)
     spec = recognise(model)

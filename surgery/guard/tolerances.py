@@ -1,8 +1,8 @@
-"""How far two values of an output lie apart, and whether that is too far.
+"""How far two values of an output differ, and whether that is too far.
 
-Exact passes must leave integers, booleans, text and the places of NaN as they are, and floats within `EXACT`: kernels
-of onnxruntime round the last bit by where a buffer lies. After others, and in models with half precision, floats may
-differ by `CLOSE` times the RMS of the original output plus as much of the value itself.
+After exact passes integers, booleans, text and the places of NaN must be the same, and floats within `EXACT`: kernels
+of onnxruntime round the last bit differently by where a buffer lies. After other passes, and in models with half
+precision, floats may differ by `CLOSE` times the RMS of the original output plus as much of the value itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from verify.compare.error import largest_float32, measure
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
 EXACT = {"float64": 1e-14, "complex128": 1e-14}
 EXACT_FLOAT32 = 1e-6
+ROUNDING = 1e-4  # what sums in another order may change, where onnxruntime packs the weights of LSTM, GRU and RNN
 
 
 def difference(wanted: Any, got: Any, exact: bool, half: bool = False, limit: float | None = None) -> tuple[str, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from surgery.diagnose.findings import join
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.static import pass_findings, table_findings
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from surgery.targets import TARGETS, load_target
 
 

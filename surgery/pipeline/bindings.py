@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.edit import replace_uses
 from surgery.graph.names import parents
 from surgery.graph.nodes import Constant
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from verify.errors import SurgeonError
 
 

@@ -4,43 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph.schemas import fewest
+from surgery.pipeline.options import Options
 from surgery.targets import Target, load_target
 from verify.model.walk import opsets_of
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked of `fix`.
-
-    target                 "tensorrt-rtx", "tensorrt" or "onnxruntime"
-    select, ignore         pass codes or code prefixes ("SG1"); empty select means the default set
-    skip_nodes             names of nodes no pass may touch
-    fold_limit             bytes a folded constant may be larger than the constants it is computed from
-    loop_limit             largest constant trip count that is unrolled
-    spec                   a verify.interface.spec.Spec for the interface passes, or None
-    input_shapes           dims of an input by its name; a number pins a dim, a name or -1 leaves it free
-    set_inputs             inputs that become constants, by name
-    outputs                names of the tensors that are to be the outputs; empty keeps those of the model
-    """
-
-    target: str = "tensorrt-rtx"
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    skip_nodes: frozenset[str] = frozenset()
-    fold_limit: int = 64 * 1024
-    loop_limit: int = 64
-    spec: Any = None
-    input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
-    set_inputs: dict[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Context:

@@ -14,16 +14,16 @@ from typing import Any
 
 import onnx
 
+from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from surgery.precision.candidates import Candidates, Key, Unit, candidates, data_inputs, data_outputs
 from surgery.precision.casts import LARGEST, write
-from surgery.precision.data_movement import settle
+from surgery.precision.data_movement import with_moves
 from surgery.precision.measure import Feeds, errors, magnitudes, run
 from surgery.precision.search import search
+from surgery.precision.types import prepare
 from verify.errors import SurgeonError
 from verify.model.walk import initializer_names, walk_nodes
 
-PRECISIONS = ("fp16", "bf16", "mixed")
-DEFAULT_MAX_ERROR = 1e-2
 # Values this close to the largest of the type may pass it on other inputs than those measured.
 HEADROOM = 2.0
 
@@ -94,7 +94,7 @@ def lower(
         SurgeonError: unknown precision, or nothing to measure with.
     """
     _check(precision, feeds)
-    typed = typed_copy(model)
+    typed = prepare(model)
     found = candidates(typed, skip_nodes)
     result = Lowered(precision, max_error)
     if unfused_attention:
@@ -107,20 +107,18 @@ def lower(
     return _shaped(_finished(model, lowered)), result
 
 
-def _check(precision: str, feeds: Sequence[Feeds]) -> None:
+def check_precision(precision: str) -> None:
+    """Raise SurgeonError unless the precision is one of `PRECISIONS`."""
     if precision not in PRECISIONS:
         raise SurgeonError(f"unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
+
+
+def _check(precision: str, feeds: Sequence[Feeds]) -> None:
+    check_precision(precision)
     if not feeds:
         raise SurgeonError(
             "half precision is chosen by measured error and there are no inputs; give --calibrate FILE.npz"
         )
-
-
-def typed_copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with inferred types of all tensors, Constant nodes turned into initializers, and nodes in sorted order."""
-    from surgery.precision.types import prepare
-
-    return prepare(model)
 
 
 def _fitting(
@@ -157,12 +155,12 @@ def _choose(
 
     def measure(units: Sequence[Unit]) -> dict[str, float]:
         result.runs += 1
-        choice = settle(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
+        choice = with_moves(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
         return errors(reference, run(write(typed, choice, simulate=True), feeds))
 
     kept, reasons = search(list(fits), measure, result.budget, max_runs)
     result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
-    choice = settle(found, {key: fits[unit] for unit in kept for key in unit.keys})
+    choice = with_moves(found, {key: fits[unit] for unit in kept for key in unit.keys})
     result.errors = errors(reference, run(write(typed, choice, simulate=True), feeds))
     return choice
 
@@ -223,7 +221,7 @@ def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:
     """The lowered model with attention in the form TensorRT fuses once it is in half precision (pass SG201)."""
     from surgery.passes.speed.three_dim_attention import PASS
     from surgery.pipeline.apply import apply_passes
-    from surgery.pipeline.context import Options
+    from surgery.pipeline.options import Options
 
     return apply_passes(lowered, "", [PASS], Options()).model
 

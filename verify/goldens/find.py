@@ -86,7 +86,7 @@ def _by_file(path: Path, model: onnx.ModelProto, goldens: Sequence[Golden], fold
     for golden in goldens:
         if golden.match["file"] == here:
             return Found(golden)
-    if any(golden.model_sha256 for golden in goldens):
+    if path.is_file() and any(golden.model_sha256 for golden in goldens):
         content = content_hash(path, model)
         for golden in goldens:
             if golden.model_sha256 == content:

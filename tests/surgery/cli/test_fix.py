@@ -129,7 +129,7 @@ def test_a_second_name_that_is_no_file_is_told_where_outputs_go(source: Path) ->
     assert "new.onnx: no such file; a file to write goes after -o" in result.stderr
 
 
-def test_what_the_model_holds_is_counted_apart_from_what_the_rewrites_leave(source: Path) -> None:
+def test_findings_in_the_model_are_counted_apart_from_what_the_rewrites_leave(source: Path) -> None:
     assert "  1 finding fixed: 3 -> 2 nodes" in fix(source).output
     text = """<ir_version: 8, opset_import: ["" : 18]>
     g (int32[8] x) => (int32[8] y) <int32 mask = {12}> { y = BitwiseAnd(x, mask) }"""
@@ -138,7 +138,7 @@ def test_what_the_model_holds_is_counted_apart_from_what_the_rewrites_leave(sour
     rounds = [finding["details"]["round"] for finding in report["findings"]]
     later = len([number for number in rounds if number > 1])
     assert later
-    said = f"{len(rounds) - later} findings fixed, then {later} in what that left"
+    said = f"{len(rounds)} findings fixed: {len(rounds) - later} in the model, {later} that the rewrites left behind"
     assert report["checks"][0]["message"] == said
 
 

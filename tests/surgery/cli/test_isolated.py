@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.cli.isolated import apart
+from surgery.cli.isolated import run_isolated
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -78,14 +78,14 @@ def fail() -> None:
 def test_any_error_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     with pytest.raises(RuntimeError, match="Odd: this that"):
-        apart(fail)
+        run_isolated(fail)
 
 
 def test_where_no_process_can_start_no_other_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(BlockingIOError("no more processes")))
     with pytest.raises(BlockingIOError):
-        apart(fail)
+        run_isolated(fail)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 

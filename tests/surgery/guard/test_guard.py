@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 import pytest
 
 import surgery
-from surgery.guard import prove
+from surgery import steps
 from surgery.guard.tolerances import difference
 from surgery.passes import all_passes
 from surgery.pipeline.context import Context
@@ -35,7 +35,7 @@ def liar(op: str) -> Pass:
 @pytest.mark.parametrize("op", ["Abs", "Relu"])
 def test_a_wrong_pass_is_caught_and_named(op: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = (*all_passes(), liar(op))
-    monkeypatch.setattr(prove, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda: rules)
     source, target = tmp_path / "a.onnx", tmp_path / "b.onnx"
     onnx.save(onnx.parser.parse_model(MODEL), source)
     with pytest.raises(CheckFailed, match=r"output 'y'.*SG999 \(liar\)"):
@@ -51,7 +51,7 @@ def test_a_pass_that_breaks_off_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
         yield from (finding("x", node, broken) for node in context.nodes(graph, "Sqrt"))
 
     rules = (*all_passes(), Pass(code="SG998", name="broken", find=find, exact=True))
-    monkeypatch.setattr(prove, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda: rules)
     fixed, report = surgery.fix_model(onnx.parser.parse_model(MODEL))
     assert [node.op_type for node in fixed.graph.node] == ["Sqrt"]
     assert any("SG998 broke off" in check.message for check in report.checks)

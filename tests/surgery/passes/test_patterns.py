@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes import all_passes
 from surgery.pipeline.apply import Outcome, apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.near_misses import commuted, inside_a_branch, near_misses, side_by_side, strangers
 from tests.surgery.passes.tables import patterns
 

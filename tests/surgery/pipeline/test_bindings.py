@@ -54,7 +54,6 @@ def test_output_cuts() -> None:
         ({"input_shapes": {"x": (1, 5)}}, "fixed at 4"),
         ({"outputs": ("nope",)}, "not in the model"),
         ({"outputs": ("p",)}, "inside a subgraph"),
-        ({"colour": 1}, "unknown option 'colour'"),
         ({"target": "gpu"}, "unknown target"),
         ({"spec": "sam2"}, "no module of spec"),
     ],

@@ -14,7 +14,7 @@ import surgery
 from surgery.passes.cleanup.constant_expression import PASS
 from surgery.passes.cleanup.unused_node import PASS as UNUSED
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays
 
 CODE = "SG005"

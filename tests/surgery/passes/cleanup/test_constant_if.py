@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.cleanup.constant_if import PASS
 from surgery.pipeline.apply import Outcome, apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays
 
 CODE = "SG012"

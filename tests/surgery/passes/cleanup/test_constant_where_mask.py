@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 import surgery
 from surgery.passes.cleanup.constant_where_mask import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays
 
 CODE = "SG018"

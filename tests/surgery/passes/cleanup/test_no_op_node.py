@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.cleanup.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays
 
 CODE = "SG010"

@@ -8,7 +8,7 @@ from onnx import parser
 
 from surgery.passes.speed.decomposed_gelu import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import equal_values
 
 CODE = "SG206"

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.decomposed_layernorm import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 
 CODE = "SG202"
 PATTERNS = {

@@ -10,7 +10,7 @@ from onnx import parser
 
 from surgery.passes.speed.narrow_attention_values import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, equal_values
 from verify.tensorrt import engine
 from verify.tensorrt.compile import compile_model

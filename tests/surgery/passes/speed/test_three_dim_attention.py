@@ -11,7 +11,7 @@ from onnx import parser
 
 from surgery.passes.speed.three_dim_attention import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, equal_values, parse
 from tests.surgery.passes.structure import structure
 from verify.tensorrt import engine

@@ -15,8 +15,6 @@ from surgery.cli.config import with_defaults
 from verify.errors import MissingBackend, SurgeonError
 from verify.report import Report, exit_code, not_checked
 
-PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
-
 
 @click.command(name="verify")
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
@@ -228,36 +226,14 @@ def _stock(checkpoint: Path | None) -> Any:
 
 
 def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache: bool) -> Report:
-    from verify import cache
-
-    key = None if no_cache or extra_check is not None else _key(path, options)
-    known = cache.load(key, path) if key else None
-    if known is not None:
-        return known
-    from verify import verify_model
-    from verify.model.external import external_files
-    from verify.model.read import read_model
-
     with _status(path):
-        report = verify_model(path, **options, extra_check=extra_check)
-    if key and report.exit_code == 0:
-        cache.save(key, path, report, external_files(path, read_model(path)))
-    return report
+        if no_cache or extra_check is not None:
+            from verify import verify_model
 
+            return verify_model(path, **options, extra_check=extra_check)
+        from verify.cached import verify_cached
 
-def _key(path: Path, options: dict[str, Any]) -> str | None:
-    """Key of the report in the cache; None for a file that cannot be read, which the checks will say."""
-    from verify import cache
-    from verify.goldens.find import folders
-
-    places = folders(options["goldens"])
-    spec = Path(options["spec"]) if options["spec"] and options["spec"].endswith(".toml") else None
-    try:
-        parts = [*cache.tools(PACKAGES), repr(options), *cache.folder_state(places)]
-        parts += [cache.file_hash(spec)] if spec else []
-        return cache.key_of(path, parts)
-    except OSError:
-        return None
+        return verify_cached(path, options)
 
 
 def _status(path: Path) -> Any:

@@ -121,6 +121,7 @@ def test_profiles_that_name_no_input_are_an_error(model: Path, monkeypatch: pyte
     [
         ([Refusal("A", 0, "n", "Odd", "not\nknown")], "Odd n: not known; surgeon diagnose explains"),
         ([Refusal("A", message="no")], "no; surgeon diagnose explains"),
+        ([Refusal("A", op="Odd", message="false")], "Odd: TensorRT gives no reason; surgeon diagnose explains"),
         ([Refusal("A", message="no", tensor="x")], "x: no; surgeon diagnose explains"),
         (
             [Refusal("A", op="Odd", message="no"), Refusal("B"), Refusal("C")],

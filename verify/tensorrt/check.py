@@ -70,7 +70,8 @@ def _first_refusal(built: engine.BuildResult) -> str:
     first = built.refusals[0]
     where = " ".join(part for part in (first.op, first.node_name or first.tensor) if part)
     more = f" (and {len(built.refusals) - 1} more)" if len(built.refusals) > 1 else ""
-    return f"{where}: {_line(first.message)}{more}".removeprefix(": ")
+    reason = "TensorRT gives no reason" if first.message == "false" else _line(first.message)
+    return f"{where}: {reason}{more}".removeprefix(": ")
 
 
 def _reason(built: engine.BuildResult) -> str:

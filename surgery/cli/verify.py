@@ -13,6 +13,7 @@ import click
 
 from surgery.cli.config import with_defaults
 from verify.errors import MissingBackend, SurgeonError
+from verify.render import FORMATS
 from verify.report import Report, exit_code, not_checked
 
 
@@ -38,7 +39,7 @@ from verify.report import Report, exit_code, not_checked
 @click.option("--rms-error", type=float, help="Judge by this RMS error / RMS instead.")
 @click.option("--cosine", type=float, help="Judge by this smallest cosine instead.")
 @click.option("--results", type=click.Path(path_type=Path), help="Judge a saved JSON report again; nothing is run.")
-@click.option("--format", "style", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong or was skipped.")
 @click.option("--no-cache", is_flag=True, help="Check again what has not changed.")

@@ -26,7 +26,7 @@ def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False) -
     console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False, soft_wrap=True)
     for report in reports:
         _report(console, report, quiet)
-    for line in Text(_summary(reports)).wrap(console, console.width):
+    for line in Text(summary(reports)).wrap(console, console.width):
         line.rstrip()
         console.print(line)
 
@@ -147,7 +147,8 @@ def verdict(reports: Sequence[Report]) -> str:
     return f"{models}: nothing was checked"
 
 
-def _summary(reports: Sequence[Report]) -> str:
+def summary(reports: Sequence[Report]) -> str:
+    """The verdict, and how many checks and findings of each kind there are."""
     statuses = [check.status for report in reports for check in report.checks]
     severities = [finding.severity for report in reports for finding in report.findings]
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import onnx
-import onnx_graphsurgeon as gs
 
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import explain, refused_operator
 from surgery.graph.read import to_graph
+from surgery.graph.walk import every_graph
+from surgery.graph.walk import node_name as name_of
 from surgery.passes import all_passes
 from surgery.pipeline.context import Context
 from surgery.pipeline.options import Options
@@ -38,36 +39,21 @@ def pass_findings(
         if not wanted(rule, context) or (kinds and rule.kind not in kinds):
             continue
         try:
-            found += [_as_report(finding, rule) for finding in _find(graph, rule, context)]
+            found += [
+                _as_report(replace(finding, code=rule.code, path=path), rule)
+                for inner, path in every_graph(graph)
+                for finding in rule.find(inner, context)
+            ]
         except Exception as error:  # a failing pass of a plug-in must not end the diagnosis
             failed.append(f"{rule.code}: {type(error).__name__}: {error}")
     return found, failed
-
-
-def _find(graph: gs.Graph, rule: Pass, context: Context, path: str = "") -> Iterator[Finding]:
-    """Findings in the graph, in its subgraphs and in its functions, each with its path."""
-    for finding in rule.find(graph, context):
-        yield replace(finding, code=rule.code, path=path)
-    for node in graph.nodes:
-        for name, value in node.attrs.items():
-            if isinstance(value, gs.Graph):
-                here = f"{path}/" if path else ""
-                yield from _find(value, rule, context, f"{here}{_name(node)}/{name}")
-    if not path:
-        for function in graph.functions:
-            yield from _find(function, rule, context, f"{function.domain}::{function.name}")
-
-
-def _name(node: gs.Node) -> str:
-    """As `verify.model.walk.node_name`."""
-    return node.name or f"node_of_{next((out.name for out in node.outputs if out.name), node.op)}"
 
 
 def _as_report(finding: Finding, rule: Pass) -> Finding:
     text = rule_texts()[rule.code]
     return replace(
         finding,
-        node=finding.node or (_name(finding.touches[0]) if finding.touches else ""),
+        node=finding.node or (name_of(finding.touches[0]) if finding.touches else ""),
         severity="warning" if rule.kind == "replace" else "note",
         why=finding.why or text.sections.get("Why", ""),
         advice=finding.advice or (text.sections.get("What it does", "") if rule.kind == "replace" else ""),

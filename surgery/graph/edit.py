@@ -6,11 +6,12 @@ step. A node taken out by `disconnect` stays in `graph.nodes`, without inputs or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant, Node, Variable
+from surgery.graph.walk import reads, subgraphs
 from verify.errors import SurgeonError
 from verify.model.walk import Cycle, dependency_order
 
@@ -37,10 +38,9 @@ def disconnect(graph: gs.Graph, node: gs.Node) -> None:
 
     To keep a graph inside it, take that out of `node.attrs` before.
     """
-    for value in node.attrs.values():
-        if isinstance(value, gs.Graph):
-            for inner in value.nodes:
-                disconnect(value, inner)
+    for _, graph_inside in subgraphs(node):
+        for inner in graph_inside.nodes:
+            disconnect(graph_inside, inner)
     for tensor in node.inputs:
         _unlink(tensor.outputs, node)
     for tensor in node.outputs:
@@ -62,12 +62,6 @@ def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
     _unlink(node.inputs[index].outputs, node)
     list.__setitem__(node.inputs, index, new)
     list.append(new.outputs, node)
-
-
-def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
-    """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators."""
-    node = tensor.inputs[0] if tensor.inputs else None
-    return node if node is None or not ops or (node.op in ops and not node.domain) else None
 
 
 def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
@@ -167,34 +161,6 @@ def _unlink(edges: list[gs.Node], node: gs.Node) -> None:
             return
 
 
-def captured(graph: gs.Graph) -> Iterator[gs.Tensor]:
-    """Tensors that a graph inside a node, or one further inside, reads or gives back (its own included)."""
-    todo = [graph]
-    while todo:
-        inner = todo.pop()
-        yield from inner.outputs
-        for node in inner.nodes:
-            yield from node.inputs
-            todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-
-
-def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
-    """Every node of the graphs inside `node`, at any depth."""
-    todo = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-    while todo:
-        for inner in todo.pop().nodes:
-            yield inner
-            todo += [value for value in inner.attrs.values() if isinstance(value, gs.Graph)]
-
-
-def reads(node: gs.Node) -> Iterator[gs.Tensor]:
-    """Tensors a node depends on: its inputs and what the graphs inside it read."""
-    yield from node.inputs
-    for value in node.attrs.values():
-        if isinstance(value, gs.Graph):
-            yield from captured(value)
-
-
 def sweep(graph: gs.Graph) -> None:
     """Take out disconnected nodes, make new ones compare by identity, and put all after the nodes they read from.
 
@@ -225,8 +191,7 @@ def misplaced(graph: gs.Graph) -> gs.Node | None:
     """The first node that reads a tensor which a later node of this graph makes."""
     place = {id(node): index for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
-        holds = any(isinstance(value, gs.Graph) for value in node.attrs.values())
-        for tensor in reads(node) if holds else node.inputs:
+        for tensor in reads(node):
             if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
                 return node
     return None

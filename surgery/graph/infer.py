@@ -13,13 +13,14 @@ from typing import Any
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.names import Names, parents
+from surgery.graph.names import Names
 from surgery.graph.nodes import dtype_of
-from surgery.graph.protos import declare, subgraphs, type_proto
+from surgery.graph.protos import declare, type_proto
 from surgery.graph.read import snapshot
 from surgery.graph.schemas import schema
+from surgery.graph.walk import subgraphs, walk_graphs
 from surgery.graph.write import attribute_protos, to_skeleton
-from verify.model import walk
+from verify.model import walk as messages
 from verify.model.infer import infer_types
 
 RUNS = count(1)
@@ -44,7 +45,7 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
         inner, proto = todo.pop()
         _take(inner, proto, names, run)
         for node, written in zip(inner.nodes, proto.node, strict=True):
-            graphs = dict(walk.subgraphs(written))
+            graphs = dict(messages.subgraphs(written))
             todo += [(body, graphs[name]) for name, body in subgraphs(node)]
 
 
@@ -53,7 +54,7 @@ def _settle(graph: gs.Graph) -> None:
 
     Of tensors inside a graph those that the file declares: what it says of them holds no longer.
     """
-    for inner, _ in parents(graph).values():
+    for inner in walk_graphs(graph):
         infos: dict[str, onnx.ValueInfoProto] = vars(inner).get("output_infos", {})
         made = (out for node in inner.nodes for out in node.outputs if getattr(out, "origin", None) is not None)
         for tensor in (*inner.inputs, *inner.outputs, *made):
@@ -84,7 +85,7 @@ def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
         if info.type.WhichOneof("value") == "tensor_type":
             info.type.tensor_type.ClearField("shape")
     for node in graph.node:
-        for _, inner in walk.subgraphs(node):
+        for _, inner in messages.subgraphs(node):
             _separate(inner)
 
 
@@ -98,7 +99,7 @@ def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> No
         dtype = dtype_of(info.type.tensor_type.elem_type)
         if dtype is not None:
             tensor.dtype = dtype
-        tensor.shape = _merged(tensor.shape, walk.dims_of(info.type.tensor_type), run)
+        tensor.shape = _merged(tensor.shape, messages.dims_of(info.type.tensor_type), run)
         tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
 
 

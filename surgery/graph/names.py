@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
+from surgery.graph.walk import subgraphs
+
 
 class Names:
     """Names of all tensors of one main graph or function body.
@@ -109,8 +111,7 @@ def parents(root: gs.Graph) -> dict[int, tuple[gs.Graph, gs.Graph | None]]:
     while todo:
         graph = todo.pop()
         for node in graph.nodes:
-            for value in node.attrs.values():
-                if isinstance(value, gs.Graph):
-                    found[id(value)] = (value, graph)
-                    todo.append(value)
+            for _, inner in subgraphs(node):
+                found[id(inner)] = (inner, graph)
+                todo.append(inner)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -93,10 +92,3 @@ def make_attribute(node: gs.Node, name: str, value: Any) -> onnx.AttributeProto:
     elif wanted == Attribute.FLOATS:
         value = [float(item) for item in value]
     return onnx.helper.make_attribute(name, value)
-
-
-def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
-    """Graphs inside a node, by attribute name."""
-    for name, value in node.attrs.items():
-        if isinstance(value, gs.Graph):
-            yield name, value

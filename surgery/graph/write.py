@@ -11,8 +11,9 @@ from onnx import numpy_helper
 
 from surgery.graph.names import Names
 from surgery.graph.nodes import Stored, Variable, number_of
-from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, subgraphs, untouched
+from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, untouched
 from surgery.graph.read import plain_value, snapshot
+from surgery.graph.walk import subgraphs, walk_graphs
 from verify.model.walk import domain_of, opsets_of
 
 Attribute = onnx.AttributeProto
@@ -95,13 +96,7 @@ def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
 
 def used_domains(graph: gs.Graph) -> set[str]:
     """Operator domains of all nodes, inner graphs included."""
-    found: set[str] = set()
-    todo = [graph]
-    while todo:
-        for node in todo.pop().nodes:
-            found.add(domain_of(node.domain))
-            todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-    return found
+    return {domain_of(node.domain) for inner in walk_graphs(graph) for node in inner.nodes}
 
 
 class _Writer:

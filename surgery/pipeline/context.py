@@ -10,6 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph.schemas import fewest
+from surgery.graph.walk import every_graph
 from surgery.pipeline.options import Options
 from surgery.targets import Target, load_target
 from verify.model.walk import opsets_of
@@ -116,7 +117,6 @@ class Context:
         return None if tensor is None or tensor.shape is None else len(tensor.shape)
 
 
-Fix = Callable[[], None]
 CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
 
 
@@ -133,11 +133,8 @@ def constant_value(node: gs.Node) -> np.ndarray | None:
 
 def _names(graph: gs.Graph) -> Iterator[str]:
     """Every tensor and node name of a graph, of the graphs inside its nodes and of its functions."""
-    todo = [graph, *getattr(graph, "functions", [])]
-    while todo:
-        inner = todo.pop()
+    for inner, _ in every_graph(graph):
         yield from (tensor.name for tensor in inner.inputs)
         for node in inner.nodes:
             yield node.name
             yield from (tensor.name for tensor in (*node.inputs, *node.outputs))
-            todo.extend(value for value in node.attrs.values() if isinstance(value, gs.Graph))

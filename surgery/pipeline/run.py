@@ -8,6 +8,7 @@ from dataclasses import replace
 import onnx_graphsurgeon as gs
 
 from surgery.graph import edit, infer
+from surgery.graph.walk import every_graph, nodes_inside
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Pass
 from verify.errors import SurgeonError
@@ -24,21 +25,9 @@ class PassFailure(Exception):
         self.code = code
 
 
-def graphs(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
-    """The graph itself, every subgraph of If, Loop and Scan, and every local function body, each with its path."""
-    yield graph, path
-    for node in graph.nodes:
-        for name, value in node.attrs.items():
-            if isinstance(value, gs.Graph):
-                yield from graphs(value, f"{path}{node.name or node.op}/{name}/")
-    if not path:
-        for function in graph.functions:
-            yield from graphs(function, f"{function.domain}::{function.name}/")
-
-
 def all_graphs(graph: gs.Graph, context: Context) -> list[tuple[gs.Graph, str]]:
-    """What `graphs` gives, kept until a graph changes."""
-    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(graphs(graph)))
+    """What `every_graph` gives, kept until a graph changes."""
+    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(every_graph(graph)))
     return found
 
 
@@ -65,7 +54,7 @@ def find_all(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> Iterat
         for inner, path in all_graphs(graph, context):
             try:
                 for found in rule.find(inner, context):
-                    yield replace(found, code=rule.code, path=path.rstrip("/"))
+                    yield replace(found, code=rule.code, path=path)
             except (SurgeonError, MemoryError):
                 raise
             except Exception as error:
@@ -84,8 +73,7 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
     for found in list(find_all(graph, [rule], context)):
         nodes = {id(node) for node in found.touches}
         # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
-        branches = [value for node in found.touches for value in node.attrs.values() if isinstance(value, gs.Graph)]
-        inside = {id(node) for branch in branches for inner, _ in graphs(branch, "inside/") for node in inner.nodes}
+        inside = {id(inner) for node in found.touches for inner in nodes_inside(node)}
         if found.fix is None or nodes & claimed or any(n.name in context.options.skip_nodes for n in found.touches):
             continue
         try:
@@ -126,7 +114,7 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
         SurgeonError: the nodes of the graph read from each other in a circle.
     """
     context.root = graph
-    for inner, _ in list(graphs(graph)):
+    for inner, _ in list(every_graph(graph)):
         if edit.misplaced(inner) is not None:
             edit.sorted_nodes(inner)
     active = [rule for rule in rules if wanted(rule, context)]

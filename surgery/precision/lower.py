@@ -22,7 +22,7 @@ from surgery.precision.measure import Feeds, errors, magnitudes, run
 from surgery.precision.search import search
 from surgery.precision.types import prepare
 from verify.errors import SurgeonError
-from verify.model.walk import initializer_names, walk_nodes
+from verify.model.walk import walk_nodes
 
 # Values this close to the largest of the type may pass it on other inputs than those measured.
 HEADROOM = 2.0
@@ -44,7 +44,7 @@ class Lowered:
     errors     of each output, RMS of the difference over the RMS of the float32 output
     lowered    number of nodes in each precision
     stayed     nodes that could be in half precision and are not
-    casts      Casts added; naive counts them as if each lowered node were wrapped by itself
+    casts      number of Casts added
     runs       how often the model was run
     """
 
@@ -54,7 +54,6 @@ class Lowered:
     lowered: dict[str, int] = field(default_factory=dict)
     stayed: list[Stayed] = field(default_factory=list)
     casts: int = 0
-    naive_casts: int = 0
     runs: int = 0
 
     @property
@@ -103,7 +102,7 @@ def lower(
     fits = _fitting(typed, found, precision, feeds, result)
     choice = _choose(typed, found, fits, feeds, max_runs, result)
     lowered = write(typed, choice)
-    _count(typed, lowered, found, choice, result)
+    _count(typed, lowered, choice, result)
     return _shaped(_finished(model, lowered)), result
 
 
@@ -200,17 +199,10 @@ def _tensors(found: Candidates, unit: Unit) -> list[tuple[str, str]]:
     return pairs
 
 
-def _count(
-    typed: onnx.ModelProto, lowered: onnx.ModelProto, found: Candidates, choice: dict[Key, str], result: Lowered
-) -> None:
+def _count(typed: onnx.ModelProto, lowered: onnx.ModelProto, choice: dict[Key, str], result: Lowered) -> None:
     for kind in choice.values():
         result.lowered[kind] = result.lowered.get(kind, 0) + 1
     result.casts = _casts(lowered.graph) - _casts(typed.graph)
-    for key in choice:
-        scope, node = found.scopes[key[0]], found.node(key)
-        stored = initializer_names(scope.graph)
-        result.naive_casts += len([n for n in data_inputs(scope, node) if n not in stored])
-        result.naive_casts += len(data_outputs(scope, node))
 
 
 def _casts(graph: onnx.GraphProto) -> int:

@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph import infer
 from surgery.graph.protos import nbytes
 from surgery.graph.read import snapshot
+from surgery.graph.walk import subgraphs
 from surgery.pipeline.context import Context
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
@@ -70,7 +71,7 @@ def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], cont
         wanted = of(node.inputs[1], found)
         dims = None if wanted is None else SHAPED[node.op](node, wanted)
         results = [dims]
-    elif any(id(tensor) in improved for tensor in node.inputs) and not _holds_graph(node):
+    elif any(id(tensor) in improved for tensor in node.inputs) and not any(subgraphs(node)):
         data = {p: _numeric(t, of(t, found)) for p, t in enumerate(node.inputs) if numbers(of(t, found)) is not None}
         results = [_dims(kind) for kind in infer.infer_node(node, context.opsets, data)]
     else:
@@ -86,10 +87,6 @@ def _dims(kind: Any) -> list[int | str | None] | None:
     """Dims of an inferred type; names that inference made up tell nothing."""
     dims = None if kind is None or not kind.HasField("tensor_type") else dims_of(kind.tensor_type)
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
-
-
-def _holds_graph(node: gs.Node) -> bool:
-    return any(isinstance(value, gs.Graph) for value in node.attrs.values())
 
 
 def _numeric(tensor: gs.Tensor, value: Contents) -> Any:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 1 << 26
 MAX_NPZ_BYTES = 4 << 30
-STYLES = ("random", "zeros", "edge")
 EDGE_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-6, 1e3, -1e3, 2.5, 3.5)
 
 

@@ -14,8 +14,9 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, nodes_inside
+from surgery.graph.edit import disconnect
 from surgery.graph.nodes import Node
+from surgery.graph.walk import nodes_inside
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values.propagate import contents, numbers, of

@@ -16,8 +16,9 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import copy_nodes, disconnect, nodes_inside
+from surgery.graph.edit import copy_nodes, disconnect
 from surgery.graph.nodes import Constant, Node, Variable
+from surgery.graph.walk import nodes_inside
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

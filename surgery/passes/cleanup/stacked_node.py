@@ -19,8 +19,9 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer, replace_input
+from surgery.graph.edit import replace_input
 from surgery.graph.nodes import Constant
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding

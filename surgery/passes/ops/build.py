@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, producer, replace_uses
+from surgery.graph.edit import disconnect, replace_uses
 from surgery.graph.infer import infer_node
 from surgery.graph.nodes import Constant, Node, Variable, dtype_of, number_of
+from surgery.graph.walk import producer
 from surgery.pipeline.context import Context
 from verify.model.walk import dims_of
 
-Value = "gs.Tensor | np.ndarray | float | int | bool | None"
 SMALL = 4096  # elements of a constant that is computed with here and now
 AXES_AS_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # other reductions: 18
 

@@ -16,7 +16,8 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, producer
+from surgery.graph.edit import disconnect
+from surgery.graph.walk import producer
 from surgery.passes.ops.axes import single_kept_axis
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context

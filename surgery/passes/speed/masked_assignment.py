@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
+from surgery.graph.walk import producer
 from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context

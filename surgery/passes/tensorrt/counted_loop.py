@@ -19,7 +19,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer, replace_input
+from surgery.graph.edit import replace_input
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
+from surgery.graph.walk import producer
 from surgery.passes.ops.bits import wrapped
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context

@@ -16,7 +16,7 @@ import onnx
 
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from surgery.precision.candidates import Candidates, Key, Unit, candidates, data_inputs, data_outputs
-from surgery.precision.casts import LARGEST, write
+from surgery.precision.casts import LARGEST, with_casts, with_roundings
 from surgery.precision.data_movement import with_moves
 from surgery.precision.measure import Feeds, errors, magnitudes, run
 from surgery.precision.search import search
@@ -101,7 +101,7 @@ def lower(
     _keep_odd_convolutions(found, result)
     fits = _fitting(typed, found, precision, feeds, result)
     choice = _choose(typed, found, fits, feeds, max_runs, result)
-    lowered = write(typed, choice)
+    lowered = with_casts(typed, choice)
     _count(typed, lowered, choice, result)
     return _shaped(_finished(model, lowered)), result
 
@@ -155,12 +155,12 @@ def _choose(
     def measure(units: Sequence[Unit]) -> dict[str, float]:
         result.runs += 1
         choice = with_moves(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
-        return errors(reference, run(write(typed, choice, simulate=True), feeds))
+        return errors(reference, run(with_roundings(typed, choice), feeds))
 
     kept, reasons = search(list(fits), measure, result.budget, max_runs)
     result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
     choice = with_moves(found, {key: fits[unit] for unit in kept for key in unit.keys})
-    result.errors = errors(reference, run(write(typed, choice, simulate=True), feeds))
+    result.errors = errors(reference, run(with_roundings(typed, choice), feeds))
     return choice
 
 

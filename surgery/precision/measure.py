@@ -1,8 +1,7 @@
 """Runs a model and measures what fewer bits cost at its outputs.
 
-onnxruntime's CPU kernels for float16 sum in float32 and skip the rounding between two float16 nodes, so a float16 model
-looks better there than it is on a GPU. Errors are measured on the float32 model with every rounding written out
-instead (`surgery.precision.casts.write(..., simulate=True)`), with graph optimizations off so that none is removed.
+Errors are measured on the float32 model with every rounding written out (`verify.compare.rounding`), with graph
+optimizations off so that none is removed.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ def lowered_model(
         path: where the result will be written, by whose name a golden is found.
 
     Raises:
-        CheckFailed: even with every costly node in float32 an output moves by more than the budget.
+        CheckFailed: no node can run in half precision, or even with every costly node in float32 an output moves by
+            more than the budget.
         SurgeonError: inputs that do not fit.
     """
     feeds = calibration(model, runnable, path, precision.calibrate)
@@ -66,6 +67,9 @@ def lowered_model(
     )
     if not result.within_budget:
         raise CheckFailed(f"nothing was written: {result.summary()}; raise --max-error or stay in fp32")
+    if not result.lowered:
+        why = f"; {result.stayed[0].name}: {result.stayed[0].why}" if result.stayed else ""
+        raise CheckFailed(f"nothing was written: no node can run in half precision within {precision.max_error:g}{why}")
     if read_metadata(model):
         write_metadata(lowered, {"precision": precision.kind})
     return lowered, _as_check(result, feeds.source)

@@ -13,12 +13,14 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
+import surgery
 from surgery.cli.fix import command
+from surgery.precision.calibration import Calibration
 from surgery.precision.candidates import Unit
 from surgery.precision.lower import lower
 from surgery.precision.measure import error, run
 from surgery.precision.search import search
-from verify.errors import SurgeonError
+from verify.errors import CheckFailed, SurgeonError
 from verify.tensorrt import engine
 
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
@@ -220,3 +222,46 @@ print(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 600_000  # kB
+
+
+def test_a_failed_budget_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    with pytest.raises(CheckFailed, match=r"nothing was written: no node can run in half precision within 1e-12; .*: "):
+        surgery.fix(source, target, precision="fp16", max_error=1e-12)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]
+    target.write_bytes(b"what was there before")
+    with pytest.raises(CheckFailed):
+        surgery.fix(source, target, precision="fp16", max_error=1e-12)
+    assert target.read_bytes() == b"what was there before"
+
+
+def test_the_report_is_of_the_file_that_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    inputs = Calibration(feeds(parser.parse_model(ATTENTION)), "normal numbers")
+    report = surgery.fix(source, target, precision="fp16", calibrate=inputs)
+    assert report.checks[2].message.endswith("measured on normal numbers")
+    figures = report.checks[0].figures
+    assert figures["bytes_after"] == target.stat().st_size
+    assert figures["nodes_after"] == len(onnx.load(target).graph.node) > figures["nodes_before"]
+    assert figures["op_counts"]["after"]["Cast"] == 4
+    assert [check.name for check in report.checks] == ["surgery", "parity", "precision", "onnx.checker"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_external_data_stays_external_and_the_original_keeps_its_own(tmp_path: Path, in_place: bool) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
+    model = parser.parse_model(text)
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    source = tmp_path / "in.onnx"
+    onnx.save(model, source, save_as_external_data=True, location="in.onnx.data", size_threshold=0)
+    target = source if in_place else tmp_path / "other" / "out.onnx"
+    surgery.fix(source, target, precision="fp16", in_place=in_place)
+    kept = onnx.load(tmp_path / ("in.onnx.bak" if in_place else "in.onnx"))
+    np.testing.assert_array_equal(numpy_helper.to_array(kept.graph.initializer[0]), weights)
+    assert target.stat().st_size < 4096
+    lowered = numpy_helper.to_array(onnx.load(target).graph.initializer[0])
+    np.testing.assert_array_equal(lowered, weights.astype(np.float16))
+    assert not list(tmp_path.rglob("*.tmp"))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import onnx_graphsurgeon as gs
-
-from surgery.pipeline.context import Context
 from verify.report import Finding
+
+if TYPE_CHECKING:
+    import onnx_graphsurgeon as gs
+
+    from surgery.pipeline.context import Context
 
 __all__ = ["Finding", "Kind", "Pass", "finding"]
 

@@ -12,6 +12,14 @@ from surgery.values import polynomials
 from surgery.values.operators import Contents
 
 
+def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
+    """Whether two tensors have the same shape for every input."""
+    if left.shape is None or right.shape is None or len(left.shape) != len(right.shape):
+        return False
+    pairs = zip(polynomials.of_dims(left.shape, left), polynomials.of_dims(right.shape, right), strict=True)
+    return all(one == other for one, other in pairs)
+
+
 def is_open(tensor: gs.Tensor) -> bool:
     return isinstance(tensor, gs.Variable) and (
         tensor.shape is None or any(dim is None or _made_up(dim) for dim in tensor.shape)

@@ -15,10 +15,10 @@ from functools import partial
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass
-from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values.propagate import contents, numbers, of
+from surgery.values.shapes import same_shape
 
 MOST = 1 << 20
 

@@ -25,6 +25,7 @@ from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values import polynomials
 from surgery.values.propagate import contents, numbers, of
+from surgery.values.shapes import same_shape
 
 Rule = Callable[[gs.Node, Any, Context], bool]
 
@@ -39,14 +40,6 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
                 continue
             if rule(node, contents(graph, context), context) and can_bypass(graph, node):
                 yield finding(f"returns '{node.inputs[0].name}' unchanged", node, partial(bypass, graph, node))
-
-
-def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
-    """Whether two tensors have the same shape for every input."""
-    if left.shape is None or right.shape is None or len(left.shape) != len(right.shape):
-        return False
-    pairs = zip(polynomials.of_dims(left.shape, left), polynomials.of_dims(right.shape, right), strict=True)
-    return all(one == other for one, other in pairs)
 
 
 def _cast(node: gs.Node, found: Any, context: Context) -> bool:

@@ -20,10 +20,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph.walk import producer
-from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.values.shapes import same_shape
 
 CODE = "SG207"
 ELEMENTWISE = ("Add", "Sub", "Mul")

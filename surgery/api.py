@@ -101,7 +101,6 @@ def fix_model(
     original = Original(model, model)
     result = steps.rewrite(original, options, _guard(check_inputs, guard, strict), None, externalize=False)
     result = steps.lower(result, original, options, half, None, None)
-    result = steps.well_formed(result, original)
     return result.model, steps.report(result, original, int(result.model.ByteSize()), started)
 
 
@@ -172,7 +171,6 @@ def fix(
         pending.protect_data(model, original.folder)
         result = steps.rewrite(original, options, compared, pending, externalize)
         result = steps.lower(result, original, options, half, pending, destination)
-        result = steps.well_formed(result, original)
         report = steps.report(result, original, os.path.getsize(pending.path), started)
         if same and result.model is model and not externalize:
             return report

@@ -15,14 +15,18 @@ from surgery.files import model_file as files
 from surgery.graph.read import refusal
 from surgery.guard import prove
 from surgery.guard.prove import Original
+from surgery.guard.reference import Reference
 from surgery.passes import all_passes, check_codes, plug_in_checks
 from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Context
 from surgery.pipeline.options import Options
+from surgery.pipeline.rule import Pass
 from surgery.precision.step import Precision, lowered_model
 from verify.errors import CheckFailed
 from verify.model.external import external_tensors
 from verify.report import Check, Finding, Report, counted
+
+MOST_LEFT_OUT = 8  # passes, before a model that is still wrong is given up
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,10 @@ class Result:
 def rewrite(
     original: Original, options: Options, guard: Guard, pending: files.Pending | None, externalize: bool
 ) -> Result:
-    """Run the passes and prove that the result computes the same; only exact passes where the original cannot be run.
+    """Run the passes and prove that the result computes the same.
+
+    A pass that makes the result wrong is left out and the others run again. Where the original cannot be run, only
+    exact passes are applied.
 
     Args:
         pending: file to put the result in, which is not in place yet; None keeps it in memory.
@@ -68,11 +75,12 @@ def rewrite(
 
     Raises:
         SurgeonError: an option names nothing, or the model cannot be read.
-        CheckFailed: the result computes something else, or nothing could be compared under `strict`.
+        CheckFailed: the result is still wrong after `MOST_LEFT_OUT` passes were left out, or nothing could be compared
+            under `strict`.
     """
-    rules = all_passes()
+    rules: Sequence[Pass] = all_passes()
     check_codes((*options.select, *options.ignore))
-    why = refusal(original.model)
+    why, reference = refusal(original.model), None
     if why:
         outcome = Outcome(original.model, [], Context(options))
     else:
@@ -84,19 +92,46 @@ def rewrite(
         with prove.original_running(original, outcome, rules, options, guard.check_inputs) as running:
             runnable = staged(original, outcome.model, pending, externalize)
             parity, reference = prove.prove(original, outcome, runnable, running, rules, options)
-        if parity.status == "fail":
-            culprit = prove.find_culprit(original, reference, rules, options)
-            advice = f"it differs since {culprit.code} ({culprit.name}); try --ignore {culprit.code}"
-            raise CheckFailed(f"nothing was written: {parity.message}; {advice}")
         if parity.status == "skip" and not prove.all_exact(outcome, rules):
-            outcome = apply_passes(original.model, original.folder, [rule for rule in rules if rule.exact], options)
+            rules = [rule for rule in rules if rule.exact]
+            outcome = apply_passes(original.model, original.folder, rules, options)
             runnable = staged(original, outcome.model, pending, externalize)
+    valid = prove.well_formed(original, outcome.model, runnable)
+    left_out: list[Check] = []
+    while outcome.model is not original.model and "fail" in (parity.status, valid.status):
+        failed = parity if parity.status == "fail" else valid
+        culprit = _culprit(original, rules, options, failed, reference)
+        name = f"{culprit.code} ({culprit.name})"
+        if len(left_out) == MOST_LEFT_OUT:
+            raise CheckFailed(f"nothing was written: {failed.message}; the result differs since {name}")
+        left_out.append(Check("pass", "skip", f"{name} was left out: with it {failed.message}"))
+        rules = [rule for rule in rules if rule is not culprit]
+        outcome = apply_passes(original.model, original.folder, rules, options)
+        runnable = staged(original, outcome.model, pending, externalize)
+        if reference is not None and reference.sets and outcome.model is not original.model:
+            parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
+        valid = prove.well_formed(original, outcome.model, runnable)
     if outcome.model is original.model:
         parity = Check("parity", "pass", "unchanged, byte for byte")
     if parity.status == "skip" and guard.strict:
         raise CheckFailed(f"nothing was written: {parity.message}")
     troubles = [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
-    return Result(outcome.model, runnable, outcome, why, (*troubles, parity))
+    checks = (*left_out, *troubles, parity, *([] if outcome.model is original.model else [valid]))
+    return Result(outcome.model, runnable, outcome, why, checks)
+
+
+def _culprit(
+    original: Original, rules: Sequence[Pass], options: Options, failed: Check, reference: Reference | None
+) -> Pass:
+    """The pass with which the check fails."""
+
+    def is_right(outcome: Outcome, used: Sequence[Pass]) -> bool:
+        if failed.name != "parity" or reference is None:
+            return prove.well_formed(original, outcome.model, outcome.model).status != "fail"
+        check = prove.compare_whole(original, outcome, outcome.model, reference, used, options)
+        return check.status == "pass"
+
+    return prove.find_culprit(original, rules, options, is_right)
 
 
 def staged(original: Original, model: onnx.ModelProto, pending: files.Pending | None, externalize: bool) -> Any:
@@ -137,18 +172,11 @@ def lower(
     if pending is not None:
         pending.write(lowered, pending.path.parent, outside)
         runnable = str(pending.path)
-    return replace(result, model=lowered, runnable=runnable, checks=(*result.checks, check))
-
-
-def well_formed(result: Result, original: Original) -> Result:
-    """The result after ONNX's own checker accepted it, unless nothing changed.
-
-    Raises:
-        CheckFailed: the result is not valid and the original is.
-    """
-    if result.model is original.model:
-        return result
-    return replace(result, checks=(*result.checks, prove.well_formed(original, result.model, result.runnable)))
+    valid = prove.well_formed(original, lowered, runnable)
+    if valid.status == "fail":
+        raise CheckFailed(f"nothing was written: {valid.message}")
+    kept = [found for found in result.checks if found.name != valid.name]
+    return replace(result, model=lowered, runnable=runnable, checks=(*kept, check, valid))
 
 
 def report(result: Result, original: Original, size: int, started: float) -> Report:

@@ -8,7 +8,7 @@ from typing import Any
 
 from surgery.guard.partial_run import NEAR, PartialRun
 from surgery.guard.reference import SECONDS, Reference
-from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, ROUNDING, difference
+from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, ROUNDING, difference, without_overflow
 from verify.report import Check, counted
 from verify.run.session import Halt, Session, open_session
 
@@ -28,6 +28,7 @@ def compare(
     renamed_inputs: Mapping[str, str] | None = None,
     renamed_outputs: Mapping[str, str] | None = None,
     removed_inputs: Sequence[str] = (),
+    removes_overflow: Sequence[str] = (),
     halt: Halt | None = None,
 ) -> Check:
     """Run the whole fixed model on the inputs the original ran on.
@@ -38,6 +39,7 @@ def compare(
         exact: whether every bit must agree.
         renamed_inputs, renamed_outputs: new names by old ones, where the passes renamed them.
         removed_inputs: inputs the fixed model no longer has.
+        removes_overflow: codes of the passes that may give finite values where the original overflows.
         halt: ends the run from another thread.
 
     Returns:
@@ -45,7 +47,7 @@ def compare(
     """
     exact = exact and not reference.half
     limit = ROUNDING if exact and reference.recurrent else None
-    worst = 0.0
+    worst, overflowed = 0.0, 0
     for values, expected in reference.sets:
         last = values is reference.sets[-1][0]
         inputs = {(renamed_inputs or {}).get(n, n): value for n, value in values.items() if n not in removed_inputs}
@@ -56,12 +58,16 @@ def compare(
             new = (renamed_outputs or {}).get(name, name)
             if name in reference.random or new not in run.outputs:
                 continue
+            if removes_overflow:
+                wanted, places = without_overflow(wanted, run.outputs[new])
+                overflowed += places
             trouble, error = difference(wanted, run.outputs[new], exact, reference.half, limit)
             worst = max(worst, error)
             if trouble:
                 return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
     usual = EXACT_FLOAT32 if exact else CLOSE["float16" if reference.half else "float32"]
-    return _passed(reference, worst, limit or usual)
+    note = f"; finite in {counted(overflowed, 'place')} where the original overflows ({', '.join(removes_overflow)})"
+    return _passed(reference, worst, limit or usual, note=note if overflowed else "")
 
 
 def agreed(reference: Reference, partial: PartialRun) -> Check:
@@ -75,7 +81,7 @@ def agreed(reference: Reference, partial: PartialRun) -> Check:
     return _passed(reference, error, EXACT_FLOAT32 if partial.exact else NEAR, where)
 
 
-def _passed(reference: Reference, worst: float, limit: float, where: str = "") -> Check:
+def _passed(reference: Reference, worst: float, limit: float, where: str = "", note: str = "") -> Check:
     """A comparison that passed, with its figures in the message."""
     equal = (
         "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g} of it and of each value)"
@@ -84,6 +90,7 @@ def _passed(reference: Reference, worst: float, limit: float, where: str = "") -
     message = f"equal {equal}{where} on {sets} of inputs ({reference.backend})"
     if reference.short:
         message += ", since more would take long"
+    message += note
     if reference.fault:
         message += f"; {reference.fault}"
     if reference.random:

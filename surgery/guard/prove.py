@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +16,17 @@ from surgery.guard import checker
 from surgery.guard.changed_nodes import find_changed_nodes
 from surgery.guard.compare import agreed, compare, open_fixed
 from surgery.guard.partial_run import PartialRun
-from surgery.guard.reference import Reference, is_light, random_outputs, run_original, uses_half
+from surgery.guard.reference import (
+    Reference,
+    is_light,
+    name_omitted_outputs,
+    random_outputs,
+    run_original,
+    uses_half,
+)
 from surgery.pipeline.apply import Outcome, apply_passes, bound_original
 from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
-from verify.errors import CheckFailed
 from verify.report import Check
 from verify.run.session import Halt, Session, one_line
 from verify.run.timeouts import beside
@@ -94,10 +100,15 @@ def has_bindings(options: Options) -> bool:
     return bool(options.set_inputs or options.outputs or options.input_shapes)
 
 
+def used_passes(outcome: Outcome, rules: Sequence[Pass]) -> list[Pass]:
+    """The passes that changed something."""
+    codes = {finding.code for finding in outcome.applied}
+    return [rule for rule in rules if rule.code in codes]
+
+
 def all_exact(outcome: Outcome, rules: Sequence[Pass]) -> bool:
     """Whether every pass that changed something is exact."""
-    codes = {finding.code for finding in outcome.applied}
-    return all(rule.exact for rule in rules if rule.code in codes)
+    return all(rule.exact for rule in used_passes(outcome, rules))
 
 
 def prove(
@@ -117,7 +128,7 @@ def prove(
     session: Session | None = None
     loads, light = False, is_light(original.model)
     if running.partial is not None:
-        session = open_fixed(fixed, "onnxruntime", light, original.folder or None)
+        session = open_fixed(name_omitted_outputs(outcome.model, fixed), "onnxruntime", light, original.folder or None)
         loads, session = not session.error, session if light else None  # a large one would take room from the original
     reference = running.reference.result()
     if not reference.sets:
@@ -139,7 +150,8 @@ def compare_whole(
 ) -> Check:
     """Run the whole fixed model on the inputs the original ran on; `session` is the fixed model if it is loaded."""
     if session is None or reference.backend != "onnxruntime":
-        session = open_fixed(fixed, reference.backend, reference.shared_memory, original.folder or None)
+        runnable = name_omitted_outputs(outcome.model, fixed)
+        session = open_fixed(runnable, reference.backend, reference.shared_memory, original.folder or None)
     ready = session
 
     def call(halt: Halt) -> Check:
@@ -150,6 +162,7 @@ def compare_whole(
             renamed_inputs=outcome.context.renamed_inputs,
             renamed_outputs=outcome.context.renamed_outputs,
             removed_inputs=tuple(options.set_inputs),
+            removes_overflow=[rule.code for rule in used_passes(outcome, rules) if rule.removes_overflow],
             halt=halt,
         )
 
@@ -157,26 +170,27 @@ def compare_whole(
         return comparing.result()
 
 
-def find_culprit(original: Original, reference: Reference, rules: Sequence[Pass], options: Options) -> Pass:
-    """The first pass of `rules` with which the result differs, found by bisection."""
+def find_culprit(
+    original: Original, rules: Sequence[Pass], options: Options, is_right: Callable[[Outcome, Sequence[Pass]], bool]
+) -> Pass:
+    """The first pass of `rules` with which the result is wrong, found by bisection.
+
+    Args:
+        is_right: says it of what some of the passes made.
+    """
     good, bad = 0, len(rules)
     while bad - good > 1:
         middle = (good + bad) // 2
-        used = rules[:middle]
-        outcome = apply_passes(original.model, original.folder, used, options)
-        same = outcome.model is original.model or (
-            compare_whole(original, outcome, outcome.model, reference, used, options).status == "pass"
-        )
-        good, bad = (middle, bad) if same else (good, middle)
+        outcome = apply_passes(original.model, original.folder, rules[:middle], options)
+        right = outcome.model is original.model or is_right(outcome, rules[:middle])
+        good, bad = (middle, bad) if right else (good, middle)
     return rules[bad - 1]
 
 
 def well_formed(original: Original, model: onnx.ModelProto, runnable: Any) -> Check:
-    """ONNX's own checker on the result; a fault that the original has too is only noted.
-
-    Raises:
-        CheckFailed: the passes made the model invalid.
-    """
+    """ONNX's own checker on the result, skipped for a fault that the original has too."""
+    if model is original.model:
+        return Check("onnx.checker", "pass", "unchanged")
     try:
         checker.check(model, runnable)
     except Exception as error:
@@ -185,5 +199,5 @@ def well_formed(original: Original, model: onnx.ModelProto, runnable: Any) -> Ch
             checker.check(original.model, original.runnable)
         except Exception:
             return Check("onnx.checker", "skip", f"neither the original nor the result passes: {fault}")
-        raise CheckFailed(f"nothing was written: the result is not valid ONNX: {fault}") from None
+        return Check("onnx.checker", "fail", f"the result is not valid ONNX: {fault}")
     return Check("onnx.checker", "pass", "the result is valid ONNX")

@@ -50,6 +50,14 @@ def difference(wanted: Any, got: Any, exact: bool, half: bool = False, limit: fl
     return _near(wanted, got, limit) or _floats(wanted, got, limit)
 
 
+def without_overflow(wanted: Any, got: Any) -> tuple[Any, int]:
+    """`wanted` with the value of `got` where only `wanted` is not finite, and how many such places there are."""
+    if not isinstance(wanted, np.ndarray) or wanted.dtype.kind != "f" or getattr(got, "shape", None) != wanted.shape:
+        return wanted, 0
+    overflowed = ~np.isfinite(wanted) & np.isfinite(got)
+    return np.where(overflowed, got, wanted).astype(wanted.dtype), int(overflowed.sum())
+
+
 def _same_bits(wanted: Any, got: Any) -> bool:
     return wanted.dtype.kind != "O" and bool(wanted.tobytes() == got.tobytes())
 

@@ -39,6 +39,8 @@ class Pass:
     find      looks at one graph (main, subgraph or function body) and yields findings; changes nothing
     exact     True when the values it leaves are bit-identical for every input (no rounding, no assumption)
     feature   for `replace`: key in the target's table; the pass runs only where the target refuses that feature
+    removes_overflow  True when its result may be finite where the original overflows to NaN or infinity; the guard
+              does not compare such places then, and the report says so
     """
 
     code: str
@@ -47,6 +49,7 @@ class Pass:
     exact: bool
     kind: Kind = "cleanup"
     feature: str = ""
+    removes_overflow: bool = False
 
 
 def finding(

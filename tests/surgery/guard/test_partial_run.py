@@ -18,7 +18,6 @@ from surgery.guard.partial_run import PartialRun
 from surgery.guard.reference import Reference, run_original
 from surgery.passes import all_passes
 from tests.surgery.guard.test_guard import liar
-from verify.errors import CheckFailed
 from verify.report import Check
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> g (float[n, 4] x) => (float[n, 4] y)'
@@ -204,9 +203,9 @@ def test_a_wrong_pass_is_caught_in_a_weighty_model(tmp_path: Path, monkeypatch: 
     rules = (*all_passes(), liar("Abs"))
     monkeypatch.setattr(steps, "all_passes", lambda: rules)
     source = weighty(tmp_path)
-    with pytest.raises(CheckFailed, match=r"output 'y'.*SG999 \(liar\)"):
-        surgery.fix(source, tmp_path / "fixed.onnx")
-    assert [path.name for path in tmp_path.iterdir()] == ["weighty.onnx"]
+    report = surgery.fix(source, tmp_path / "fixed.onnx")
+    assert any(check.message.startswith("SG999 (liar) was left out: with it output 'y'") for check in report.checks)
+    assert "Sqrt" in {node.op_type for node in onnx.load(tmp_path / "fixed.onnx").graph.node}
 
 
 def test_without_changed_nodes_the_whole_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

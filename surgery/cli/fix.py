@@ -23,11 +23,12 @@ from verify.report import Check, Report
 from verify.run.session import without_onnxruntime
 
 PATH = click.Path(path_type=Path)
+RESULT = ".fixed.onnx"
 
 
 @click.command(name="fix")
 @click.argument("models", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--to", "target_path", type=PATH, help="File to write, or folder for several models.")
+@click.option("-o", "--output", "--to", "target_path", type=PATH, help="File to write, or folder for several models.")
 @click.option("--in-place", is_flag=True, help="Replace the models; each is kept beside as MODEL.bak.")
 @click.option("--spec", help="Documented interface to bring names, order and dims to: sam2, or a TOML file.")
 @click.option("--select", multiple=True, metavar="CODE", help="Run only these passes (SG005, or SG0 for a group).")
@@ -35,7 +36,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node as it is.")
 @click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Pin an input: x:1x3x64x64, x:1,3,64,64.")
 @click.option("--set-input", multiple=True, metavar="NAME=VALUE", help="Turn an input into a constant: sr=16000.")
-@click.option("--output", multiple=True, metavar="NAME", help="Cut the model so that this tensor is an output.")
+@click.option("--outputs", multiple=True, metavar="NAME", help="Cut the model so that this tensor is an output.")
 @click.option("--fold-limit", default="64K", show_default=True, help="How much larger folding may make the file.")
 @click.option("--loop-limit", default=64, show_default=True, help="Largest number of iterations written out.")
 @click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
@@ -65,6 +66,8 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     options = _options(given)
     reports, errors = [], []
     models = tuple(dict.fromkeys(models))
+    if not given["in_place"] and target_path is None:
+        models, target_path = _as_other_tools(models)
     targets = _targets(models, target_path, given["in_place"])
     with _fixed(targets, options, given) as running:
         for model, fixed in running:
@@ -95,7 +98,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         "spec": given["spec"],
         "input_shapes": dict(map(parse_shape, given["input_shape"])),
         "set_inputs": dict(map(parse_value, given["set_input"])),
-        "outputs": tuple(given["output"]),
+        "outputs": tuple(name for text in given["outputs"] for name in text.split(",") if name),
         "check_inputs": given["check_inputs"],
         "precision": given["precision"],
         "max_error": DEFAULT_MAX_ERROR if given["max_error"] is None else given["max_error"],
@@ -115,6 +118,23 @@ def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
     codes = tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
     check_codes(codes)
     return codes
+
+
+def _as_other_tools(models: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path | None]:
+    """`fix IN OUT`, as onnxsim has it, writes OUT if there is no such file yet.
+
+    Of `fix *.onnx`, results of an earlier run are left out.
+    """
+    if len(models) == 2 and models[0].is_file() and not models[1].exists() and models[1].suffix == ".onnx":
+        return models[:1], models[1]
+    kept = []
+    for model in models:
+        original = model.with_name(f"{model.name.removesuffix(RESULT)}.onnx")
+        if model.name.endswith(RESULT) and original in models:
+            click.echo(f"surgeon: {model}: left out, since it is what fix made of {original}", err=True)
+        else:
+            kept.append(model)
+    return tuple(kept), None
 
 
 def _targets(models: tuple[Path, ...], wanted: Path | None, in_place: bool) -> dict[Path, Path | SurgeonError]:
@@ -137,8 +157,10 @@ def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Pat
         if wanted is not None:
             raise SurgeonError("--in-place and -o exclude each other; choose one")
         return model
+    if wanted is None and model.name.endswith(RESULT):
+        raise SurgeonError(f"{model}: is what fix made of another model; give -o OUT or --in-place to fix it again")
     if wanted is None:
-        return model.with_name(f"{model.stem}.fixed.onnx")
+        return model.with_name(f"{model.stem}{RESULT}")
     if wanted.is_dir() or count > 1:
         return wanted / model.name
     return wanted

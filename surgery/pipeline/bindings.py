@@ -74,5 +74,5 @@ def cut_outputs(graph: gs.Graph, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             place = "inside a subgraph" if name in inner else "not in the model"
-            raise SurgeonError(f"--output '{name}': {place}; name a tensor of the main graph")
+            raise SurgeonError(f"--outputs '{name}': {place}; name a tensor of the main graph")
     graph.outputs = [known[name] for name in dict.fromkeys(names)]

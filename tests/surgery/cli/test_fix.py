@@ -53,7 +53,7 @@ def test_ignore_and_select_and_skip(source: Path) -> None:
 
 def test_bindings(source: Path) -> None:
     out = source.with_name("o.onnx")
-    fix(source, "-o", out, "--set-input", "s=2.5", "--input-shape", "x:3x4", "--output", "b")
+    fix(source, "-o", out, "--set-input", "s=2.5", "--input-shape", "x:3x4", "--outputs", "b")
     model = onnx.load(out)
     assert [info.name for info in model.graph.input] == ["x"]
     assert [info.name for info in model.graph.output] == ["b"]
@@ -123,10 +123,40 @@ def test_a_model_named_twice_is_fixed_once_and_a_result_never_replaces_another(s
     assert Path("out/m.onnx").is_file()
 
 
-def test_a_second_name_that_is_no_file_is_told_where_outputs_go(source: Path) -> None:
+def test_a_second_name_that_is_no_file_yet_is_the_output_as_in_other_tools(source: Path) -> None:
     result = fix("m.onnx", "new.onnx")
+    assert (result.return_value, result.output.splitlines()[0]) == (0, "m.onnx -> new.onnx")
+    assert operators(Path("new.onnx")) == ["Mul", "Relu"]
+    assert not Path("m.fixed.onnx").exists()
+    assert fix("m.onnx", "new.onnx").output.count("->") == 2 * fix("m.onnx").output.count("->")  # now both are models
+    result = fix("m.onnx", "new.onnx", "newer.onnx")
     assert result.return_value == 2
-    assert "new.onnx: no such file; a file to write goes after -o" in result.stderr
+    assert "newer.onnx: no such file; a file to write goes after -o" in result.stderr
+    assert fix("none.onnx", "neither.onnx").return_value == 2
+    assert not Path("neither.onnx").exists()
+
+
+def test_results_of_an_earlier_run_are_not_fixed_again(source: Path) -> None:
+    Path("n.onnx").write_bytes(source.read_bytes())
+    files = ["m.fixed.onnx", "m.onnx", "n.fixed.onnx", "n.onnx"]
+    assert fix("m.onnx", "n.onnx").return_value == 0
+    again = fix(*files)
+    assert again.return_value == 0
+    assert sorted(path.name for path in source.parent.glob("*.onnx")) == files
+    assert again.stderr.splitlines() == [
+        "surgeon: m.fixed.onnx: left out, since it is what fix made of m.onnx",
+        "surgeon: n.fixed.onnx: left out, since it is what fix made of n.onnx",
+    ]
+    alone = fix("m.fixed.onnx")
+    assert alone.return_value == 2
+    assert "m.fixed.onnx: is what fix made of another model; give -o OUT or --in-place to fix it again" in alone.stderr
+    assert fix("m.fixed.onnx", "-o", "twice.onnx").return_value == 0
+    assert fix("m.fixed.onnx", "--in-place").return_value == 0
+
+
+def test_output_names_the_file_and_outputs_the_tensors(source: Path) -> None:
+    assert fix(source, "--output", "o.onnx", "--outputs", "b,y").return_value == 0
+    assert [info.name for info in onnx.load("o.onnx").graph.output] == ["b", "y"]
 
 
 def test_findings_in_the_model_are_counted_apart_from_what_the_rewrites_leave(source: Path) -> None:

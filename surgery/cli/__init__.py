@@ -31,7 +31,7 @@ COMMANDS: dict[str, str] = {
     "deepstream": "Write the settings of DeepStream's MaskTracker for the four SAM2 files.",
 }
 
-VERBOSE = "Print seconds and versions at the end, and the traceback of a bug."
+VERBOSE = "Print seconds, versions, and the traceback of a bug."
 STARTED = time.perf_counter()
 USE_EXPORT = ("export", "track", "deepstream")
 
@@ -123,10 +123,10 @@ def _print_versions() -> None:
     click.echo(f"surgeon: {time.perf_counter() - STARTED:.1f} s with {', '.join(found)}", err=True)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="surgeon")
 def surgeon() -> None:
-    """Fix, check and explain ONNX models for TensorRT, and export Segment Anything 2."""
+    """Fix, check and explain ONNX models for TensorRT; export SAM2."""
 
 
 def main() -> None:

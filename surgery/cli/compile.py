@@ -22,7 +22,7 @@ from surgery.cli.arguments import parse_dim
     "shapes",
     multiple=True,
     metavar="NAME:SHAPE",
-    help="Shape of a dynamic input that the engine is tuned for.",
+    help="Usual shape of a dynamic input.",
 )
 @click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
 @click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
@@ -31,7 +31,14 @@ from surgery.cli.arguments import parse_dim
 )
 @click.option("--trtexec", "show_command", is_flag=True, help="Print the trtexec command for the same build, and stop.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 def command(
     model: Path,
     gpu: str,

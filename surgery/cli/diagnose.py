@@ -22,27 +22,43 @@ WITHOUT_AGAINST = ("build", "target", "shapes", "smallest", "largest", "seconds"
 @click.command(name="diagnose")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
-@click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
+@click.option(
+    "--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True, help="Runtime to diagnose for."
+)
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
-@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
-@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
+@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
+@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
 @click.option(
-    "--limit", "seconds", type=float, default=300.0, show_default=True, help="Seconds to look for further refusals."
+    "--limit",
+    "seconds",
+    type=float,
+    default=300.0,
+    show_default=True,
+    help="Seconds to search for more refusals after the first.",
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option(
-    "--repro", type=click.Path(file_okay=False, path_type=Path), help="Write the smallest failing models here."
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the output."
 )
 @click.option(
-    "--against", help="Find the first tensor that differs from this model, or from float16, optimized, a provider."
+    "--repro",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the smallest models that fail to this folder.",
 )
-@click.option("--inputs", type=click.Path(path_type=Path), help="With --against: .npz with an array for each input.")
-@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="With --against: size of a free dim.")
-@click.option("--seed", default=0, show_default=True, help="With --against: seed of the drawn inputs.")
 @click.option(
-    "--tolerance", default=1e-3, show_default=True, help="With --against: largest RMS error, relative to the RMS."
+    "--against", help="Find the first tensor that differs from another model, float16, optimized or a provider."
 )
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with everything.")
+@click.option(
+    "--inputs", type=click.Path(path_type=Path), help="With --against: .npz file with an array for each input."
+)
+@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="With --against: size of a dynamic dim.")
+@click.option("--seed", default=0, show_default=True, help="With --against: seed of the random inputs.")
+@click.option(
+    "--tolerance",
+    default=1e-3,
+    show_default=True,
+    help="With --against: largest RMS error / RMS that is no difference.",
+)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a self-contained HTML page.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out passed checks and notes.")
 def command(
     models: tuple[Path, ...],
@@ -53,7 +69,10 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> int:
-    """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do. Exit 1 when it refuses."""
+    """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do.
+
+    Exit code 1: TensorRT refuses something.
+    """
     from surgery.diagnose.rules import rule_texts
     from verify.model.read import read_model
 

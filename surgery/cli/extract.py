@@ -19,7 +19,14 @@ import click
     "--check-inputs", type=click.Path(path_type=Path), help="Compare on the model's inputs in this .npz file."
 )
 @click.option("--strict", is_flag=True, help="Write nothing and exit 1 if the model cannot be run.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 def command(
     model: Path,
     inputs: tuple[str, ...],

@@ -28,39 +28,57 @@ RESULT = ".fixed.onnx"
 
 @click.command(name="fix")
 @click.argument("models", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--output", "--to", "target_path", type=PATH, help="File to write, or folder for several models.")
-@click.option("--in-place", is_flag=True, help="Replace the models; each is kept beside as MODEL.bak.")
-@click.option("--spec", help="Documented interface to bring names, order and dims to: sam2, or a TOML file.")
+@click.option("-o", "--output", "--to", "target_path", type=PATH, help="File to write; a folder for several models.")
+@click.option("--in-place", is_flag=True, help="Replace the models; keep each original as MODEL.bak.")
+@click.option("--spec", help="Interface with the names, order and dims to set: sam2, or a TOML file.")
 @click.option("--select", multiple=True, metavar="CODE", help="Run only these passes (SG005, or SG0 for a group).")
-@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these passes out.")
-@click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node as it is.")
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Pin an input: x:1x3x64x64, x:1,3,64,64.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Run all passes but these.")
+@click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node unchanged.")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Fix the shape of an input: x:1x3x64x64.")
 @click.option("--set-input", multiple=True, metavar="NAME=VALUE", help="Turn an input into a constant: sr=16000.")
-@click.option("--outputs", multiple=True, metavar="NAME", help="Cut the model so that this tensor is an output.")
-@click.option("--fold-limit", default="64K", show_default=True, help="How much larger folding may make the file.")
-@click.option("--loop-limit", default=64, show_default=True, help="Largest number of iterations written out.")
-@click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), help="Write half precision into the result.")
+@click.option("--outputs", multiple=True, metavar="NAME", help="Make this tensor an output and cut off what follows.")
+@click.option("--fold-limit", default="64K", show_default=True, help="Largest growth of the file by folding constants.")
+@click.option("--loop-limit", default=64, show_default=True, help="Most iterations of a loop that is unrolled.")
 @click.option(
-    "--max-error", type=float, help=f"Most an output may move by it, of its RMS.  [default: {DEFAULT_MAX_ERROR:g}]"
+    "--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True, help="Runtime to write for."
 )
-@click.option("--calibrate", type=PATH, help="Inputs (.npz) that precision is chosen on, instead of goldens.")
-@click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, which TensorRT does not fuse.")
-@click.option("--check-inputs", type=PATH, help="Compare on the inputs of this .npz instead of drawn ones.")
-@click.option("--no-guard", is_flag=True, help="Write without comparing; the report says so.")
-@click.option("--strict", is_flag=True, help="Write nothing, exit 1, when the result cannot be compared.")
-@click.option("--save-external-data", is_flag=True, help="Put weights into a file beside the model.")
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Models at a time.  [default: up to 4, large ones alone]")
-@click.option("--report", "report_path", type=PATH, help="Also write the report here: .json, .html, or text.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), help="Lower nodes to half precision, by measuring.")
+@click.option(
+    "--max-error",
+    type=float,
+    help=f"Largest error of an output by --precision, relative to its RMS.  [default: {DEFAULT_MAX_ERROR:g}]",
+)
+@click.option("--calibrate", type=PATH, help="Inputs (.npz) to measure half precision on, instead of goldens.")
+@click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, where TensorRT does not fuse it.")
+@click.option("--check-inputs", type=PATH, help="Compare on the inputs in this .npz instead of random ones.")
+@click.option("--no-guard", is_flag=True, help="Write without comparing with the original; the report says so.")
+@click.option("--strict", is_flag=True, help="Write nothing and exit 1 if the result cannot be compared.")
+@click.option("--save-external-data", is_flag=True, help="Write weights to a file beside the model.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), help="Models to fix at a time.  [default: up to 4, a large one alone]"
+)
+@click.option("--report", "report_path", type=PATH, help="Also write the report to this file: .json, .html, or text.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="List every finding.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
 def command(context: click.Context, /, models: tuple[Path, ...], target_path: Path | None, **given: Any) -> int:
-    """Fold, clean and rewrite MODELS until the target takes them, and prove that they compute the same.
+    """Simplify MODELS and rewrite what the target refuses, and check that they compute the same.
 
-    Without -o the result is MODEL.fixed.onnx beside each; the models themselves are never touched.
-    Exit code 0: fixed. 1: the result differs from the original, nothing was written. 2: cannot be read or written.
+    Without -o the result of m.onnx is m.fixed.onnx in the same folder; m.onnx itself does not change.
+
+    \b
+    Exit codes:
+      0  fixed
+      1  the result differs from the original; nothing was written
+      2  a file cannot be read or written
     """
     given = with_defaults(context, given)
     options = _options(given)

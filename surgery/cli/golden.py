@@ -18,12 +18,14 @@ def command() -> None:
 
 @command.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--inputs", type=click.Path(path_type=Path), help="Arrays by input name (.npz), stored whole.")
-@click.option("--seed", type=int, help="Draw the inputs from this seed instead  [1]")
-@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Shape of an input with free dims.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder  [the nearest golden, else ./golden]")
-@click.option("--from-torch", is_flag=True, help="Record what stock SAM2 gives, not what the file gives.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --from-torch.")
+@click.option("--inputs", type=click.Path(path_type=Path), help="Inputs to run on (.npz); the golden stores them.")
+@click.option("--seed", type=int, help="Seed of random inputs.  [default: 1]")
+@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Shape of a dynamic input.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder.  [default: the nearest golden, else ./golden]"
+)
+@click.option("--from-torch", is_flag=True, help="Record what stock SAM2 computes, not what the file computes.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --from-torch.")
 def record(
     models: tuple[Path, ...],
     inputs: Path | None,
@@ -132,7 +134,7 @@ def _folders(given: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="List goldens, and say which belong to no model.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 def list_(folders: tuple[Path, ...]) -> int:
     """List the goldens in FOLDERS, one a line, and say which belong to no model any more.
@@ -150,9 +152,9 @@ def list_(folders: tuple[Path, ...]) -> int:
     return 0
 
 
-@command.command()
+@command.command(short_help="Remove goldens, named by id, model or data file.")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--golden", "folder", type=click.Path(path_type=Path), help="Folder  [the nearest golden]")
+@click.option("--golden", "folder", type=click.Path(path_type=Path), help="Folder.  [default: the nearest golden]")
 def rm(names: tuple[str, ...], folder: Path | None) -> int:
     """Remove the goldens NAMES, each named by its id, its model or its data file."""
     from verify.goldens.find import default_folder, folders, select
@@ -172,7 +174,7 @@ def rm(names: tuple[str, ...], folder: Path | None) -> int:
 
 @command.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--tensors", is_flag=True, help="Also every output, with its tolerance and the reason.")
+@click.option("--tensors", is_flag=True, help="Also show every output with its tolerance and the reason.")
 def show(folders: tuple[Path, ...], tensors: bool) -> int:
     """Show what made each golden in FOLDERS.
 

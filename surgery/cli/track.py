@@ -21,15 +21,19 @@ INTERRUPTED = 130
 @click.option("--box", "boxes", multiple=True, metavar="X0,Y0,X1,Y1", help="A box around an object, in pixels.")
 @click.option("--point", "points", multiple=True, metavar="X,Y,LABEL", help="A click: label 1 object, 0 background.")
 @click.option("--remove", "removals", multiple=True, metavar="ID@FRAME", help="Stop tracking an object.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Overlay: a video (.mp4 ...) or else a folder.")
-@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Boxes and scores, one line an object.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="The same as JSON.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Overlay: a video (.mp4 ...), or a folder of pictures."
+)
+@click.option(
+    "--csv", "csv_path", type=click.Path(path_type=Path), help="Boxes and scores: a line for each object in each frame."
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Boxes and scores as JSON.")
 @click.option("--kitti", type=click.Path(path_type=Path), help="Folder of KITTI files as DeepStream writes them.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder of mask pictures at the video's size.")
 @click.option("--label", default="object", show_default=True, help="Class name in KITTI lines.")
-@click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.")
-@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Objects in one call at most.")
-@click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0: all.")
+@click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
+@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Most objects in one call.")
+@click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0 uses all.")
 def command(video: Path, models: Path, **options: Any) -> int:
     """Track objects through VIDEO, a video file or a folder of frames.
 
@@ -39,10 +43,10 @@ def command(video: Path, models: Path, **options: Any) -> int:
       --box 7=40,50,200,220        object 7, first frame
       --box 7@10=40,50,200,220     object 7, from frame 10 on
       --point 7@10=130,140,1       a click on the same object and frame
-    A point without an id belongs to object 1. Frames count from 0. A new prompt in a
-    later frame starts its object afresh.
 
-    Ctrl-C ends tracking after the current frame; what was written stays readable.
+    A point without an id belongs to object 1. Frames count from 0. A new prompt in a later frame restarts its object.
+
+    Ctrl-C stops tracking after the current frame; files written so far stay readable.
     """
     from export.tracking.prompts import parse, parse_removals
 

@@ -20,29 +20,31 @@ from verify.report import Report, exit_code, not_checked
 @click.command(name="verify")
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--spec", default="sam2", show_default=True, help="Documented interface: sam2, a TOML file, or none.")
-@click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
-@click.option("--trt/--no-trt", "trt", default=None, help="Ask TensorRT, or do not  [where it is installed].")
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Build for this: x:1x3 or x:1x3..8x3.")
-@click.option("--against-torch", is_flag=True, help="Run stock SAM2 beside the file (needs [export]).")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --against-torch.")
+@click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens to compare with.")
+@click.option("--trt/--no-trt", "trt", default=None, help="Run TensorRT's parser and builder.  [default: if installed]")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Shapes to build for: x:1x3, or x:1x3..8x3.")
+@click.option("--against-torch", is_flag=True, help="Also compare with stock SAM2 (needs [export]).")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --against-torch.")
 @click.option(
-    "--closed-loop", type=click.Path(path_type=Path), help="Track with this folder's files and with stock SAM2."
+    "--closed-loop", type=click.Path(path_type=Path), help="Track with the files in this folder and with stock SAM2."
 )
 @click.option(
-    "--clip", type=click.Path(path_type=Path), help="Video or frames, for --closed-loop  [a photograph, moving]."
+    "--clip", type=click.Path(path_type=Path), help="Video or frames for --closed-loop.  [default: a moving photo]"
 )
-@click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames, for --closed-loop.")
-@click.option("--model-type", help="For --closed-loop with files that do not say which SAM2 2.1 they are.")
-@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail where --golden has none.")
-@click.option("--scale", default=1.0, show_default=True, help="Multiply the goldens' tolerances.")
-@click.option("--max-error", type=float, help="Judge by this largest error / RMS instead of the goldens' tolerances.")
-@click.option("--rms-error", type=float, help="Judge by this RMS error / RMS instead.")
-@click.option("--cosine", type=float, help="Judge by this smallest cosine instead.")
-@click.option("--results", type=click.Path(path_type=Path), help="Judge a saved JSON report again; nothing is run.")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong or was skipped.")
-@click.option("--no-cache", is_flag=True, help="Check again what has not changed.")
+@click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames for --closed-loop.")
+@click.option("--model-type", help="SAM2 model for --closed-loop, if the files do not record it.")
+@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail a model without golden.")
+@click.option("--scale", default=1.0, show_default=True, help="Multiply the tolerances of goldens by this.")
+@click.option("--max-error", type=float, help="Largest error / RMS, instead of the tolerances of goldens.")
+@click.option("--rms-error", type=float, help="RMS error / RMS, instead of the tolerances of goldens.")
+@click.option("--cosine", type=float, help="Smallest cosine, instead of the tolerances of goldens.")
+@click.option("--results", type=click.Path(path_type=Path), help="Apply limits to a saved JSON report; runs no model.")
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the output."
+)
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what failed or was skipped.")
+@click.option("--no-cache", is_flag=True, help="Check models again that have not changed.")
 @click.pass_context
 def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -> int:
     """Check MODELS (files, or folders with .onnx files at any depth): interface, goldens, TensorRT.

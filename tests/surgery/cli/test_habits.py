@@ -143,3 +143,27 @@ def test_traceback_of_a_bug_is_printed_with_v_only(
     assert "a bug in surgeon: ZeroDivisionError: oh no. Please report it" in text
     assert surgeon("inspect", "m.onnx", "-v", monkeypatch=monkeypatch) == 3
     assert "Traceback" in capfd.readouterr().err
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    """Every command with its path, those of groups too."""
+    found = []
+    for name in cli.COMMANDS:
+        command = loaded(name)
+        inner = command.commands.items() if isinstance(command, click.Group) else ()
+        found += [(name, command), *((f"{name} {second}", one) for second, one in inner)]
+    return found
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_says_what_every_option_does_within_the_width(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for path, command in [("", cli.surgeon), *commands()]:
+        for parameter in command.params:
+            assert not isinstance(parameter, click.Option) or parameter.help, f"{path} {parameter.opts}"
+        parent = click.Context(cli.surgeon, info_name="surgeon", **cli.surgeon.context_settings)
+        text = command.get_help(click.Context(command, info_name=path, parent=parent))
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= columns, path
+        assert max(map(len, lines)) > 80 or columns == 80 or len(lines) < 25, path  # a wide terminal is used
+        assert "..." not in text.partition("Commands:")[2], f"{path}: a summary is cut"

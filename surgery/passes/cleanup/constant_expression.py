@@ -24,7 +24,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.edit import settle
 from surgery.graph.nodes import Constant
 from surgery.graph.protos import nbytes
-from surgery.passes.ops.evaluate import cone, evaluate
+from surgery.passes.ops.evaluate import evaluate, nodes_behind
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -132,7 +132,7 @@ def _worthwhile(graph: gs.Graph, nodes: list[gs.Node], context: Context) -> tupl
         read = [t for t in node.outputs if t.name and _read_outside(graph, t, mine, context)]
         if not read:
             continue
-        part = cone(inside, read[0])
+        part = nodes_behind(inside, read[0])
         grown = sum(_size(tensor) or 0 for tensor in read) - _freed(part)
         if grown > context.options.fold_limit:
             mine.discard(id(node))  # it stays, so what it reads is read from outside

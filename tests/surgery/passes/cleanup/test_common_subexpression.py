@@ -22,7 +22,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "random differs",
+        "two draws of random numbers differ",
         """g (float[2] x) => (float[2] y) {
           a = RandomNormalLike(x)
           b = RandomNormalLike(x)

@@ -9,7 +9,7 @@ from tests.surgery.passes.comparing import Case, becomes, stays
 CODE = "SG007"
 REWRITES = [
     Case(
-        "copied batch",
+        "the batch is copied",
         """g (float[n,12] x) => (float[n,3,4] y) <int64[2] t = {3, 4}> {
           s = Shape<end = 1>(x)
           k = Concat<axis = 0>(s, t)
@@ -20,7 +20,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "two free dims stay",
+        "two dims are free and not copied",
         """g (float[n,m] x) => (float[a,b] y) {
           s = Shape<end = 1>(x)
           t = Shape<start = 1>(x)

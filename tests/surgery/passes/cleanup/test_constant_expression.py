@@ -44,21 +44,21 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "random stays",
+        "it is random",
         """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}> {
           r = RandomNormalLike(a)
           y = Add(x, r)
         }""",
     ),
     Case(
-        "dequantize stays",
+        "DequantizeLinear keeps its place",
         """g (float[2] x) => (float[2] y) <int8[2] q = {1, 2}, float s = {0.5}> {
           d = DequantizeLinear(q, s)
           y = Add(x, d)
         }""",
     ),
     Case(
-        "too large stays",
+        "the result is too large",
         """g (float[1] x) => (float[200000] y) <int64[1] n = {200000}> {
           z = ConstantOfShape(n)
           y = Add(x, z)

@@ -23,7 +23,7 @@ PATTERNS = {
 }
 REWRITES = [
     Case(
-        "constant condition, names inside meet names outside",
+        "a constant condition, and names inside that are names outside",
         """g (float[2] x) => (float[2] y) <bool c = {1}> {
           b = Neg(x)
           y0 = If<
@@ -36,7 +36,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "runtime condition",
+        "the condition is computed",
         """g (float[2] x, bool c) => (float[2] y) {
           y = If<
             then_branch = t () => (float[2] a) { a = Relu(x) },

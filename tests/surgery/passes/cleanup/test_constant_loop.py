@@ -31,7 +31,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "a body that may stop",
+        "the body may stop early",
         """g (float[2] x) => (float[2] y) <int64 n = {2}, bool c = {1}, float[2] m = {9, 9}> {
           y = Loop(n, c, x)<body = b (int64 i, bool d, float[2] s) => (bool e, float[2] o) {
             o = Exp(s)

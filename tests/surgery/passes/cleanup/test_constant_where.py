@@ -9,7 +9,7 @@ from tests.surgery.passes.comparing import Case, becomes, stays
 CODE = "SG014"
 REWRITES = [
     Case(
-        "always the first",
+        "the first side",
         """g (float[2] x, float[2] z) => (float[2] y) <bool c = {1}> {
           a = Where(c, x, z)
           y = Relu(a)
@@ -19,7 +19,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "the first is smaller",
+        "broadcasting enlarges the side that is chosen",
         """g (float[1] x, float[2] z) => (float[2] y) <bool c = {1}> {
           a = Where(c, x, z)
           y = Relu(a)

@@ -17,7 +17,7 @@ from tests.surgery.passes.comparing import Case, becomes, stays
 CODE = "SG018"
 REWRITES = [
     Case(
-        "one of each",
+        "one element of each side",
         """g (int64[1] x, int64[1] z) => (int64[2] y) <bool[2] c = {0, 1}, int64[2] k = {3, 4}> {
           a = Concat<axis = 0>(x, z)
           b = Where(c, k, a)
@@ -31,7 +31,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "half of a part",
+        "the mask selects half of an input of the Concat",
         """g (int64[2] x) => (int64[2] y) <bool[2] c = {0, 1}, int64[2] k = {3, 4}> {
           a = Concat<axis = 0>(x)
           b = Where(c, k, a)

@@ -36,7 +36,7 @@ REWRITES = [
     ),
 ]
 LEFT_ALONE = [
-    Case("input to output stays", "g (float[2] x) => (float[2] y) { y = Identity(x) }"),
+    Case("it stands between an input and an output", "g (float[2] x) => (float[2] y) { y = Identity(x) }"),
 ]
 
 

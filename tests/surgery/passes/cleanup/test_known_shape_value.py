@@ -15,9 +15,9 @@ REWRITES = [
     ),
 ]
 LEFT_ALONE = [
-    Case("a free dim stays", "g (float[n,3] x) => (int64[1] y) { y = Shape<end = 1>(x) }"),
+    Case("the dim is free", "g (float[n,3] x) => (int64[1] y) { y = Shape<end = 1>(x) }"),
     Case(
-        "question marks are not equal",
+        "two dims called ? may differ",
         """g (float["?"] x, float["?"] z) => (bool[1] y) {
           a = Shape(x)
           b = Shape(z)

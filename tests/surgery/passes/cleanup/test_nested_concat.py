@@ -20,21 +20,21 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "along another axis",
+        "the axes differ",
         """g (float[2,3] x) => (float[4,6] y) {
           a = Concat<axis = 1>(x, x)
           y = Concat<axis = 0>(a, a)
         }""",
     ),
     Case(
-        "a first one that is read twice",
+        "the result of the first is read twice",
         """g (float[2,3] x) => (float[2,12] y) {
           a = Concat<axis = 1>(x, x)
           y = Concat<axis = 1>(a, a)
         }""",
     ),
     Case(
-        "a first one that is an output",
+        "the result of the first is an output",
         """g (float[2,3] x) => (float[2,9] y, float[2,6] a) {
           a = Concat<axis = 1>(x, x)
           y = Concat<axis = 1>(a, x)

@@ -63,9 +63,10 @@ REWRITES = [
     ),
 ]
 LEFT_ALONE = [
-    Case("Cast to another", "g (float[2] x) => (float16[2] y) { y = Cast<to = 10>(x) }"),
+    Case("Cast to another type", "g (float[2] x) => (float16[2] y) { y = Cast<to = 10>(x) }"),
     Case(
-        "Slice of a part", "g (float[4] x) => (float[k] y) <int64[1] a = {1}, int64[1] b = {9}> { y = Slice(x, a, b) }"
+        "Slice of some elements",
+        "g (float[4] x) => (float[k] y) <int64[1] a = {1}, int64[1] b = {9}> { y = Slice(x, a, b) }",
     ),
     Case(
         "Expand to a larger shape",
@@ -75,7 +76,10 @@ LEFT_ALONE = [
           y = Expand(x, k)
         }""",
     ),
-    Case("Dropout whose mask is read", "g (float[2] x) => (float[2] y, bool[2] m) { a, m = Dropout(x)  y = Relu(a) }"),
+    Case(
+        "Dropout with a mask that is read",
+        "g (float[2] x) => (float[2] y, bool[2] m) { a, m = Dropout(x)  y = Relu(a) }",
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from tests.surgery.passes.comparing import Case, becomes, parse, stays
 CODE = "SG019"
 REWRITES = [
     Case(
-        "undone after the product",
+        "a later Reshape sets the shape",
         """g (float[2,6,4] x) => (float[3,4,5] y)
         <int64[2] s = {12, 4}, float[4,5] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2}, float[5]
         b = {1, 2, 3, 4, 5}, int64[3] z = {3, -1, 5}> {
@@ -31,7 +31,7 @@ REWRITES = [
         }""",
     ),
     Case(
-        "moved before the product",
+        "the last Reshape moves before the product",
         """g (float[2,3,2,2] x) => (float[1,3,2,3] y)
         <int64[3] s = {2, 3, 4}, float[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, int64[4] z = {1, 3, 2, -1}> {
           r = Reshape(x, s)
@@ -45,7 +45,7 @@ REWRITES = [
         }""",
     ),
     Case(
-        "parts of a product",
+        "a product that is split",
         """g (float[2,3,4] x) => (float[6,1] p, float[3,2] q)
         <int64[2] s = {6, 4}, float[4,2] w = {1, 2, 3, 4, 5, 6, 7, 8}, int64[2] f = {6, 1}, int64[2] l = {3, 2},
         int64[2] u = {1, 1}> {
@@ -66,7 +66,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "an operand of the old shape stays",
+        "an operand has the old shape",
         """g (float[2,2,2] x) => (float[2,2,2] y)
         <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, float[4,1] b = {1, 2, 3, 4}, int64[3] z = {2, 2, 2}> {
           r = Reshape(x, s)
@@ -76,7 +76,7 @@ LEFT_ALONE = [
         }""",
     ),
     Case(
-        "a result that is an output stays",
+        "the product is an output",
         """g (float[2,2,2] x) => (float[2,2,2] y, float[4,2] m)
         <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[3] z = {2, 2, 2}> {
           r = Reshape(x, s)
@@ -85,7 +85,7 @@ LEFT_ALONE = [
         }""",
     ),
     Case(
-        "a copied dim stays",
+        "the last Reshape copies a dim",
         """g (float[2,2,2] x) => (float[4,1,2] y)
         <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[3] z = {0, -1, 2}> {
           r = Reshape(x, s)

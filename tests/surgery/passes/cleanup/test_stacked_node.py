@@ -52,16 +52,16 @@ REWRITES = [
     ),
 ]
 LEFT_ALONE = [
-    Case("Casts that lose bits", "g (float[2] x) => (float[2] y) { a = Cast<to = 10>(x)  y = Cast<to = 1>(a) }"),
+    Case("the first Cast loses bits", "g (float[2] x) => (float[2] y) { a = Cast<to = 10>(x)  y = Cast<to = 1>(a) }"),
     Case(
-        "an Unsqueeze of a Reshape that copies dims",
+        "the Reshape before the Unsqueeze copies a dim",
         """g (float[2,3] x) => (float[1,2,3] y) <int64[2] s = {0, -1}, int64[1] t = {0}> {
           a = Reshape(x, s)
           y = Unsqueeze(a, t)
         }""",
     ),
     Case(
-        "an Unsqueeze of a Reshape that is read",
+        "the Reshape before the Unsqueeze is read elsewhere",
         """g (float[6] x) => (float[1,2,3] y, float[2,3] z) <int64[2] s = {2, -1}, int64[1] t = {0}> {
           a = Reshape(x, s)
           y = Unsqueeze(a, t)
@@ -69,7 +69,7 @@ LEFT_ALONE = [
         }""",
     ),
     Case(
-        "Slices of one dim stay",
+        "both Slices cut the same dim",
         """g (float[6] x) => (float[2] y) <int64[1] a = {1}, int64[1] e = {5}, int64[1] r = {0}> {
           p = Slice(x, a, e, r)
           q = Slice(p, a, e, r)

@@ -35,7 +35,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
-        "an order that needs all three",
+        "the permutations need all three nodes",
         """g (float[6,4] x) => (float[12,2] y) <int64[2] s = {2, 12}> {
           a = Transpose<perm = [1, 0]>(x)
           b = Reshape(a, s)
@@ -43,7 +43,7 @@ LEFT_ALONE = [
         }""",
     ),
     Case(
-        "a free dim stays",
+        "a dim is free",
         """g (float[n,2,3] x) => (float[k,3,1] y) <int64[3] s = {-1, 1, 3}> {
           a = Transpose<perm = [0, 1, 2]>(x)
           b = Reshape(a, s)

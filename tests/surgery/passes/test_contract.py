@@ -105,11 +105,12 @@ def test_interface_and_values_stay_and_a_second_run_finds_nothing(rule: Pass) ->
         original = before.SerializeToString()
         fixed, _ = surgery.fix_model(before, select=(rule.code,), guard=False)
         assert before.SerializeToString() == original, case
+        if fixed is before:
+            continue
         assert interface(fixed) == interface(before) or rule.code == "SG302", case
         again, report = surgery.fix_model(fixed, select=(rule.code,), guard=False)
         assert again is fixed, f"{case}: {[finding.message for finding in report.findings]}"
-        if fixed is not before:
-            assert_same_values(before, fixed, rule, case)
+        assert_same_values(before, fixed, rule, case)
 
 
 def interface(proto: onnx.ModelProto) -> list[bytes]:

@@ -28,6 +28,24 @@ REWRITES = [
           y = Neg(b)
         }""",
     ),
+    Case(
+        "a scalar side",
+        """g (int64[2] x) => (int64[3] y) <bool[3] c = {1, 0, 0}, int64 k = {7}, int64[1] one = {1}> {
+          a = Concat<axis = 0>(one, x)
+          y = Where(c, k, a)
+        }""",
+        after="g (int64[2] x) => (int64[3] y) <int64[1] t0 = {7}> { y = Concat<axis = 0>(t0, x) }",
+    ),
+    Case(
+        "one tensor whole",
+        """g (int64[2] x, int64[1] z) => (int64[3] y) <bool[3] c = {0, 0, 1}, int64[3] k = {7, 8, 9}> {
+          a = Concat<axis = 0>(x, z)
+          y = Where(c, k, a)
+        }""",
+        after="""g (int64[2] x, int64[1] z) => (int64[3] y) <int64[1] t0 = {9}> {
+          y = Concat<axis = 0>(x, t0)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -36,6 +54,21 @@ LEFT_ALONE = [
           a = Concat<axis = 0>(x)
           b = Where(c, k, a)
           y = Neg(b)
+        }""",
+    ),
+    Case(
+        "more than 64 elements",
+        """g (int64[64] x, int64[1] z) => (int64[65] y) <bool c = {1}, int64[1] k = {7}> {
+          a = Concat<axis = 0>(x, z)
+          b = Where(c, a, k)
+          y = Neg(b)
+        }""",
+    ),
+    Case(
+        "two dims",
+        """g (int64[1,2] x) => (int64[1,2] y) <bool[2] c = {1, 0}, int64[1,2] k = {7, 8}> {
+          a = Concat<axis = 0>(x)
+          y = Where(c, a, k)
         }""",
     ),
 ]

@@ -34,9 +34,61 @@ REWRITES = [
         "g (float[2] x) => (float[2] y, float[2] z) { a = Relu(x)  y = Identity(a)  z = Identity(a) }",
         after="g (float[2] x) => (float[2] y, float[2] z) { y = Relu(x)  z = Identity(y) }",
     ),
+    Case(
+        "inside a branch",
+        """g (float[2] x, bool c) => (float[2] y) {
+          y = If(c)<
+            then_branch = t () => (float[2] a) { p = Identity(x)  a = Relu(p) },
+            else_branch = e () => (float[2] b) { b = Neg(x) }
+          >
+        }""",
+        after="""g (float[2] x, bool c) => (float[2] y) {
+          y = If(c)<
+            then_branch = t () => (float[2] a) { a = Relu(x) },
+            else_branch = e () => (float[2] b) { b = Neg(x) }
+          >
+        }""",
+    ),
+    Case(
+        "read by a branch",
+        """g (float[2] x, bool c) => (float[2] y) {
+          p = Identity(x)
+          y = If(c)<
+            then_branch = t () => (float[2] a) { a = Relu(p) },
+            else_branch = e () => (float[2] b) { b = Neg(p) }
+          >
+        }""",
+        after="""g (float[2] x, bool c) => (float[2] y) {
+          y = If(c)<
+            then_branch = t () => (float[2] a) { a = Relu(x) },
+            else_branch = e () => (float[2] b) { b = Neg(x) }
+          >
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case("it stands between an input and an output", "g (float[2] x) => (float[2] y) { y = Identity(x) }"),
+    Case(
+        "a constant is an output",
+        """g (float[2] x) => (float[2] y, float[2] z) <float[2] w = {1, 2}> {
+          y = Neg(x)
+          z = Identity(w)
+        }""",
+    ),
+    Case(
+        "a branch returns a tensor of the graph around it",
+        """g (float[2] x, bool c) => (float[2] y) {
+          y = If(c)<
+            then_branch = t () => (float[2] a) { a = Identity(x) },
+            else_branch = e () => (float[2] b) { b = Neg(x) }
+          >
+        }""",
+    ),
+    Case(
+        "it is of another domain",
+        """<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
+        g (float[2] x) => (float[2] y) { a = own.Identity(x)  y = Relu(a) }""",
+    ),
 ]
 
 

@@ -17,6 +17,23 @@ REWRITES = [
         }""",
         after="g (float[2,3] x, float[2,1] z) => (float[2,9] y) { y = Concat<axis = 1>(z, x, z, x, z) }",
     ),
+    Case(
+        "axes counted from both ends",
+        """g (float[2,3] x) => (float[2,9] y) {
+          a = Concat<axis = -1>(x, x)
+          y = Concat<axis = 1>(a, x)
+        }""",
+        after="g (float[2,3] x) => (float[2,9] y) { y = Concat<axis = 1>(x, x, x) }",
+    ),
+    Case(
+        "one tensor twice, an empty one between",
+        """g (float[2] x, float[0] z) => (float[6] y) {
+          a = Concat<axis = 0>(x, z)
+          b = Concat<axis = 0>(x, x)
+          y = Concat<axis = 0>(a, b)
+        }""",
+        after="g (float[2] x, float[0] z) => (float[6] y) { y = Concat<axis = 0>(x, z, x, x) }",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -39,6 +56,10 @@ LEFT_ALONE = [
           a = Concat<axis = 1>(x, x)
           y = Concat<axis = 1>(a, x)
         }""",
+    ),
+    Case(
+        "the rank is unknown and the axes may differ",
+        "g (float[] x) => (float[] y) { a = Concat<axis = -1>(x, x)  y = Concat<axis = 1>(a, x) }",
     ),
 ]
 

@@ -63,6 +63,40 @@ REWRITES = [
           q = Reshape(t2, l)
         }""",
     ),
+    Case(
+        "over an activation and a division by one number",
+        """g (float[2,3,2] x) => (float[1,6,2] y)
+        <int64[2] s = {6, 2}, float[2,2] w = {1, 2, 3, 4}, float d = {2}, int64[3] z = {1, 6, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          k = Relu(m)
+          q = Div(k, d)
+          y = Reshape(q, z)
+        }""",
+        after="""g (float[2,3,2] x) => (float[1,6,2] y)
+        <float[2,2] w = {1, 2, 3, 4}, float d = {2}, int64[3] z = {1, 6, 2}> {
+          t0 = MatMul(x, w)
+          t1 = Relu(t0)
+          t2 = Div(t1, d)
+          y = Reshape(t2, z)
+        }""",
+    ),
+    Case(
+        "between two Reshapes, where the first changes the last dim",
+        """g (float[2,3,2,2] x) => (float[1,3,2,3] y)
+        <int64[3] s = {2, 3, 4}, float[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, int64[4] z = {1, 3, 2, 3}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          k = Tanh(m)
+          y = Reshape(k, z)
+        }""",
+        after="""g (float[2,3,2,2] x) => (float[1,3,2,3] y)
+        <float[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, int64[4] t0 = {1, 3, 2, 4}> {
+          t1 = Reshape(x, t0)
+          t2 = MatMul(t1, w)
+          y = Tanh(t2)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -91,6 +125,84 @@ LEFT_ALONE = [
           r = Reshape(x, s)
           m = MatMul(r, w)
           y = Reshape(m, z)
+        }""",
+    ),
+    Case(
+        "no product in between",
+        """g (float[2,2,2] x) => (float[1,4,2] y) <int64[2] s = {4, 2}, int64[3] z = {1, 4, 2}> {
+          r = Reshape(x, s)
+          m = Relu(r)
+          y = Reshape(m, z)
+        }""",
+    ),
+    Case(
+        "the weights are computed",
+        """g (float[2,2,2] x, float[2,2] w) => (float[1,4,2] y) <int64[2] s = {4, 2}, int64[3] z = {1, 4, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          y = Reshape(m, z)
+        }""",
+    ),
+    Case(
+        "the data is on the right of the product",
+        """g (float[2,2,2] x) => (float[1,4,2] y)
+        <int64[2] s = {4, 2}, float[4,4] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7},
+        int64[3] z = {1, 4, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(w, r)
+          y = Reshape(m, z)
+        }""",
+    ),
+    Case(
+        "the weights are a batch of matrices",
+        """g (float[2,2,2] x) => (float[1,4,2] y)
+        <int64[2] s = {4, 2}, float[1,2,2] w = {1, 2, 3, 4}, int64[3] z = {1, 4, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          y = Reshape(m, z)
+        }""",
+    ),
+    Case(
+        "a Softmax works on another axis",
+        """g (float[2,2,2] x) => (float[1,4,2] y)
+        <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[3] z = {1, 4, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          k = Softmax<axis = 0>(m)
+          y = Reshape(k, z)
+        }""",
+    ),
+    Case(
+        "a split along another axis",
+        """g (float[2,2,2] x) => (float[2,2] p, float[2,2] q)
+        <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[2] z = {2, 2}, int64[2] u = {2, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          a, b = Split<axis = 0>(m, u)
+          p = Reshape(a, z)
+          q = Reshape(b, z)
+        }""",
+    ),
+    Case(
+        "the product is read twice",
+        """g (float[2,2,2] x) => (float[1,4,2] y)
+        <int64[2] s = {4, 2}, float[2,2] w = {1, 2, 3, 4}, int64[3] z = {1, 4, 2}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          k = Add(m, m)
+          y = Reshape(k, z)
+        }""",
+    ),
+    Case(
+        "the last Reshape changes the last dim, and so does the first",
+        """g (float[2,2,2] x) => (float[1,2,4] y)
+        <int64[2] s = {2, 4}, float[4,4] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7},
+        int64[3] z = {1, 4, 2}, int64[3] v = {1, 2, 4}> {
+          r = Reshape(x, s)
+          m = MatMul(r, w)
+          k = Reshape(m, z)
+          l = Neg(k)
+          y = Reshape(l, v)
         }""",
     ),
 ]

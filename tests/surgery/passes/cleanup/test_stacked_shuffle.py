@@ -32,6 +32,27 @@ REWRITES = [
           y = Reshape(t1, t0)
         }""",
     ),
+    Case(
+        "a dim of one",
+        """g (float[2,3,4] x) => (float[4,1,3,2] y) <int64[4] s = {2, 4, 1, 3}> {
+          a = Transpose<perm = [0, 2, 1]>(x)
+          b = Reshape(a, s)
+          y = Transpose<perm = [1, 2, 3, 0]>(b)
+        }""",
+        after="""g (float[2,3,4] x) => (float[4,1,3,2] y) <int64[4] t0 = {1, 2, 3, 4}> {
+          t1 = Reshape(x, t0)
+          y = Transpose<perm = [3, 0, 2, 1]>(t1)
+        }""",
+    ),
+    Case(
+        "they undo each other",
+        """g (float[2,6] x) => (float[2,6] y) <int64[2] s = {6, 2}> {
+          a = Transpose<perm = [1, 0]>(x)
+          b = Reshape(a, s)
+          y = Transpose<perm = [1, 0]>(b)
+        }""",
+        after="g (float[2,6] x) => (float[2,6] y) <int64[2] t0 = {2, 6}> { y = Reshape(x, t0) }",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -48,6 +69,39 @@ LEFT_ALONE = [
           a = Transpose<perm = [0, 1, 2]>(x)
           b = Reshape(a, s)
           y = Transpose<perm = [0, 2, 1]>(b)
+        }""",
+    ),
+    Case(
+        "a dim is empty",
+        """g (float[2,0,4] x) => (float[0,8] y) <int64[2] s = {8, 0}> {
+          a = Transpose<perm = [0, 2, 1]>(x)
+          b = Reshape<allowzero = 1>(a, s)
+          y = Transpose<perm = [1, 0]>(b)
+        }""",
+    ),
+    Case(
+        "a result in between is read elsewhere",
+        """g (float[2,3,4] x) => (float[3,8] y, float[8,3] z) <int64[2] s = {8, 3}> {
+          a = Transpose<perm = [0, 2, 1]>(x)
+          b = Reshape(a, s)
+          y = Transpose<perm = [1, 0]>(b)
+          z = Neg(b)
+        }""",
+    ),
+    Case(
+        "a result in between is an output",
+        """g (float[2,3,4] x) => (float[3,8] y, float[2,4,3] a) <int64[2] s = {8, 3}> {
+          a = Transpose<perm = [0, 2, 1]>(x)
+          b = Reshape(a, s)
+          y = Transpose<perm = [1, 0]>(b)
+        }""",
+    ),
+    Case(
+        "no common factors",
+        """g (float[4,3] x) => (float[2,6] y) <int64[2] s = {6, 2}> {
+          a = Transpose<perm = [1, 0]>(x)
+          b = Reshape(a, s)
+          y = Transpose<perm = [1, 0]>(b)
         }""",
     ),
 ]

@@ -17,6 +17,23 @@ REWRITES = [
           y = LayerNormalization<axis = 1>(x, s, b)
         }""",
     ),
+    Case(
+        "the indices of a MaxPool",
+        """g (float[1,1,4] x) => (float[1,1,2] y) {
+          y, i = MaxPool<kernel_shape = [2], strides = [2]>(x)
+        }""",
+        after="g (float[1,1,4] x) => (float[1,1,2] y) { y = MaxPool<kernel_shape = [2], strides = [2]>(x) }",
+        opset=12,
+    ),
+    Case(
+        "the last of two",
+        """g (float[2,4] x, float[4] s) => (float[2,4] y, float[2,1] m) {
+          y, m, d = LayerNormalization<axis = 1>(x, s)
+        }""",
+        after="""g (float[2,4] x, float[4] s) => (float[2,4] y, float[2,1] m) {
+          y, m = LayerNormalization<axis = 1>(x, s)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -25,6 +42,20 @@ LEFT_ALONE = [
           y, m, d = LayerNormalization<axis = 1>(x, s)
         }""",
     ),
+    Case(
+        "an output behind it is read",
+        """g (float[2,4] x, float[4] s) => (float[2,4] y, float[2,1] d) {
+          y, m, d = LayerNormalization<axis = 1>(x, s)
+        }""",
+    ),
+    Case("ONNX requires it", "g (float[4] x) => (float[2] y) <int64[1] k = {2}> { y, i = TopK(x, k) }"),
+    Case("the number of outputs may choose the training mode", "g (float[2] x) => (float[2] y) { y, m = Dropout(x) }"),
+    Case(
+        "its domain is unknown",
+        """<ir_version: 8, opset_import: ["" : 17, "own" : 1]>
+        g (float[2] x) => (float[2] y) { y, z = own.Two(x) }""",
+    ),
+    Case("the outputs are those of a Split", "g (float[4] x) => (float[2] y) { y, z = Split<axis = 0>(x) }"),
 ]
 
 

@@ -103,11 +103,12 @@ def settle(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) ->
     if not is_graph_output(graph, target):
         replace_uses(target, constant)
         return
-    replace_output(node, index, Variable(""))
+    # With a name: onnxruntime ends the process over an output of Split that has none.
+    replace_output(node, index, Variable(f"{target.name}/unread", target.dtype, target.shape))
     maker = Node("Constant", f"Constant/{target.name}", {"value": constant}, [], [target])
     maker.provenance = {"surgeon.replaces": node.name or node.op}
     graph.nodes.append(maker)
-    if not any(out.name for out in node.outputs):
+    if not any(out.outputs or is_graph_output(graph, out) for out in node.outputs):
         disconnect(graph, node)
 
 

@@ -38,7 +38,9 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
             tensor.shape = None if not tensor.is_input else tensor.shape
     model, names = to_skeleton(graph, opsets)
     _separate(model.graph, main=True)
-    inferred = infer_types(model)
+    # ONNX's data propagation is wrong where a Slice starts at run time, where a Cast changes the value and where bounds
+    # are clamped: `surgery.values` follows the contents of shapes instead.
+    inferred = infer_types(model, data_prop=False)
     run = next(RUNS)
     todo = [(graph, inferred.graph)]
     while todo:
@@ -52,13 +54,17 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
 def _settle(graph: gs.Graph) -> None:
     """Turn types that a pass has set into declared ones, so that inference does not wipe them out.
 
-    Of tensors inside a graph those that the file declares: what it says of them holds no longer.
+    Of tensors inside a graph those that the file declares: what it says of them holds no longer. What it declares of
+    the outputs of the main graph stays as it is.
     """
+    promised = {id(tensor) for tensor in graph.outputs if tensor.name in vars(graph).get("output_infos", {})}
     for inner in walk_graphs(graph):
         infos: dict[str, onnx.ValueInfoProto] = vars(inner).get("output_infos", {})
         made = (out for node in inner.nodes for out in node.outputs if getattr(out, "origin", None) is not None)
         for tensor in (*inner.inputs, *inner.outputs, *made):
             if not isinstance(tensor, gs.Variable) or snapshot(tensor) == getattr(tensor, "snapshot", (None, None)):
+                continue
+            if id(tensor) in promised and not tensor.is_input:
                 continue
             info = onnx.ValueInfoProto()
             if getattr(tensor, "origin", None) is not None:
@@ -76,7 +82,7 @@ def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
     for info in inputs:
         for axis, dim in enumerate(info.type.tensor_type.shape.dim):
             if not dim.HasField("dim_value") or dim.dim_value < 0:
-                dim.dim_param = f"{info.name}:{axis}"
+                dim.dim_param = f"@{info.name}:{axis}"
     for info in (*graph.value_info, *graph.output, *(() if main else graph.input)):
         for dim in info.type.tensor_type.shape.dim:
             if not dim.HasField("dim_value") or dim.dim_value < 0:

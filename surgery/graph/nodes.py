@@ -111,6 +111,11 @@ class Stored(LazyValues):  # type: ignore[misc]
         return dense
 
 
+def has_reference(node: gs.Node) -> bool:
+    """Whether an attribute is left to the caller of the function the node lies in: nobody knows its value here."""
+    return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
+
+
 def dtype_of(number: int) -> Any:
     """NumPy dtype of an ONNX element type (ml_dtypes where NumPy has none), or None for unknown ones."""
     try:

@@ -14,7 +14,7 @@ from surgery.graph.nodes import number_of
 from surgery.graph.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
-MADE_UP = re.compile(r"unk__\d+@\d+")  # a dim that one run of shape inference found no name for
+MADE_UP = re.compile(r"unk__\d+@\d+|@.*:\d+", re.DOTALL)  # names of dims that are ours: see `surgery.graph.infer`
 
 
 def copy_fields(source: Any, target: Any, left_out: set[str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import onnx_graphsurgeon as gs
 
+from surgery.graph.nodes import has_reference
+
 
 def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
     """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
@@ -55,9 +57,13 @@ def reads(node: gs.Node) -> Iterator[gs.Tensor]:
 
 
 def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
-    """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators."""
+    """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators.
+
+    With `ops` a node with an attribute that the caller of a function sets counts as none: nobody knows what it does.
+    """
     node = tensor.inputs[0] if tensor.inputs else None
-    return node if node is None or not ops or (node.op in ops and not node.domain) else None
+    known = node is None or not ops or (node.op in ops and not node.domain and not has_reference(node))
+    return node if known else None
 
 
 def node_name(node: gs.Node) -> str:

@@ -143,7 +143,12 @@ class _Writer:
                 self.info(constant, proto.input.add())
         infos = fields.get("output_infos", {})
         for tensor in graph.outputs:
-            self.info(tensor, proto.output.add(), infos.get(tensor.name))
+            declared = infos.get(tensor.name)
+            if main and declared is not None:
+                proto.output.add().CopyFrom(declared)  # what a caller was promised, whatever is known of the tensor
+                proto.output[-1].name = self.names.of(tensor)
+            else:
+                self.info(tensor, proto.output.add(), declared)
         self.declared(graph, proto)
         self.annotations(graph, proto)
 

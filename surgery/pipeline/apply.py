@@ -13,7 +13,7 @@ import onnx
 from surgery.graph import infer, read, write
 from surgery.pipeline.bindings import bind
 from surgery.pipeline.context import Context
-from surgery.pipeline.opset import lift
+from surgery.pipeline.opset import default_opset, lift
 from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import PassFailure, run_passes
@@ -78,8 +78,9 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
             continue
         if fixed is model and model is not original and "converted" not in lifted:
             return Outcome(original, applied, context)  # a restamp alone mends nothing
-        if lifted:
-            context.troubles.append(lifted)
+        if context.opset != default_opset(model) and fixed is not model:
+            lifted = f"opset {default_opset(original)} reads as {context.opset} unchanged"
+        context.troubles += [*context.declined, *([lifted] if lifted else [])]
         types = {name: tensor.dtype for name, tensor in graph.tensors().items() if tensor.dtype is not None}
         return Outcome(fixed, applied, context, types)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.nodes import has_reference
 from surgery.graph.schemas import fewest
 from surgery.graph.walk import every_graph
 from surgery.pipeline.options import Options
@@ -27,9 +28,14 @@ class Context:
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
         self._names: set[str] | None = None
         self.troubles: list[str] = []
+        self.declined: dict[str, int] = {}  # what a pass could not do, and the opset in which it could (0 for none)
         self.renamed_inputs: dict[str, str] = {}
         self.renamed_outputs: dict[str, str] = {}
         self._memory: dict[str, Any] = {}
+
+    def decline(self, code: str, place: str, reason: str, opset: int) -> None:
+        """Note that the pass `code` leaves a place as it is."""
+        self.declined[f"{code} leaves '{place}' as it is: {reason}"] = opset
 
     def fresh(self, base: str) -> str:
         """`base`, with a number where the model (`root`, its subgraphs and functions) has that name already."""
@@ -56,7 +62,8 @@ class Context:
     def nodes(self, graph: gs.Graph, *ops: str) -> Iterable[gs.Node]:
         """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order.
 
-        Nodes with fewer inputs or outputs than the operator has are left out: no pass can tell what they mean.
+        Left out is what no pass can tell the meaning of: nodes with fewer inputs or outputs than the operator has, and
+        nodes with an attribute that the caller of a function sets.
         """
         index = self._by_op.get(id(graph))
         if index is None:
@@ -66,7 +73,8 @@ class Context:
                 operator = node.op if not node.domain else f"{node.domain}::{node.op}"
                 if operator not in least:
                     least[operator] = fewest(node.op, node.domain or "", self.opset)
-                if len(node.inputs) >= least[operator][0] and len(node.outputs) >= least[operator][1]:
+                enough = len(node.inputs) >= least[operator][0] and len(node.outputs) >= least[operator][1]
+                if enough and not has_reference(node):
                     index[operator].append(node)
             self._by_op[id(graph)] = index
         if len(ops) == 1:
@@ -102,6 +110,18 @@ class Context:
         if tensor is not None and len(tensor.inputs) == 1 and tensor.inputs[0].op == "Constant":
             return constant_value(tensor.inputs[0])
         return None
+
+    @staticmethod
+    def number(tensor: gs.Tensor | None, rank: int | None) -> float | None:
+        """The one number of a constant, else None.
+
+        Args:
+            rank: of the tensor it is combined with; a constant of more dims would give the result more dims too.
+        """
+        value = Context.constant(tensor)
+        if value is None or value.size != 1 or value.ndim > (rank or 0):
+            return None
+        return float(value.reshape(-1)[0])
 
     @staticmethod
     def static_shape(tensor: gs.Tensor | None) -> tuple[int, ...] | None:

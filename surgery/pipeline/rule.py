@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from surgery.pipeline.context import Context
 
-__all__ = ["Finding", "Kind", "Pass", "finding"]
+__all__ = ["Declined", "Finding", "Kind", "Pass", "finding"]
 
 Kind = Literal[
     "cleanup",  # smaller and plainer, always applied
@@ -27,6 +27,19 @@ Kind = Literal[
     "interface",  # changes graph inputs or outputs, only when a spec or an option asks for it
     "chosen",  # off unless selected by code
 ]
+
+
+class Declined(Exception):
+    """A fix that cannot be done after all, raised before it has changed the graph.
+
+    Args:
+        reason: what is missing.
+        opset: the first version of the default domain in which it could be done; 0 where there is none.
+    """
+
+    def __init__(self, reason: str, opset: int = 0) -> None:
+        super().__init__(reason)
+        self.opset = opset
 
 
 @dataclass(frozen=True)

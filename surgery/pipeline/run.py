@@ -9,8 +9,10 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph import edit, infer
 from surgery.graph.walk import every_graph, nodes_inside
+from surgery.pipeline import opset
 from surgery.pipeline.context import Context
-from surgery.pipeline.rule import Pass
+from surgery.pipeline.rule import Declined, Pass
+from surgery.values import propagate
 from verify.errors import SurgeonError
 from verify.report import Finding
 
@@ -80,6 +82,9 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
             found.fix()
         except (SurgeonError, MemoryError):
             raise
+        except Declined as reason:
+            context.decline(rule.code, found.node or found.op, str(reason), reason.opset)
+            continue
         except Exception as error:
             raise PassFailure(rule.code, error) from error
         claimed |= nodes | inside
@@ -122,11 +127,25 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
     for number in range(1, MAX_ROUNDS + 1):
         infer.infer(graph, context.opsets)
         context.invalidate()
+        propagate.contents(graph, context)
+        context.declined.clear()
         before = len(applied)
         for rule in active:
             found = run_pass(graph, rule, context)
             applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
-        if len(applied) == before:
+        if not _raise_opset(graph, context) and len(applied) == before:
             return applied
     context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
     return applied
+
+
+def _raise_opset(graph: gs.Graph, context: Context) -> bool:
+    """Read the model as of a later opset, where passes declined for want of one and every node means the same there."""
+    if not context.declined or graph.functions:
+        return False
+    nodes = (node for inner, _ in every_graph(graph) for node in inner.nodes)
+    operators = ((node.op, node.domain or "", frozenset(node.attrs)) for node in nodes)
+    later = opset.for_declined(operators, context.opset, context.declined.values())
+    if later:
+        context.opsets[""] = later
+    return later > 0

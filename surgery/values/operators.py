@@ -17,6 +17,7 @@ from surgery.pipeline.context import Context
 from surgery.values import polynomials
 
 LIMIT = 256
+LARGEST = (2**31 - 1, 2**63 - 1)
 Contents = Any  # np.ndarray of objects, or None
 Arguments = list[Any]
 
@@ -95,11 +96,24 @@ def _slice(node: gs.Node, args: Arguments, context: Context) -> Contents:
     cuts: list[Any] = [slice(None)] * args[0].ndim
     for place, axis in enumerate(axes if axes is not None else range(len(starts))):
         step = steps[place] if steps is not None else 1
-        start, end, size = starts[place], ends[place], args[0].shape[axis]
-        floor = -1 if step < 0 else 0
-        end = max(end + size, floor) if end < 0 else end
-        cuts[axis] = slice(start, None if step < 0 and end < 0 else end, step)
+        cuts[axis] = cut(starts[place], ends[place], step, args[0].shape[axis])
     return args[0][tuple(cuts)]
+
+
+def cut(start: int, end: int, step: int, size: int) -> slice:
+    """The elements that ONNX's Slice takes of an axis of `size`, with its rules of clamping.
+
+    Raises:
+        ValueError: the step is zero, or runtimes disagree: onnxruntime reads the largest number as "to the first
+            element" when the step is negative, ONNX as "to the last one".
+    """
+    if step == 0 or (step < 0 and end in LARGEST):
+        raise ValueError("bounds that runtimes read differently")
+    lowest, highest = (0, size) if step > 0 else (-1, size - 1)
+    first, last = (
+        min(max(bound + size if bound < 0 else bound, low), highest) for bound, low in ((start, 0), (end, lowest))
+    )
+    return slice(first, None if last < 0 else last, step)
 
 
 def _concat(node: gs.Node, args: Arguments, context: Context) -> Contents:

@@ -140,7 +140,7 @@ def equal(left: Value, right: Value) -> Value:
     gap = subtract(left, right)
     if known(gap):
         return gap == 0
-    return False if _surely_positive(gap) or _surely_positive(subtract(right, left)) else unknown()
+    return False if surely_positive(gap) or surely_positive(subtract(right, left)) else unknown()
 
 
 def less(left: Value, right: Value) -> Value:
@@ -148,13 +148,14 @@ def less(left: Value, right: Value) -> Value:
     gap = subtract(right, left)
     if known(gap):
         return gap > 0
-    if _surely_positive(gap):
+    if surely_positive(gap):
         return True
     back = subtract(left, right)
     return False if isinstance(back, Poly) and back.natural else unknown()
 
 
-def _surely_positive(value: Value) -> bool:
+def surely_positive(value: Value) -> bool:
+    """Whether it is above zero for every input."""
     if known(value):
         return bool(value > 0)
     return isinstance(value, Poly) and value.natural and value.terms.get((), 0) > 0

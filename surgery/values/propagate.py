@@ -13,19 +13,33 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph import infer
+from surgery.graph.nodes import has_reference
 from surgery.graph.protos import nbytes
 from surgery.graph.read import snapshot
 from surgery.graph.walk import subgraphs
 from surgery.pipeline.context import Context
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
-from surgery.values.shapes import SHAPED, is_better, is_open
+from surgery.values.shapes import SHAPED, chosen_shapes, is_better, is_open, shape_from
 from verify.model.walk import dims_of
 
 
 def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
-    """Contents of the tensors this graph makes, by id; those of which nothing is known are missing."""
-    return context.memo(f"contents {id(graph)}", lambda: _evaluate(graph, context))  # type: ignore[no-any-return]
+    """Contents of the tensors that this graph makes or sees around it, by id; those not known are missing.
+
+    The first call after a change follows the whole model, and sets the shapes that follow from contents.
+    """
+    known: dict[int, dict[int, Contents]] = context.memo("contents", lambda: _of_model(context))
+    if id(graph) not in known:
+        _evaluate(graph, {}, known, context)
+    return known[id(graph)]
+
+
+def _of_model(context: Context) -> dict[int, dict[int, Contents]]:
+    known: dict[int, dict[int, Contents]] = {}
+    if context.root is not None:
+        _evaluate(context.root, {}, known, context)
+    return known
 
 
 def of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
@@ -45,10 +59,17 @@ def _of_constant(tensor: gs.Constant) -> Contents:
     return np.asarray(tensor.values).astype(object)
 
 
-def _evaluate(graph: gs.Graph, context: Context) -> dict[int, Contents]:
-    found: dict[int, Contents] = {}
-    improved: set[int] = set()
+def _evaluate(
+    graph: gs.Graph, outer: dict[int, Contents], known: dict[int, dict[int, Contents]], context: Context
+) -> None:
+    """Follow one graph, and those inside its nodes when their node is reached; `outer` holds what they see around."""
+    found = known[id(graph)] = dict(outer)
+    improved: set[int] = context.memo("improved", set)
     for node in graph.nodes:
+        for _, inner in subgraphs(node):
+            _evaluate(inner, found, known, context)
+        if has_reference(node):
+            continue
         _improve(node, found, improved, context)
         rule = RULES.get(node.op) if not node.domain else None
         if rule is None or not node.outputs:
@@ -60,22 +81,13 @@ def _evaluate(graph: gs.Graph, context: Context) -> dict[int, Contents]:
         for tensor, value in zip(node.outputs, results if isinstance(results, list) else [results], strict=False):
             if value is not None and value.size <= LIMIT and _fits(tensor, value):
                 found[id(tensor)] = value
-    return found
 
 
 def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Context) -> None:
     """Set the shapes of outputs that follow from contents found here, or from a shape that was set so."""
     if node.domain or not any(is_open(out) for out in node.outputs):
         return
-    if node.op in SHAPED and len(node.inputs) > 1:
-        wanted = of(node.inputs[1], found)
-        dims = None if wanted is None else SHAPED[node.op](node, wanted)
-        results = [dims]
-    elif any(id(tensor) in improved for tensor in node.inputs) and not any(subgraphs(node)):
-        data = {p: _numeric(t, of(t, found)) for p, t in enumerate(node.inputs) if numbers(of(t, found)) is not None}
-        results = [_dims(kind) for kind in infer.infer_node(node, context.opsets, data)]
-    else:
-        return
+    results = _better_shapes(node, found, improved, context)
     for tensor, shape in zip(node.outputs, results, strict=False):
         if shape is not None and isinstance(tensor, gs.Variable) and is_better(shape, tensor.shape):
             tensor.shape = shape
@@ -87,6 +99,25 @@ def _dims(kind: Any) -> list[int | str | None] | None:
     """Dims of an inferred type; names that inference made up tell nothing."""
     dims = None if kind is None or not kind.HasField("tensor_type") else dims_of(kind.tensor_type)
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
+
+
+def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Context) -> list[Any]:
+    """Shapes of the outputs, None where nothing is known beyond what inference has found."""
+    if node.op == "If":
+        return chosen_shapes(node) if any(id(t) in improved for _, g in subgraphs(node) for t in g.outputs) else []
+    if any(subgraphs(node)):
+        return []
+    wanted = [of(tensor, found) for tensor in node.inputs]
+    if node.op in SHAPED:
+        shape = shape_from(node, wanted)
+        if shape is not None:
+            return [shape]
+    data = {place: value for place, value in enumerate(wanted) if value is not None and numbers(value) is not None}
+    seen = any(not isinstance(node.inputs[place], gs.Constant) for place in data)
+    if not seen and not any(id(tensor) in improved for tensor in node.inputs):
+        return []
+    values = {place: _numeric(node.inputs[place], value) for place, value in data.items()}
+    return [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)]
 
 
 def _numeric(tensor: gs.Tensor, value: Contents) -> Any:

@@ -17,8 +17,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
+from surgery.graph.protos import declare
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 from verify.report import Finding as Found
@@ -118,6 +120,12 @@ def _pinning(graph: gs.Graph, tensor: gs.Tensor, dims: list[Any]) -> Finding:
     def pin() -> None:
         tensor.shape = list(dims)
         tensor.snapshot = (None, None)  # so that the exporter declares it anew
+        infos = vars(graph).get("output_infos", {})
+        if tensor.name in infos and not getattr(tensor, "is_input", False):
+            info = onnx.ValueInfoProto()
+            info.CopyFrom(infos[tensor.name])
+            declare(info, tensor)
+            infos[tensor.name] = info
 
     return Found(code="", message=f"the spec gives '{tensor.name}' the dims {dims}", fix=pin)
 

@@ -34,7 +34,7 @@ def pick(build: Build, dims: gs.Tensor, keep: gs.Tensor, rank: int, count: int) 
 def without(build: Build, tensor: Any, axes: gs.Tensor, rank: int, count: int) -> gs.Tensor:
     """`tensor` (of `rank`) reshaped to lose `axes`, all of size one; `count` dims remain."""
     keep = build("Sub", np.array([1], INT64), mask(build, axes, rank))
-    return build("Reshape", tensor, pick(build, build("Shape", tensor), keep, rank, count))
+    return reshaped(build, tensor, pick(build, build("Shape", tensor), keep, rank, count))
 
 
 def spread(build: Build, tensor: gs.Tensor, axes: gs.Tensor, rank: int) -> gs.Tensor:
@@ -48,7 +48,15 @@ def spread(build: Build, tensor: gs.Tensor, axes: gs.Tensor, rank: int) -> gs.Te
         return build.reshape(tensor, [1] * rank)
     inside = build("Min", place, np.array([old_rank - 1], INT64))
     dims = build("Gather", build("Shape", tensor), inside)
-    return build("Reshape", tensor, build("Add", build("Mul", keep, dims), new))
+    return reshaped(build, tensor, build("Add", build("Mul", keep, dims), new))
+
+
+def reshaped(build: Build, tensor: gs.Tensor, dims: gs.Tensor) -> gs.Tensor:
+    """`tensor` in a shape that is computed at run time, where a dim of zero means zero."""
+    shape = build.context.static_shape(tensor)
+    if shape is not None and 0 not in shape:
+        return build("Reshape", tensor, dims)
+    return build("Reshape", tensor, dims, allowzero=1)
 
 
 def single_kept_axis(node: gs.Node, rank: int, context: Context) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,8 +12,10 @@ import onnx_graphsurgeon as gs
 from surgery.graph.edit import disconnect, replace_uses
 from surgery.graph.infer import infer_node
 from surgery.graph.nodes import Constant, Node, Variable, dtype_of, number_of
+from surgery.graph.schemas import first_opset, misfit
 from surgery.graph.walk import producer
 from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Declined
 from verify.model.walk import dims_of
 
 SMALL = 4096  # elements of a constant that is computed with here and now
@@ -26,7 +28,8 @@ class Build:
     Call it with an operator, its inputs and attributes; it gives back the output tensor, or a tuple of them when
     `outputs` is above 1. An input may be a tensor, an array (becomes a constant), a Python number (becomes a scalar
     constant of the type of the first tensor input, of a branch in Where) or None (an optional input left out). Output
-    types and shapes come from ONNX's own inference for the operator.
+    types and shapes come from ONNX's own inference for the operator. A node that the model's opset does not have makes
+    it raise `Declined`, which the pipeline takes for "not here": collect all nodes before you change anything else.
     """
 
     def __init__(self, graph: gs.Graph, node: gs.Node, context: Context, code: str) -> None:
@@ -55,11 +58,26 @@ class Build:
         tensors = [self._input(value, like) for value in inputs]
         while tensors and tensors[-1].is_empty():
             tensors.pop()
+        self.demand(op, domain, tensors, attrs, outputs)
         made = [Variable(self.name(op)) for _ in range(outputs)]
         node = Node(op, name=made[0].name, attrs=attrs, inputs=tensors, outputs=made, domain=domain or None)
         _set_types(node, self.context)
         self.nodes.append(node)
         return made[0] if outputs == 1 else tuple(made)
+
+    def demand(self, op: str, domain: str, inputs: Sequence[gs.Tensor], attrs: Iterable[str], outputs: int) -> None:
+        """Give up, with the graph as it was, where the model's opset has no such node.
+
+        Raises:
+            Declined: it has not.
+        """
+        kinds = [0 if tensor.is_empty() else number_of(tensor.dtype) for tensor in inputs]
+        version = self.opset if domain in ("", "ai.onnx") else self.context.opsets.get(domain, 1)
+        reason = misfit(op, domain, version, kinds, attrs, outputs)
+        if reason:
+            for node in self.nodes:
+                disconnect(self.graph, node)
+            raise Declined(reason, first_opset(op, domain, kinds, attrs, outputs) if domain in ("", "ai.onnx") else 0)
 
     def _input(self, value: Any, like: Any) -> gs.Tensor:
         if value is None:
@@ -127,6 +145,8 @@ class Build:
             replace_uses(formal, actual)
             results = [actual if tensor is formal else tensor for tensor in results]
         self.nodes += inner.nodes
+        for node in inner.nodes:
+            self.demand(node.op, node.domain or "", node.inputs, node.attrs, len(node.outputs))
         return results
 
     def insert(self) -> None:

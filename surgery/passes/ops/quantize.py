@@ -34,12 +34,16 @@ def shifted(build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: 
 def quantized(
     build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, kind: Any
 ) -> gs.Tensor:
-    """`value` (already divided by its scale) rounded half to even, shifted, clipped to `kind` and cast to it."""
+    """`value` (already divided by its scale) rounded half to even, shifted, clipped to `kind` and cast to it.
+
+    NaN becomes the lowest number, as in onnxruntime: no comparison with it is true, so that Where takes the bound.
+    """
     low, high = RANGES[np.dtype(kind).name]
     whole = build("Round", value)
     if zero_point is not None and not zero_point.is_empty():
         whole = build("Add", whole, build.cast(build.cast(along(build, zero_point, rank, axis), np.int32), whole.dtype))
-    return build.cast(build.cast(build("Clip", whole, float(low), float(high)), np.int32), kind)
+    above = build("Where", build("Greater", whole, float(low)), whole, float(low))
+    return build.cast(build.cast(build("Min", above, float(high)), np.int32), kind)
 
 
 def given(node: gs.Node, index: int) -> gs.Tensor | None:

@@ -115,7 +115,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[
     if a_scale is None or b_scale is None:
         build.replace(build.cast(product, np.int32))
         return
-    rank, axis = len(node.outputs[0].shape), 1 if conv else -1
+    rank, axis = len(product.shape), 1 if conv else -1
     left_scale = build.cast(along(build, a_scale, rank, -2 if not conv else 1), np.float32)
     scales = build("Mul", left_scale, build.cast(along(build, b_scale, rank, axis), np.float32))
     ratio = build("Div", scales, build.cast(along(build, node.inputs[6], rank, axis), np.float32))

@@ -32,6 +32,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, *REDUCTIONS):
         if len(node.inputs) < 2 or node.inputs[1].is_empty() or context.constant(node.inputs[1]) is not None:
             continue
+        if node.op == "ReduceMean" and node.inputs[0].dtype == np.uint64:
+            continue
         data, axes = context.static_shape(node.inputs[0]), context.static_shape(node.inputs[1])
         if data is None or not data or axes is None:
             continue
@@ -66,13 +68,19 @@ def one_by_one(build: Build, wanted: gs.Tensor, ends: gs.Tensor) -> gs.Tensor:
     """Every axis of the data reduced where `wanted` (int64[rank]) is 1, sliced to `ends`."""
     node, data = build.node, build.node.inputs[0]
     rank = len(data.shape)
-    truth = np.dtype(data.dtype).kind == "b"
-    value = build.cast(data, np.int32) if truth else _before(build, node.op, data)
+    kind = np.dtype(data.dtype)
+    whole_mean = node.op == "ReduceMean" and kind.kind in "iu"  # cut off once, not axis by axis
+    work = {"b": np.dtype(np.int32)}.get(kind.kind, np.dtype(np.int64) if whole_mean else kind)
+    value = _before(build, node.op, build.cast(data, work))
     for axis in range(rank):
         here = build("Equal", build("Gather", wanted, build.ints(axis)), build.ints(1))
-        reduced = build.axes(CORE.get(node.op, node.op), value, [axis], keepdims=1)
+        reduced = build.axes("ReduceSum" if whole_mean else CORE.get(node.op, node.op), value, [axis], keepdims=1)
         value = build("Where", here, reduced, value)
-    value = build.cast(value, np.bool_) if truth else _after(build, node.op, value)
+    if whole_mean:
+        ones = build.ints([1] * rank)
+        dims = build("Where", build("Equal", wanted, ones), build.shape(data), ones)
+        value = build("Div", value, build.axes("ReduceProd", dims, [0], keepdims=1))
+    value = build.cast(_after(build, node.op, value), kind)
     return build("Slice", value, build.ints([0] * rank), ends, build.ints(list(range(rank))))
 
 

@@ -256,3 +256,12 @@ def test_a_node_that_the_pass_makes_says_so() -> None:
         "surgeon.pass": "SG005",
         "surgeon.replaces": "old",
     }
+
+
+def test_no_output_of_a_split_loses_its_name() -> None:
+    source = model(
+        "e = Neg(a)  y, z = Split<axis = 0>(e, s)  w = Relu(z)", "float[n] y, float[m] w", s=np.array([1, 2])
+    )
+    one = apply_passes(source, "", [PASS], Options()).model
+    assert all(name for node in one.graph.node for name in node.output)
+    assert operators(source) == ["Constant", "Constant"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import pairwise
 
-from tests.surgery.passes.comparing import Case, becomes, stays
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+
+import surgery
+from tests.surgery.passes.comparing import Case, becomes, operators, parse, run, stays
 
 CODE = "SG013"
 REWRITES = [
@@ -191,3 +196,62 @@ def test_rewrites(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+def chain(count: int, start: str, end: str) -> str:
+    """Relu nodes, one behind the other."""
+    names = [start, *(f"{end}{place}" for place in range(count - 1)), end]
+    return "  ".join(f"{after} = Relu({before})" for before, after in pairwise(names))
+
+
+def nested(outer: int, inner: int, nodes: int, condition: str = "t") -> str:
+    return f"""g (float[2] x) => (float[2] y) <int64 n = {{{outer}}}, int64 k = {{{inner}}}, bool t = {{1}}> {{
+      y = Loop(n, t, x) <body = b (int64 i, bool c, float[2] v) => (bool co, float[2] w) {{
+        co = Identity(c)
+        w = Loop(k, {condition}, v) <body = d (int64 i2, bool c2, float[2] s) => (bool co2, float[2] r) {{
+          co2 = Identity(c2)  {chain(nodes, "s", "r")} }}> }}> }}"""
+
+
+@pytest.mark.parametrize("condition", ["t", "co"])
+def test_loops_inside_loops_multiply(condition: str) -> None:
+    model = parse(nested(64, 64, 70, condition), 18)
+    fixed, _ = surgery.fix_model(model, guard=False, loop_limit=64)
+    assert len(fixed.graph.node) < 5000
+    again, _ = surgery.fix_model(fixed, guard=False, loop_limit=64)
+    assert again is fixed
+
+
+def test_small_loops_inside_loops_are_unrolled() -> None:
+    model = parse(nested(3, 4, 1), 18)
+    fixed, _ = surgery.fix_model(model, guard=False)
+    assert "Loop" not in operators(fixed)
+    x = np.array([-1, 2], np.float32)
+    assert np.array_equal(run(fixed, {"x": x})[0], run(model, {"x": x})[0])
+
+
+def test_all_loops_of_a_model_share_what_it_may_come_to() -> None:
+    loop = (
+        "z%d = Loop(n, t, x) <body = b (int64 i, bool c, float[2] v) => (bool co, float[2] w) {co = Identity(c)  %s}>"
+    )
+    loops = "  ".join(loop % (place, chain(60, "v", "w")) for place in range(6))
+    names = ", ".join(f"z{place}" for place in range(6))
+    model = parse(
+        f"g (float[2] x) => (float[2] y) <int64 n = {{60}}, bool t = {{1}}> {{ {loops} y = Sum({names}) }}", 18
+    )
+    fixed, _ = surgery.fix_model(model, guard=False, ignore=("SG009",))
+    assert 0 < [node.op_type for node in fixed.graph.node].count("Loop") < 6
+    assert len(fixed.graph.node) <= 10_000
+
+
+def test_tensors_in_attributes_count_too() -> None:
+    weights = numpy_helper.from_array(np.ones((512, 1024), np.float32))
+    constant = helper.make_node("Constant", [], ["w"], value=weights)
+    model = parse(
+        """g (float[2,512] x) => (float[2,512] y) <int64 n = {60}, bool t = {1}> {
+        y = Loop(n, t, x) <body = b (int64 i, bool c, float[2,512] v) => (bool co, float[2,512] r) {
+          co = Identity(c)  m = MatMul(v, w)  r = ReduceMax<keepdims = 1>(m) }> }""",
+        17,
+    )
+    model.graph.node[0].attribute[0].g.node.insert(1, constant)
+    fixed, _ = surgery.fix_model(model, guard=False, select=("SG013",))
+    assert fixed is model

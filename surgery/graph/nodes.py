@@ -18,6 +18,8 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 from verify.errors import SurgeonError
 from verify.model.external import read_external
 
+CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
+
 
 class Node(gs.Node):  # type: ignore[misc]
     """A node; `decoded` remembers the attribute values that `origin` was read into."""
@@ -114,6 +116,32 @@ class Stored(LazyValues):  # type: ignore[misc]
 def has_reference(node: gs.Node) -> bool:
     """Whether an attribute is left to the caller of the function the node lies in: nobody knows its value here."""
     return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
+
+
+def constant_of(tensor: gs.Tensor | None) -> np.ndarray | None:
+    """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed.
+
+    None too for sparse tensors, strings and references to a function's attributes in a Constant node.
+    """
+    if isinstance(tensor, gs.Constant):
+        return np.asarray(tensor.values)
+    if tensor is None or len(tensor.inputs) != 1 or tensor.inputs[0].op != "Constant":
+        return None
+    attributes = tensor.inputs[0].attrs
+    if isinstance(attributes.get("value"), gs.Constant):
+        return np.asarray(attributes["value"].values)
+    for form, dtype in CONSTANT_FORMS.items():
+        if isinstance(attributes.get(form), (int, float, list)):
+            return np.asarray(attributes[form], dtype=dtype)
+    return None
+
+
+def static_shape_of(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
+    """The shape when every dim is a known number, else None."""
+    shape = None if tensor is None else tensor.shape
+    if shape is None or not all(isinstance(dim, (int, np.integer)) and dim >= 0 for dim in shape):
+        return None
+    return tuple(int(dim) for dim in shape)
 
 
 def dtype_of(number: int) -> Any:

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.nodes import has_reference
+from surgery.graph.nodes import constant_of, has_reference, static_shape_of
 from surgery.graph.schemas import fewest
 from surgery.graph.walk import every_graph
 from surgery.pipeline.options import Options
@@ -102,14 +101,8 @@ class Context:
             return opsets_of(graph.import_domains or ()).get("", self.opset)
         return self.opset
 
-    @staticmethod
-    def constant(tensor: gs.Tensor | None) -> np.ndarray | None:
-        """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed."""
-        if isinstance(tensor, gs.Constant):
-            return np.asarray(tensor.values)
-        if tensor is not None and len(tensor.inputs) == 1 and tensor.inputs[0].op == "Constant":
-            return constant_value(tensor.inputs[0])
-        return None
+    constant = staticmethod(constant_of)
+    static_shape = staticmethod(static_shape_of)
 
     @staticmethod
     def number(tensor: gs.Tensor | None, rank: int | None) -> float | None:
@@ -124,31 +117,9 @@ class Context:
         return float(value.reshape(-1)[0])
 
     @staticmethod
-    def static_shape(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
-        """The shape when every dim is a known number, else None."""
-        shape = None if tensor is None else tensor.shape
-        if shape is None or not all(isinstance(dim, (int, np.integer)) and dim >= 0 for dim in shape):
-            return None
-        return tuple(int(dim) for dim in shape)
-
-    @staticmethod
     def rank(tensor: gs.Tensor | None) -> int | None:
         """Number of dims, or None where the shape is unknown."""
         return None if tensor is None or tensor.shape is None else len(tensor.shape)
-
-
-CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
-
-
-def constant_value(node: gs.Node) -> np.ndarray | None:
-    """What a Constant node makes, or None for sparse tensors, strings and references to a function's attributes."""
-    value = node.attrs.get("value")
-    if isinstance(value, gs.Constant):
-        return np.asarray(value.values)
-    for form, dtype in CONSTANT_FORMS.items():
-        if isinstance(node.attrs.get(form), (int, float, list)):
-            return np.asarray(node.attrs[form], dtype=dtype)
-    return None
 
 
 def _names(graph: gs.Graph) -> Iterator[str]:

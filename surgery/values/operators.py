@@ -1,6 +1,6 @@
 """What each operator of shape arithmetic makes of partly known contents: see `surgery.values.propagate`.
 
-A rule takes the node, the contents of its inputs (None where unknown) and the context, and gives the contents of its
+A rule takes the node and the contents of its inputs (None where unknown), and gives the contents of its
 output, a list of them, or None. An exception of an array operation means that nothing is known.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.pipeline.context import Context
+from surgery.graph.nodes import constant_of, static_shape_of
 from surgery.values import polynomials
 
 LIMIT = 256
@@ -51,10 +51,10 @@ def _each(operation: Callable[..., Any], *operands: Contents) -> Contents:
 
 
 def _elementwise(operation: Callable[..., Any]) -> Callable[..., Contents]:
-    return lambda node, args, context: _each(operation, *args)
+    return lambda node, args: _each(operation, *args)
 
 
-def _shape(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _shape(node: gs.Node, args: Arguments) -> Contents:
     shape = node.inputs[0].shape
     if shape is None:
         return None
@@ -62,7 +62,7 @@ def _shape(node: gs.Node, args: Arguments, context: Context) -> Contents:
     return _array(dims[node.attrs.get("start", 0) : node.attrs.get("end", len(dims))])
 
 
-def _size(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _size(node: gs.Node, args: Arguments) -> Contents:
     shape = node.inputs[0].shape
     if shape is None:
         return None
@@ -70,12 +70,12 @@ def _size(node: gs.Node, args: Arguments, context: Context) -> Contents:
     return _array([total]).reshape(())
 
 
-def _constant(node: gs.Node, args: Arguments, context: Context) -> Contents:
-    value = context.constant(node.outputs[0])
+def _constant(node: gs.Node, args: Arguments) -> Contents:
+    value = constant_of(node.outputs[0])
     return None if value is None or value.dtype.kind not in "iub" or value.size > LIMIT else value.astype(object)
 
 
-def _gather(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _gather(node: gs.Node, args: Arguments) -> Contents:
     if args[0] is None:
         return None
     index = np.asarray(_ints(args[1]), dtype=np.int64).reshape(args[1].shape)
@@ -83,7 +83,7 @@ def _gather(node: gs.Node, args: Arguments, context: Context) -> Contents:
     return taken if isinstance(taken, np.ndarray) else _array([taken]).reshape(())
 
 
-def _slice(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _slice(node: gs.Node, args: Arguments) -> Contents:
     if args[0] is None:
         return None
     if len(args) == 1:
@@ -116,14 +116,14 @@ def cut(start: int, end: int, step: int, size: int) -> slice:
     return slice(first, None if last < 0 else last, step)
 
 
-def _concat(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _concat(node: gs.Node, args: Arguments) -> Contents:
     parts = [arg if arg is not None else _unread(tensor) for arg, tensor in zip(args, node.inputs, strict=True)]
     return None if any(part is None for part in parts) else np.concatenate(parts, axis=node.attrs.get("axis", 0))
 
 
 def _unread(tensor: gs.Tensor) -> Contents:
     """Unknown values in a tensor of known small shape."""
-    shape = Context.static_shape(tensor)
+    shape = static_shape_of(tensor)
     if shape is None or len(shape) != 1 or shape[0] > LIMIT:
         return None
     return _array([polynomials.symbol(f"?{id(tensor)}:{place}") for place in range(shape[0])])
@@ -135,7 +135,7 @@ def _axes(node: gs.Node, args: Arguments) -> list[int] | None:
     return _ints(args[1]) if len(args) > 1 and not node.inputs[1].is_empty() else None
 
 
-def _unsqueeze(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _unsqueeze(node: gs.Node, args: Arguments) -> Contents:
     value = args[0] if args[0] is not None else _unread_scalar(node.inputs[0])
     axes = _axes(node, args)
     return None if value is None or axes is None else np.expand_dims(value, tuple(axes))
@@ -147,23 +147,23 @@ def _unread_scalar(tensor: gs.Tensor) -> Contents:
     return _array([polynomials.symbol(f"?{id(tensor)}")]).reshape(())
 
 
-def _squeeze(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _squeeze(node: gs.Node, args: Arguments) -> Contents:
     axes = _axes(node, args)
     return None if args[0] is None else np.squeeze(args[0], None if axes is None else tuple(axes))
 
 
-def _reshape(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _reshape(node: gs.Node, args: Arguments) -> Contents:
     if args[0] is None or node.attrs.get("allowzero"):
         return None
     dims = [args[0].shape[place] if dim == 0 else dim for place, dim in enumerate(_ints(args[1]))]
     return args[0].reshape(dims)
 
 
-def _same(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _same(node: gs.Node, args: Arguments) -> Contents:
     return args[0]
 
 
-def _cast(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _cast(node: gs.Node, args: Arguments) -> Contents:
     source, target = node.inputs[0].dtype, node.outputs[0].dtype
     if args[0] is None or source is None or target is None:
         return None
@@ -172,7 +172,7 @@ def _cast(node: gs.Node, args: Arguments, context: Context) -> Contents:
     return _each(lambda v: int(v) if polynomials.known(v) else v, args[0]) if np.dtype(target).kind in "iu" else None
 
 
-def _fill(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _fill(node: gs.Node, args: Arguments) -> Contents:
     value = node.attrs.get("value")
     filler = np.asarray(value.values).reshape(-1)[0] if isinstance(value, gs.Constant) else None
     shape = _ints(args[0])
@@ -181,19 +181,19 @@ def _fill(node: gs.Node, args: Arguments, context: Context) -> Contents:
     return np.full(shape, filler.item(), dtype=object)
 
 
-def _range(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _range(node: gs.Node, args: Arguments) -> Contents:
     start, limit, delta = (_ints(arg)[0] for arg in args)
     return None if (limit - start) // delta > LIMIT else _array(list(range(start, limit, delta)))
 
 
-def _expand(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _expand(node: gs.Node, args: Arguments) -> Contents:
     if args[0] is None:
         return None
     shape = np.broadcast_shapes(args[0].shape, tuple(_ints(args[1])))
     return None if int(np.prod(shape)) > LIMIT else np.broadcast_to(args[0], shape)
 
 
-def _split(node: gs.Node, args: Arguments, context: Context) -> Any:
+def _split(node: gs.Node, args: Arguments) -> Any:
     if args[0] is None:
         return None
     axis, parts = node.attrs.get("axis", 0), len(node.outputs)
@@ -205,7 +205,7 @@ def _split(node: gs.Node, args: Arguments, context: Context) -> Any:
 
 
 def _reduce(operation: Callable[..., Any], start: int) -> Callable[..., Contents]:
-    def rule(node: gs.Node, args: Arguments, context: Context) -> Contents:
+    def rule(node: gs.Node, args: Arguments) -> Contents:
         axes = _axes(node, args)
         if args[0] is None or args[0].ndim != 1 or axes not in (None, [0], [-1]):
             return None
@@ -218,10 +218,10 @@ def _reduce(operation: Callable[..., Any], start: int) -> Callable[..., Contents
 
 
 def _fold(operation: Callable[..., Any]) -> Callable[..., Contents]:
-    return lambda node, args, context: reduce(lambda left, right: _each(operation, left, right), args)
+    return lambda node, args: reduce(lambda left, right: _each(operation, left, right), args)
 
 
-def _mod(node: gs.Node, args: Arguments, context: Context) -> Contents:
+def _mod(node: gs.Node, args: Arguments) -> Contents:
     return None if node.attrs.get("fmod") else _each(polynomials.remainder, *args)
 
 

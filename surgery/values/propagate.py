@@ -7,7 +7,8 @@ followed, over at most `LIMIT` elements; int64 and bool follow symbols, other in
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -17,14 +18,23 @@ from surgery.graph.nodes import has_reference
 from surgery.graph.protos import nbytes
 from surgery.graph.read import snapshot
 from surgery.graph.walk import subgraphs
-from surgery.pipeline.context import Context
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
 from surgery.values.shapes import SHAPED, chosen_shapes, is_better, is_open, shape_from
 from verify.model.walk import dims_of
 
 
-def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
+class Memory(Protocol):
+    """What is kept of a model until a graph changes: the pipeline's context."""
+
+    opsets: dict[str, int]
+    root: gs.Graph | None
+
+    def memo(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, kept under `key`."""
+
+
+def contents(graph: gs.Graph, context: Memory) -> dict[int, Contents]:
     """Contents of the tensors that this graph makes or sees around it, by id; those not known are missing.
 
     The first call after a change follows the whole model, and sets the shapes that follow from contents.
@@ -35,7 +45,7 @@ def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
     return known[id(graph)]
 
 
-def _of_model(context: Context) -> dict[int, dict[int, Contents]]:
+def _of_model(context: Memory) -> dict[int, dict[int, Contents]]:
     known: dict[int, dict[int, Contents]] = {}
     if context.root is not None:
         _evaluate(context.root, {}, known, context)
@@ -60,7 +70,7 @@ def _of_constant(tensor: gs.Constant) -> Contents:
 
 
 def _evaluate(
-    graph: gs.Graph, outer: dict[int, Contents], known: dict[int, dict[int, Contents]], context: Context
+    graph: gs.Graph, outer: dict[int, Contents], known: dict[int, dict[int, Contents]], context: Memory
 ) -> None:
     """Follow one graph, and those inside its nodes when their node is reached; `outer` holds what they see around."""
     found = known[id(graph)] = dict(outer)
@@ -75,7 +85,7 @@ def _evaluate(
         if rule is None or not node.outputs:
             continue
         try:
-            results = rule(node, [of(tensor, found) for tensor in node.inputs], context)
+            results = rule(node, [of(tensor, found) for tensor in node.inputs])
         except (ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError):
             continue
         for tensor, value in zip(node.outputs, results if isinstance(results, list) else [results], strict=False):
@@ -83,7 +93,7 @@ def _evaluate(
                 found[id(tensor)] = value
 
 
-def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Context) -> None:
+def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> None:
     """Set the shapes of outputs that follow from contents found here, or from a shape that was set so."""
     if node.domain or not any(is_open(out) for out in node.outputs):
         return
@@ -101,7 +111,7 @@ def _dims(kind: Any) -> list[int | str | None] | None:
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
 
 
-def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Context) -> list[Any]:
+def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> list[Any]:
     """Shapes of the outputs, None where nothing is known beyond what inference has found."""
     if node.op == "If":
         return chosen_shapes(node) if any(id(t) in improved for _, g in subgraphs(node) for t in g.outputs) else []

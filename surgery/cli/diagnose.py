@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.cli.arguments import parse_dim
-from surgery.targets import TARGETS
+from surgery.cli.arguments import TARGET, parse_dim
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
@@ -16,14 +15,19 @@ if TYPE_CHECKING:
     from verify.report import Check, Report
 
 WITH_AGAINST = ("inputs", "sizes", "seed", "tolerance")
-WITHOUT_AGAINST = ("build", "target", "shapes", "smallest", "largest", "seconds", "repro")
+WITHOUT_AGAINST = ("build", "target", "fail_on", "shapes", "smallest", "largest", "seconds", "repro")
 
 
 @click.command(name="diagnose")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
+@click.option("--target", type=TARGET, default="tensorrt-rtx", show_default=True, help="Runtime to diagnose for.")
 @click.option(
-    "--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True, help="Runtime to diagnose for."
+    "--fail-on",
+    type=click.Choice(["refused", "unknown"]),
+    default="refused",
+    show_default=True,
+    help="Exit 1 where the target refuses, or also where nothing is known.",
 )
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
 @click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
@@ -136,7 +140,7 @@ def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     from verify.tensorrt.profiles import profiles_for
 
     profiles = profiles_for(model, given["shapes"], given["smallest"], given["largest"])
-    settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]))
+    settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]), given["fail_on"])
     report, cases = examine(model, settings)
     if repro is not None:
         report.checks += [_repro_check(made) for made in write_repros(cases, model, repro)]

@@ -11,12 +11,11 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import parse_size, parse_value
+from surgery.cli.arguments import TARGET, parse_size, parse_value
 from surgery.cli.config import with_defaults
 from surgery.cli.isolated import FAULTS, Died, run_isolated
 from surgery.cli.parallel import jobs_for, run_parallel
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
-from surgery.targets import TARGETS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
 from verify.report import Check, Report
@@ -39,9 +38,7 @@ RESULT = ".fixed.onnx"
 @click.option("--outputs", multiple=True, metavar="NAME", help="Make this tensor an output and cut off what follows.")
 @click.option("--fold-limit", default="64K", show_default=True, help="Largest growth of the file by folding constants.")
 @click.option("--loop-limit", default=64, show_default=True, help="Most iterations of a loop that is unrolled.")
-@click.option(
-    "--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True, help="Runtime to write for."
-)
+@click.option("--target", type=TARGET, default="tensorrt-rtx", show_default=True, help="Runtime to write for.")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Lower nodes to half precision, by measuring.")
 @click.option(
     "--max-error",

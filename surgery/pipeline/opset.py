@@ -14,7 +14,18 @@ from verify.model.walk import dims_of, domain_of, fed_inputs, opsets_of, walk_no
 
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
 PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
-PARTLY = ("MaxPool", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SplitToSequence", "ScatterElements")
+PARTLY = (
+    "Loop",
+    "OneHot",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "MaxPool",
+    "SequenceConstruct",
+    "SequenceEmpty",
+    "SequenceInsert",
+    "SplitToSequence",
+    "ScatterElements",
+)
 REDEFINED = (
     "BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "OneHot", "Resize", "RoiAlign",
 )  # fmt: skip

@@ -54,6 +54,7 @@ def _report(report: Report) -> dict[str, Any]:
         "failed": report.exit_code != 0,
         "found": found,
         "checks": list(map(_check, report.checks)),
+        "verdicts": [plain(vars(one)) for one in report.verdicts],
         "groups": list(map(_group, group_findings(report.findings))),
     }
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from verify.render.data import finding_data, plain, tool_version
 from verify.render.github import message_of
 from verify.render.rule_text import RuleText
-from verify.report import Check, Finding, Report, exit_code
+from verify.report import Check, Finding, Report, Verdict, exit_code
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 SOURCE_LINE = re.compile(r"(?P<file>[\w./\\-]+\.py):(?P<line>[1-9]\d*)")
@@ -40,6 +40,7 @@ def to_sarif(reports: Sequence[Report], rules: Mapping[str, RuleText]) -> str:
         "exitCode": code,
     }
     said = [_notification(report, check) for report in reports for check in report.checks if _is_said(check)]
+    said += [_judgement(report, one) for report in reports for one in report.verdicts]
     if said:
         invocation["toolExecutionNotifications"] = said
     run = {
@@ -125,6 +126,15 @@ def _notification(report: Report, check: Check) -> dict[str, Any]:
         "level": "note" if skipped else "error",
         "message": {"text": plain(text)},
         "locations": [{"physicalLocation": _physical(report.model)}],
+    }
+
+
+def _judgement(report: Report, one: Verdict) -> dict[str, Any]:
+    return {
+        "level": "error" if one.asked and one.state == "refused" else "note",
+        "message": {"text": plain(f"{one.judge}: {one.message}")},
+        "locations": [{"physicalLocation": _physical(report.model)}],
+        "properties": {"state": one.state, "asked": one.asked},
     }
 
 

@@ -153,7 +153,7 @@ def _as_other_tools(models: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path | 
 
 
 def _targets(models: tuple[Path, ...], wanted: Path | None, in_place: bool) -> dict[Path, Path | SurgeonError]:
-    """Where the result of each model goes, or why it cannot be told."""
+    """Where the result of each model goes, or the error that says why it has no place."""
     found: dict[Path, Path | SurgeonError] = {}
     taken: dict[Path, Path] = {}
     for model in models:

@@ -34,7 +34,7 @@ class Died(SurgeonError):
     def __str__(self) -> str:
         if self.cause in FAULTS:
             return f"a library died of it ({self.name})"
-        why = ", most likely for want of memory" if self.name == "SIGKILL" else ""
+        why = ", most likely because memory ran out" if self.name == "SIGKILL" else ""
         return f"its process was ended ({self.name}){why}"
 
 

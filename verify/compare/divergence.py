@@ -169,7 +169,7 @@ def as_check(found: Divergence, one: Way, other: Way, where: str = "") -> Check:
         else ""
     )
     text = (
-        f"the first tensor to part from {other.label} is '{pair.name}'{also}, made by {pair.op} '{pair.node}'"
+        f"the first tensor that differs from {other.label} is '{pair.name}'{also}, made by {pair.op} '{pair.node}'"
         f"{f' ({where})' if where else ''}: {'; '.join(found.first.wrong)}; {found.compared} compared up to there"
     )
     for words, near in (("what it reads", found.before), ("what is made of it", found.after)):

@@ -59,7 +59,7 @@ def test_a_process_killed_from_outside_is_one_line_and_leaves_nothing(tmp_path: 
     write(tmp_path / "m.onnx")
     code, said, errors = surgeon(tmp_path, "fix", "m.onnx", cause="SIGKILL")
     assert (code, said) == (2, "")
-    why = "its process was ended (SIGKILL), most likely for want of memory; nothing was written"
+    why = "its process was ended (SIGKILL), most likely because memory ran out; nothing was written"
     assert errors == f"surgeon: m.onnx: {why}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 

@@ -135,7 +135,7 @@ def test_check_says_what_agreed_and_what_is_near(tmp_path: Path) -> None:
     check = as_check(found, way(one), way(other), "net.py:3")
     assert check.status == "fail"
     assert check.message == (
-        f"the first tensor to part from {other} is 'd', made by Neg 'node_of_d' (net.py:3): RMS error / RMS 2, "
+        f"the first tensor that differs from {other} is 'd', made by Neg 'node_of_d' (net.py:3): RMS error / RMS 2, "
         "allowed 0.0001; 5 compared up to there; what it reads: c 0 RMS; what is made of it: e 2 RMS"
     )
     assert check.figures is not None

@@ -94,7 +94,7 @@ def test_json_schema_refuses_a_changed_document() -> None:
         jsonschema.validate(document, schema())
 
 
-def test_json_says_what_fix_mends() -> None:
+def test_json_says_what_fix_repairs() -> None:
     findings = json.loads(to_json(sample()))["reports"][1]["findings"]
     assert [finding["fixable"] for finding in findings][:2] == [True, False]
 

@@ -94,9 +94,9 @@ def test_finding_without_anything() -> None:
 
 
 def test_fix_is_named_for_errors_only() -> None:
-    mends = {"fixable": True}
-    assert "  fix    surgeon fix does it" in lines(Report("m", [], [finding(severity="error", details=mends)]))
-    assert not any("surgeon fix" in line for line in lines(Report("m", [], [finding(details=mends)])))
+    repaired = {"fixable": True}
+    assert "  fix    surgeon fix does it" in lines(Report("m", [], [finding(severity="error", details=repaired)]))
+    assert not any("surgeon fix" in line for line in lines(Report("m", [], [finding(details=repaired)])))
 
 
 @pytest.mark.parametrize(("count", "more"), [(2, None), (8, None), (9, "and 1 more (--format json lists all)")])

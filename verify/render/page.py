@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from verify.render.data import check_data, finding_data, plain, tool_version
+from verify.render.fill_template import fill
 from verify.render.rule_text import RuleText
 from verify.render.tables import tables_of
-from verify.render.templates import fill
 from verify.render.text import group_findings, headline, place, port_text, verdict
 from verify.report import Check, Finding, Report, counted
 

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 
 from surgery.cli.diagnose import command
 from surgery.diagnose import Settings, diagnose
+from surgery.diagnose.verdicts import verdict_of
 from surgery.pipeline.context import Options
+from surgery.targets import load_target
 from verify.render.data import schema
 from verify.report import Report, Verdict
 from verify.tensorrt import engine
@@ -135,3 +137,35 @@ def test_an_unknown_target_lists_what_there_is(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(path), "--target", "tensorrt-9"])
     assert done.exit_code == 2
     assert "tensorrt-10.9" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "state", "says"),
+    [
+        (PLAIN, "tensorrt-11", "accepted", "accepts it"),
+        (BITS, "deepstream-9.1", "refused", "refuses 1 place: surgeon diagnose "),
+        (SUM, "tensorrt-10.14", "unknown", "1 place unknown: surgeon diagnose "),
+        (BITS, "onnxruntime", "accepted", "accepts it"),
+    ],
+)
+def test_one_question_gets_one_verdict(text: str, target: str, state: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.parser.parse_model(text), path)
+    found = verdict_of(path, load_target(target))
+    assert found.state == state
+    assert found.message.startswith(says)
+
+
+@needs_tensorrt
+def test_one_question_to_the_installed_tensorrt(tmp_path: Path) -> None:
+    path, target = tmp_path / "model.onnx", load_target("tensorrt-rtx")
+    onnx.save(onnx.parser.parse_model(BITS), path)
+    assert verdict_of(path, target).message == f"refuses 1 place: surgeon diagnose {path}"
+    assert verdict_of(path, target, build=True).state == "refused"
+    onnx.save(onnx.parser.parse_model(PLAIN), path)
+    assert verdict_of(path, target).state == "accepted"
+    assert verdict_of(path, target, build=True).judge.endswith("(built here)")
+    onnx.save(
+        onnx.parser.parse_model(PLAIN.replace("float[2] x", "float[n] x").replace("float[2] y", "float[n] y")), path
+    )
+    assert verdict_of(path, target, build=True).state == "unknown"

@@ -60,7 +60,7 @@ def verify_model(
     from verify.interface.recognise import read_metadata, recognise
     from verify.interface.spec import load_spec
     from verify.model.read import read_model
-    from verify.tensorrt.check import check_tensorrt, spec_profiles
+    from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
     from verify.tensorrt.profiles import check_given
 
     path = Path(path)
@@ -79,6 +79,7 @@ def verify_model(
     if goldens is not None:
         report.checks += check_goldens(path, model, metadata, [Path(folder) for folder in goldens], strict, scale)
     report.checks += check_tensorrt(path, profiles or spec_profiles(module), wanted=tensorrt, strict=strict)
+    report.verdicts = verdicts_of(report.checks)
     if extra_check is not None:
         report.checks.append(extra_check(path, metadata, module))
     return report

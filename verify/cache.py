@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from verify.report import Check, Finding, Report
+from verify.report import Check, Finding, Report, Verdict
 
-FORMAT = 2
+FORMAT = 3
 Stamp = tuple[int, int, int, int, int]
 MOST_FILES = 4000
 # A file that changed this recently may change again without its times telling (the racy case of git's index).
@@ -85,7 +85,9 @@ def load(key: str, path: Path) -> Report | None:
         if any(file_hash(path.parent / name) != sha for name, sha in kept["weights"].items()):
             return None
         checks = [Check(**check) for check in kept["checks"]]
-        return Report(str(path), checks, [Finding(**finding) for finding in kept["findings"]], cached=True)
+        findings = [Finding(**finding) for finding in kept["findings"]]
+        verdicts = [Verdict(**verdict) for verdict in kept["verdicts"]]
+        return Report(str(path), checks, findings, cached=True, verdicts=verdicts)
     except (TypeError, KeyError, AttributeError, OSError):
         return None
 
@@ -98,7 +100,12 @@ def save(key: str, report: Report, weights: Mapping[str, str]) -> None:
     findings = [
         {k: plain(v) for k, v in vars(finding).items() if k not in ("fix", "touches")} for finding in report.findings
     ]
-    kept = {"weights": dict(weights), "checks": checks, "findings": findings}
+    kept = {
+        "weights": dict(weights),
+        "checks": checks,
+        "findings": findings,
+        "verdicts": [vars(one) for one in report.verdicts],
+    }
     _write(directory() / "reports" / f"{key}.json", {"kept": kept, "sha256": _seal(key, kept)})
 
 

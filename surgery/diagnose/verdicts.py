@@ -15,8 +15,6 @@ from verify.report import Finding, State, Verdict, counted
 from verify.tensorrt import engine
 from verify.tensorrt.engine import Profiles
 
-PRODUCTS = {"tensorrt_rtx": "TensorRT-RTX", "tensorrt": "TensorRT"}
-
 
 def by_tensorrt(found: Refusals, build: bool) -> Verdict:
     """The verdict of the parser and, with `build`, of the builder that ran here."""
@@ -24,17 +22,11 @@ def by_tensorrt(found: Refusals, build: bool) -> Verdict:
     how = "built here" if build else "parsed here, not built"
     skipped = [check for check in found.checks if check.status == "skip" and (build or "builder" not in check.name)]
     if errors:
-        return Verdict(f"{product()} ({how})", "refused", f"refuses {counted(len(errors), 'place')}")
+        return Verdict(f"{engine.product()} ({how})", "refused", f"refuses {counted(len(errors), 'place')}")
     if skipped or not found.complete:
         why = skipped[0].message if skipped else "not all of the model could be looked at"
-        return Verdict(f"{product()} ({how})", "unknown", f"unknown: {why}")
-    return Verdict(f"{product()} ({how})", "accepted", "accepts it")
-
-
-def product() -> str:
-    """Name and version of the installed TensorRT: "TensorRT-RTX 1.7.1.116"."""
-    module, _, version = engine.version().partition(" ")
-    return f"{PRODUCTS[module]} {version}".strip()
+        return Verdict(f"{engine.product()} ({how})", "unknown", f"unknown: {why}")
+    return Verdict(f"{engine.product()} ({how})", "accepted", "accepts it")
 
 
 def by_table(target: Target, findings: Iterable[Finding]) -> Verdict:
@@ -81,7 +73,7 @@ def verdict_of(
 
 
 def _in_one_question(file: Path, build: bool, profiles: Profiles | None, seconds: float) -> Verdict:
-    judge = f"{product()} ({'built here' if build else 'parsed here, not built'})"
+    judge = f"{engine.product()} ({'built here' if build else 'parsed here, not built'})"
     if not build:
         refusals = engine.parse(file, limit=seconds)
         places = {(refusal.node, refusal.node_name, refusal.tensor) for refusal in refusals}

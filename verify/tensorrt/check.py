@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import MissingBackend
-from verify.report import Check
+from verify.report import Check, Verdict
 from verify.tensorrt import engine
 from verify.tensorrt.profiles import show_profile
 
@@ -48,6 +48,21 @@ def check_tensorrt(
     if not built.parsed:
         return [Check("tensorrt", "fail", _reason(built), figures)]
     return [Check("tensorrt parser", "pass", f"accepted by {version}", figures), _builder(built, strict, figures)]
+
+
+def verdicts_of(checks: Sequence[Check]) -> list[Verdict]:
+    """What the checks of `check_tensorrt` come to: one verdict under the name of the TensorRT that ran, or none."""
+    own = {check.name: check for check in checks if check.name in ("tensorrt", "tensorrt parser", "tensorrt builder")}
+    ran = [check for check in own.values() if "version" in check.figures]
+    if not ran:
+        return []
+    judge = f"{engine.product(ran[0].figures['version'])} (built here)"
+    builder = own.get("tensorrt builder")
+    if any(check.status == "fail" for check in own.values()):
+        return [Verdict(judge, "refused", "refuses it")]
+    if builder is None or builder.status == "skip" or "guessed" in builder.figures:
+        return [Verdict(judge, "unknown", "unknown: sizes were guessed; give --input-shape")]
+    return [Verdict(judge, "accepted", "accepts it")]
 
 
 def _builder(built: engine.BuildResult, strict: bool, figures: Mapping[str, Any]) -> Check:

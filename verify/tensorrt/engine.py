@@ -17,6 +17,7 @@ from verify.errors import MissingBackend, SurgeonError, no_file
 from verify.tensorrt.process import Ended, Unusable, ask
 
 BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
+PRODUCTS = {"tensorrt_rtx": "TensorRT-RTX", "tensorrt": "TensorRT"}
 INSTALL = "pip install tensorrt-rtx"
 PARSE_LIMIT = 300.0
 BUILD_LIMIT = 1200.0
@@ -134,6 +135,12 @@ def version() -> str:
         except PackageNotFoundError:
             continue
     return name
+
+
+def product(text: str = "") -> str:
+    """Name and version as people write them, "TensorRT-RTX 1.7.1.116", of `version()` or of a text that it gave."""
+    module, _, number = (text or version()).partition(" ")
+    return f"{PRODUCTS.get(module, module)} {number}".strip()
 
 
 def parse(path: str | Path, *, limit: float = PARSE_LIMIT) -> list[Refusal]:

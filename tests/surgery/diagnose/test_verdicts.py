@@ -16,6 +16,7 @@ from surgery.diagnose import Settings, diagnose
 from surgery.diagnose.verdicts import verdict_of
 from surgery.pipeline.context import Options
 from surgery.targets import load_target
+from verify.api import verify_model
 from verify.render.data import schema
 from verify.report import Report, Verdict
 from verify.tensorrt import engine
@@ -169,3 +170,16 @@ def test_one_question_to_the_installed_tensorrt(tmp_path: Path) -> None:
         onnx.parser.parse_model(PLAIN.replace("float[2] x", "float[n] x").replace("float[2] y", "float[n] y")), path
     )
     assert verdict_of(path, target, build=True).state == "unknown"
+
+
+@needs_tensorrt
+def test_verify_names_the_judge_that_built_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.parser.parse_model(PLAIN), path)
+    (verdict,) = verify_model(path).verdicts
+    assert verdict.judge.startswith("TensorRT-RTX 1.")
+    assert verdict.state == "accepted"
+    onnx.save(onnx.parser.parse_model(BITS), path)
+    assert [one.state for one in verify_model(path).verdicts] == ["refused"]
+    onnx.save(onnx.parser.parse_model(PLAIN.replace("float[2]", "float[n]")), path)
+    assert [one.state for one in verify_model(path).verdicts] == ["unknown"]

@@ -1,4 +1,6 @@
-"""`python -m surgery.targets.probe`: ask the real parsers and builders, and write the tables the passes read.
+"""`python -m surgery.targets.probe [KEY ...]`: ask the real parsers and builders, and write the tables the passes read.
+
+With keys of the catalog it asks about these rows only, which takes seconds; about everything it takes minutes.
 
 `tensorrt-rtx.json` is what TensorRT-RTX's parser and builder say to every feature of the catalog, and the dtypes that
 they take of each operator, found with ONNX's own node cases; `onnxruntime.json` is what onnxruntime's CPU provider
@@ -21,6 +23,7 @@ import numpy as np
 import onnx
 
 from surgery.targets.catalog import load_catalog
+from verify.errors import SurgeonError
 from verify.model.walk import opsets_of
 from verify.tensorrt import engine
 
@@ -206,12 +209,53 @@ def write(folder: Path) -> None:
         },
     }
     for name, table in tables.items():
-        text = json.dumps(table, indent=1, ensure_ascii=False)
-        folder.joinpath(f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        _save(folder / f"{name}.json", table)
+
+
+def write_rows(folder: Path, keys: list[str]) -> None:
+    """Probe these features of the catalog only, and write what is said to them into both files.
+
+    Raises:
+        SurgeonError: the catalog has no such feature, or a file was made with another version than is installed.
+    """
+    import onnxruntime
+    import tensorrt_rtx
+
+    catalog = load_catalog()
+    if unknown := [key for key in keys if key not in catalog]:
+        raise SurgeonError(f"catalog.toml has no row {', '.join(unknown)}; its rows are {', '.join(catalog)}")
+    place = {key: index for index, key in enumerate(catalog)}
+    installed = {"tensorrt-rtx": tensorrt_rtx.__version__, "onnxruntime": onnxruntime.__version__}
+    for name, ask in (("tensorrt-rtx", ask_tensorrt), ("onnxruntime", ask_onnxruntime)):
+        table = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        if table["version"] != installed[name]:
+            raise SurgeonError(
+                f"{name}.json is of version {table['version']} and {installed[name]} is installed; probe without a key"
+            )
+        answers = {key: ask(catalog[key].model(), catalog[key].profile) for key in keys}
+        rows = {key: said for key, said in table["refusals"].items() if key not in answers}
+        rows |= {key: _line(said) for key, said in answers.items() if said is not None}
+        table["refusals"] = dict(sorted(rows.items(), key=lambda row: place.get(row[0], len(place))))
+        _save(folder / f"{name}.json", table)
+
+
+def _save(path: Path, table: dict[str, Any]) -> None:
+    path.write_text(f"{json.dumps(table, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
+
+
+def main(keys: list[str]) -> None:
+    """Probe the features named, or everything."""
+    folder = Path(__file__).parent
+    try:
+        write_rows(folder, keys) if keys else write(folder)
+    except SurgeonError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    errors = os.dup(2)  # TensorRT prints to the second file itself; an error of ours still gets there
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    sys.stderr = os.fdopen(errors, "w")
+    main(sys.argv[1:])

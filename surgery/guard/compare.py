@@ -86,8 +86,12 @@ def _passed(reference: Reference, worst: float, limit: float, where: str = "", n
     equal = (
         "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g} of it and of each value)"
     )
-    sets = counted(len(reference.sets), "set")
+    sets = counted(len(reference.sets) - reference.edge_cases, "set")
     message = f"equal {equal}{where} on {sets} of inputs ({reference.backend})"
+    if reference.edge_cases:
+        message += f" and on {counted(reference.edge_cases, 'edge case')}"
+    if reference.with_nan:
+        message += f"; not used: {counted(reference.with_nan, 'set')} on which the original gives NaN"
     if reference.short:
         message += ", since more would take long"
     message += note
@@ -95,5 +99,10 @@ def _passed(reference: Reference, worst: float, limit: float, where: str = "", n
         message += f"; {reference.fault}"
     if reference.random:
         message += f"; not compared, since random: {', '.join(reference.random)}"
-    figures = {"sets": len(reference.sets), "error": worst, "backend": reference.backend}
+    figures = {
+        "sets": len(reference.sets) - reference.edge_cases,
+        "edge_cases": reference.edge_cases,
+        "error": worst,
+        "backend": reference.backend,
+    }
     return Check("parity", "pass", message, figures)

@@ -158,6 +158,8 @@ class PartialRun:
         shape = values[_shape_of(old)].tolist()
         if shape != values[_shape_of(name)].tolist():
             return Agreement("has another shape")
+        if not math.prod(shape):
+            return Agreement()
         gap, squares, others = (float(values[f"{OURS}{number} {what}"]) for what in MEASURES)
         if math.isnan(squares) or math.isnan(others):
             return Agreement("has a NaN")

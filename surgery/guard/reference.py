@@ -10,12 +10,14 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
-from surgery.guard.inputs import growth, input_sets
+from surgery.guard.inputs import edge_cases, growth, input_sets
 from surgery.guard.partial_run import Agreement, PartialRun
 from verify.errors import SurgeonError
 from verify.inputs.draw import load_npz
@@ -30,6 +32,9 @@ PER_MEGABYTE = 2.0
 PER_NODE = 0.002
 ENOUGH = 4.0  # seconds for all runs of the original; if the first takes longer, it is the only one
 SETS = 3
+MORE_SETS = 3  # tried where the original gives NaN on some
+EDGE_SECONDS = 2.0  # for edge cases, which only small models are run on
+EDGE_WEIGHTS, EDGE_NODES = 1 << 20, 500
 SHARED = 512 << 20  # bytes of weights up to which both models take working memory from one arena
 
 Values = dict[str, Any]
@@ -48,6 +53,8 @@ class Reference:
                    sums in another order
     seconds        of its longest run
     short          whether sets were left out because they would have taken too long
+    with_nan       how many sets were left out because the original gives NaN on them
+    edge_cases     how many of the sets, the last ones, are at the edge of what the model takes
     shared_memory  whether it took working memory from the arena that sessions share
     agreement      how the changed nodes of a fixed model compare, where they ran beside it
     """
@@ -61,6 +68,8 @@ class Reference:
     recurrent: bool = False
     seconds: float = 0.0
     short: bool = False
+    with_nan: int = 0
+    edge_cases: int = 0
     shared_memory: bool = False
     agreement: Agreement | None = None
 
@@ -93,7 +102,12 @@ def run_original(
 
 
 def _run(
-    model: onnx.ModelProto, runnable: Any, folder: str | None, given: Values | None, partial: Any, halt: Halt
+    model: onnx.ModelProto,
+    runnable: Any,
+    folder: str | None,
+    given: Values | None,
+    partial: Any,
+    halt: Halt,
 ) -> Reference:
     started = time.perf_counter()
     random = random_outputs(model)
@@ -111,6 +125,8 @@ def _run(
     try:
         sets = input_sets(model) if given is None else [dict(given)]
         found = _collect(base, session, sets, started + allowed_seconds(model), partial, halt)
+        if given is None:
+            found = _with_edge_cases(found, session, model, partial, halt)
     except (SurgeonError, MemoryError) as error:
         return replace(base, reason=str(error) or "inputs do not fit in memory")
     return replace(found, short=found.short and given is None)
@@ -133,12 +149,14 @@ def _collect(
     partial: PartialRun | None,
     halt: Halt,
 ) -> Reference:
-    """`base` with what the original gives for the first sets of inputs it accepts, within the time allowed."""
-    sets: list[tuple[Values, Values]] = []
-    agreement = Agreement() if partial is not None else None
+    """`base` with what the original gives for the first sets of inputs it accepts, within the time allowed.
+
+    A set on which the original gives NaN, for example by a mask that is all zero, is not used if another gives none.
+    """
+    ran: list[_Ran] = []
     error, spent, longest, short = "", 0.0, 0.0, False
     for inputs in input_sets:
-        if sets and spent + longest * growth(sets[-1][0], inputs) > ENOUGH:
+        if ran and spent + longest * growth(ran[-1].inputs, inputs) > ENOUGH:
             short = True
             break
         left = deadline - time.perf_counter()
@@ -147,19 +165,78 @@ def _collect(
         if run.error:
             error = run.error
         else:
-            outputs = run.outputs
-            if partial is not None and agreement is not None:
-                agreement = agreement if agreement.trouble else agreement.and_then(partial.compare(inputs, outputs))
-                outputs = partial.original_outputs(outputs)
-            sets.append((inputs, outputs))
+            ran.append(_ran(inputs, run.outputs, partial))
             longest = max(longest, run.seconds)
-        if len(sets) >= SETS or left <= 0 or halt.asked:
+        without_nan = sum(not one.has_nan for one in ran)
+        if without_nan >= SETS or len(ran) >= SETS + MORE_SETS or (len(ran) >= SETS and not without_nan):
             break
-        if sets and spent + longest > ENOUGH:  # known before the next set is drawn
+        if left <= 0 or halt.asked:
+            break
+        if ran and spent + longest > ENOUGH:  # known before the next set is drawn
             short = True
             break
-    reason = "" if sets else f"the original does not run on drawn inputs: {error}"
-    return replace(base, sets=tuple(sets), reason=reason, seconds=longest, short=short, agreement=agreement)
+    used = [one for one in ran if not one.has_nan][:SETS] or ran[:SETS]
+    return replace(
+        base,
+        sets=tuple((one.inputs, one.outputs) for one in used),
+        reason="" if used else f"the original does not run on drawn inputs: {error}",
+        seconds=longest,
+        short=short,
+        with_nan=sum(one.has_nan for one in ran) if not used or not used[0].has_nan else 0,
+        agreement=_together(used),
+    )
+
+
+def _with_edge_cases(
+    found: Reference, session: Session, model: onnx.ModelProto, partial: PartialRun | None, halt: Halt
+) -> Reference:
+    """`found` with sets of inputs at the edge of what the model takes, if the model is small."""
+    weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
+    small = weights <= EDGE_WEIGHTS and len(model.graph.node) <= EDGE_NODES
+    if not found.sets or not small or found.seconds > EDGE_SECONDS / 10:
+        return found
+    ran: list[_Ran] = []
+    started = time.perf_counter()
+    for inputs in edge_cases(model, found.sets[0][0]):
+        if time.perf_counter() - started > EDGE_SECONDS or halt.asked:
+            break
+        run = session.run(inputs, timeout=1.0, halt=halt)
+        if run.error:
+            continue
+        one = _ran(inputs, run.outputs, partial)
+        if not one.has_nan:
+            ran.append(one)
+    sets = (*found.sets, *((one.inputs, one.outputs) for one in ran))
+    agreement = found.agreement and found.agreement.and_then(_together(ran) or Agreement())
+    return replace(found, sets=sets, edge_cases=len(ran), agreement=agreement)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """One run of the original."""
+
+    inputs: Values
+    outputs: Values
+    has_nan: bool
+    agreement: Agreement | None
+
+
+def _ran(inputs: Values, outputs: Values, partial: PartialRun | None) -> _Ran:
+    agreement = None
+    if partial is not None:
+        agreement = partial.compare(inputs, outputs)
+        outputs = partial.original_outputs(outputs)
+    has_nan = any(np.isnan(value).any() for value in outputs.values() if _is_float(value))
+    return _Ran(inputs, outputs, has_nan, agreement)
+
+
+def _together(ran: Iterable[_Ran]) -> Agreement | None:
+    found = [one.agreement for one in ran if one.agreement is not None]
+    return reduce(Agreement.and_then, found) if found else None
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float32, np.float64)
 
 
 def allowed_seconds(model: onnx.ModelProto) -> float:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import SurgeonError
-from verify.interface.expressions import evaluate
+from verify.model.expressions import evaluate
 
 if sys.version_info >= (3, 11):
     import tomllib

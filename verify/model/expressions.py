@@ -1,4 +1,4 @@
-"""Integer expressions in spec files: names, + - * // and parentheses, nothing else."""
+"""Integer expressions in dims and spec files: names, + - * // and parentheses, nothing else."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import surgery
-from tests.surgery.fuzzing import mutant
+from tests.surgery.fuzz.mutants import mutant
 from verify.errors import SurgeonError
 
 SECONDS = 30

@@ -1,7 +1,7 @@
-"""The few ways a pass changes a graph, written once: by identity, and in time that does not grow with the graph.
+"""The edits that passes make on graphs, which compare nodes and tensors by identity.
 
-onnx-graphsurgeon compares tensors by name and keeps both ends of every edge in lists; these functions keep the two in
-step. A node taken out by `disconnect` stays in `graph.nodes`, without inputs or outputs, until the pipeline sweeps.
+onnx-graphsurgeon compares tensors by name and keeps both ends of every edge in lists; these functions change both ends
+together. A node that `disconnect` takes out stays in `graph.nodes`, without inputs or outputs, until `sweep`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def replace_uses(old: gs.Tensor, new: gs.Tensor) -> None:
 
 
 def disconnect(graph: gs.Graph, node: gs.Node) -> None:
-    """Cut the ties of `node`, and of the nodes in graphs inside it, to their tensors; the next sweep takes it out.
+    """Detach `node`, and the nodes of the graphs inside it, from their tensors; the next `sweep` removes it.
 
-    To keep a graph inside it, take that out of `node.attrs` before.
+    To keep a graph that is inside it, remove that from `node.attrs` first.
     """
     for _, graph_inside in subgraphs(node):
         for inner in graph_inside.nodes:
@@ -51,28 +51,28 @@ def disconnect(graph: gs.Graph, node: gs.Node) -> None:
 
 
 def replace_output(node: gs.Node, index: int, new: gs.Tensor) -> None:
-    """`node` makes `new` in the place of its output number `index`."""
+    """Let `node` make `new` as its output number `index`."""
     _unlink(node.outputs[index].inputs, node)
     list.__setitem__(node.outputs, index, new)
     list.append(new.inputs, node)
 
 
 def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
-    """`node` reads `new` in the place of its input number `index`."""
+    """Let `node` read `new` as its input number `index`."""
     _unlink(node.inputs[index].outputs, node)
     list.__setitem__(node.inputs, index, new)
     list.append(new.outputs, node)
 
 
 def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
-    """Whether a node of this very graph makes `tensor`; costs a walk over the graph only for graphs inside nodes."""
+    """Whether a node of this very graph makes `tensor`, not one of a graph around or inside it."""
     return bool(tensor.inputs) and any(tensor.inputs[0] is node for node in graph.nodes)
 
 
 def can_bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> bool:
     """Whether readers of the first output of `node` can read its input number `position` instead.
 
-    An output of the graph keeps its name, so there the maker of the input must be able to take that name over.
+    An output of the graph keeps its name, so the node that makes the input must be able to make it under that name.
     """
     source, target = node.inputs[position], node.outputs[0]
     if source.is_empty():
@@ -83,7 +83,7 @@ def can_bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> bool:
 
 
 def bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> None:
-    """Take `node` out and let its input number `position` be what its first output was, where that is possible."""
+    """Remove `node` and let readers of its first output read its input number `position`, where `can_bypass` holds."""
     if getattr(node, "dead", False) or not can_bypass(graph, node, position):
         return
     source, target = node.inputs[position], node.outputs[0]
@@ -97,8 +97,8 @@ def bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> None:
     replace_uses(source, target)
 
 
-def settle(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) -> None:
-    """Let output number `index` of `node` be a constant; an output of the graph is then made by a Constant node."""
+def replace_by_constant(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) -> None:
+    """Replace output number `index` of `node` by a constant; a Constant node makes an output of the graph."""
     target = node.outputs[index]
     if not is_graph_output(graph, target):
         replace_uses(target, constant)
@@ -163,7 +163,7 @@ def _unlink(edges: list[gs.Node], node: gs.Node) -> None:
 
 
 def sweep(graph: gs.Graph) -> None:
-    """Take out disconnected nodes, make new ones compare by identity, and put all after the nodes they read from.
+    """Remove disconnected nodes, make new ones compare by identity, and put each after the nodes it reads from.
 
     Raises:
         SurgeonError: the nodes read from each other in a circle.

@@ -1,4 +1,4 @@
-"""What is known of every tensor's dtype and shape: ONNX's own inference over a copy of the graph without weights.
+"""Infer the dtype and shape of every tensor with ONNX's own inference, on a copy of the graph without weights.
 
 Two dims of the graph's inputs are never taken to be equal because they share a name: exporters write '?' or
 'batch_size' for dims that have nothing to do with each other. Every free input dim gets a name of its own here, so two
@@ -32,12 +32,12 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
     Declared types of inner tensors count where inference finds nothing; declared shapes of graph outputs never do.
     Never fails: what cannot be inferred stays as it is. A dim is a number, a name, or None.
     """
-    _settle(graph)
+    _declare_changed_types(graph)
     for tensor in graph.outputs:
         if isinstance(tensor, gs.Variable) and not tensor.snapshot_inferred:
             tensor.shape = None if not tensor.is_input else tensor.shape
     model, names = to_skeleton(graph, opsets)
-    _separate(model.graph, main=True)
+    _name_free_dims(model.graph, main=True)
     # ONNX's data propagation is wrong where a Slice starts at run time, where a Cast changes the value and where bounds
     # are clamped: `surgery.values` follows the contents of shapes instead.
     inferred = infer_types(model, data_prop=False)
@@ -45,14 +45,14 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
     todo = [(graph, inferred.graph)]
     while todo:
         inner, proto = todo.pop()
-        _take(inner, proto, names, run)
+        _read_types(inner, proto, names, run)
         for node, written in zip(inner.nodes, proto.node, strict=True):
             graphs = dict(messages.subgraphs(written))
             todo += [(body, graphs[name]) for name, body in subgraphs(node)]
 
 
-def _settle(graph: gs.Graph) -> None:
-    """Turn types that a pass has set into declared ones, so that inference does not wipe them out.
+def _declare_changed_types(graph: gs.Graph) -> None:
+    """Declare the types that passes have set, so that inference keeps them.
 
     Of tensors inside a graph those that the file declares: what it says of them holds no longer. What it declares of
     the outputs of the main graph stays as it is.
@@ -76,8 +76,8 @@ def _settle(graph: gs.Graph) -> None:
                 infos[tensor.name] = info
 
 
-def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
-    """Give each free dim of the main inputs a name of its own; names elsewhere prove nothing and go."""
+def _name_free_dims(graph: onnx.GraphProto, main: bool = False) -> None:
+    """Give each free dim of the main inputs a name of its own, and remove the names of dims elsewhere."""
     inputs = list(graph.input) if main else []
     for info in inputs:
         for axis, dim in enumerate(info.type.tensor_type.shape.dim):
@@ -92,10 +92,10 @@ def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
             info.type.tensor_type.ClearField("shape")
     for node in graph.node:
         for _, inner in messages.subgraphs(node):
-            _separate(inner)
+            _name_free_dims(inner)
 
 
-def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:
+def _read_types(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:
     """Read the types of one graph back into its tensors."""
     found = {info.name: info for info in (*proto.value_info, *proto.output, *proto.input)}
     for tensor in names.tensors_of(graph):
@@ -110,7 +110,7 @@ def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> No
 
 
 def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int | str | None] | None:
-    """What was known and what was found; names that inference made up hold for one run only."""
+    """The shape that was known with what inference found; names that inference made up are valid for one run only."""
     if new is None:
         return old  # type: ignore[no-any-return]
     named = [f"{dim}@{run}" if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in new]

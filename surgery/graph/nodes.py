@@ -113,11 +113,6 @@ class Stored(LazyValues):  # type: ignore[misc]
         return dense
 
 
-def has_reference(node: gs.Node) -> bool:
-    """Whether an attribute is left to the caller of the function the node lies in: nobody knows its value here."""
-    return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
-
-
 def constant_of(tensor: gs.Tensor | None) -> np.ndarray | None:
     """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed.
 

@@ -34,6 +34,7 @@ def nbytes(constant: gs.Constant) -> int:
 
 
 def is_external(constant: gs.Constant) -> bool:
+    """Whether the values are in a file beside the model."""
     return getattr(constant, "stored", None) is not None and bool(constant.stored.external)
 
 

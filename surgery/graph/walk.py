@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.nodes import has_reference
-
 
 def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
     """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
@@ -64,6 +62,11 @@ def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
     node = tensor.inputs[0] if tensor.inputs else None
     known = node is None or not ops or (node.op in ops and not node.domain and not has_reference(node))
     return node if known else None
+
+
+def has_reference(node: gs.Node) -> bool:
+    """Whether an attribute has the value that a caller of the function around the node gives: it is not known here."""
+    return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
 
 
 def node_name(node: gs.Node) -> str:

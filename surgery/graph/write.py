@@ -1,4 +1,4 @@
-"""onnx-graphsurgeon graph -> ModelProto: what no pass has touched is written as the very message it was read from."""
+"""Write an onnx-graphsurgeon graph as a ModelProto; what no pass has changed is the message it was read from."""
 
 from __future__ import annotations
 
@@ -228,14 +228,15 @@ class _Writer:
             owner.attribute.add().CopyFrom(value.type)
         elif limit is not None and isinstance(value, gs.Constant):
             owner.attribute.add(name=name, type=Attribute.TENSOR, t=self.tensor(value, value.name))
-        elif origin is not None and self.same(value, decoded, origin):
+        elif origin is not None and self.is_unchanged(value, decoded, origin):
             owner.attribute.add().CopyFrom(origin)
         elif isinstance(value, gs.Constant):
             owner.attribute.add(name=name, type=Attribute.TENSOR, t=self.tensor(value, value.name))
         else:
             owner.attribute.add().CopyFrom(make_attribute(node, name, value))
 
-    def same(self, value: Any, decoded: Any, origin: onnx.AttributeProto) -> bool:
+    def is_unchanged(self, value: Any, decoded: Any, origin: onnx.AttributeProto) -> bool:
+        """Whether an attribute has the value that was read from `origin`."""
         if isinstance(value, gs.Constant):
             return value is decoded and untouched(value)
         if isinstance(value, list):

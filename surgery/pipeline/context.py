@@ -8,9 +8,9 @@ from typing import Any
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.nodes import constant_of, has_reference, static_shape_of
+from surgery.graph.nodes import constant_of, static_shape_of
 from surgery.graph.schemas import fewest
-from surgery.graph.walk import every_graph
+from surgery.graph.walk import every_graph, has_reference
 from surgery.pipeline.options import Options
 from surgery.targets import Target, load_target
 from verify.model.walk import opsets_of

@@ -1,7 +1,7 @@
-"""What each operator of shape arithmetic makes of partly known contents: see `surgery.values.propagate`.
+"""The contents that each operator of shape arithmetic computes from partly known contents (`surgery.values.propagate`).
 
-A rule takes the node and the contents of its inputs (None where unknown), and gives the contents of its
-output, a list of them, or None. An exception of an array operation means that nothing is known.
+A rule takes the node, the contents of its inputs (None where unknown) and more that it needs. It returns the contents
+of the output, a list of them for several outputs, or None. If it raises, nothing is known.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _array(values: list[Any]) -> Contents:
     return made
 
 
-def _each(operation: Callable[..., Any], *operands: Contents) -> Contents:
+def _by_element(operation: Callable[..., Any], *operands: Contents) -> Contents:
     if any(operand is None for operand in operands):
         return None
     arrays = np.broadcast_arrays(*operands)
@@ -51,7 +51,7 @@ def _each(operation: Callable[..., Any], *operands: Contents) -> Contents:
 
 
 def _elementwise(operation: Callable[..., Any]) -> Callable[..., Contents]:
-    return lambda node, args: _each(operation, *args)
+    return lambda node, args: _by_element(operation, *args)
 
 
 def _shape(node: gs.Node, args: Arguments) -> Contents:
@@ -117,12 +117,12 @@ def cut(start: int, end: int, step: int, size: int) -> slice:
 
 
 def _concat(node: gs.Node, args: Arguments) -> Contents:
-    parts = [arg if arg is not None else _unread(tensor) for arg, tensor in zip(args, node.inputs, strict=True)]
+    parts = [arg if arg is not None else _unknown_vector(tensor) for arg, tensor in zip(args, node.inputs, strict=True)]
     return None if any(part is None for part in parts) else np.concatenate(parts, axis=node.attrs.get("axis", 0))
 
 
-def _unread(tensor: gs.Tensor) -> Contents:
-    """Unknown values in a tensor of known small shape."""
+def _unknown_vector(tensor: gs.Tensor) -> Contents:
+    """One unknown value for each element of a vector of known, small size."""
     shape = static_shape_of(tensor)
     if shape is None or len(shape) != 1 or shape[0] > LIMIT:
         return None
@@ -136,12 +136,12 @@ def _axes(node: gs.Node, args: Arguments) -> list[int] | None:
 
 
 def _unsqueeze(node: gs.Node, args: Arguments) -> Contents:
-    value = args[0] if args[0] is not None else _unread_scalar(node.inputs[0])
+    value = args[0] if args[0] is not None else _unknown_scalar(node.inputs[0])
     axes = _axes(node, args)
     return None if value is None or axes is None else np.expand_dims(value, tuple(axes))
 
 
-def _unread_scalar(tensor: gs.Tensor) -> Contents:
+def _unknown_scalar(tensor: gs.Tensor) -> Contents:
     if tensor.shape is None or len(tensor.shape):
         return None
     return _array([polynomials.symbol(f"?{id(tensor)}")]).reshape(())
@@ -168,8 +168,10 @@ def _cast(node: gs.Node, args: Arguments) -> Contents:
     if args[0] is None or source is None or target is None:
         return None
     if np.dtype(target).kind == "b":
-        return _each(lambda v: bool(v) if polynomials.known(v) else polynomials.unknown(), args[0])
-    return _each(lambda v: int(v) if polynomials.known(v) else v, args[0]) if np.dtype(target).kind in "iu" else None
+        return _by_element(lambda v: bool(v) if polynomials.known(v) else polynomials.unknown(), args[0])
+    return (
+        _by_element(lambda v: int(v) if polynomials.known(v) else v, args[0]) if np.dtype(target).kind in "iu" else None
+    )
 
 
 def _fill(node: gs.Node, args: Arguments) -> Contents:
@@ -217,15 +219,15 @@ def _reduce(operation: Callable[..., Any], start: int) -> Callable[..., Contents
     return rule
 
 
-def _fold(operation: Callable[..., Any]) -> Callable[..., Contents]:
-    return lambda node, args: reduce(lambda left, right: _each(operation, left, right), args)
+def _pairwise(operation: Callable[..., Any]) -> Callable[..., Contents]:
+    return lambda node, args: reduce(lambda left, right: _by_element(operation, left, right), args)
 
 
 def _mod(node: gs.Node, args: Arguments) -> Contents:
-    return None if node.attrs.get("fmod") else _each(polynomials.remainder, *args)
+    return None if node.attrs.get("fmod") else _by_element(polynomials.remainder, *args)
 
 
-def _truth(operation: Callable[[bool, bool], bool], decisive: bool) -> Callable[..., Contents]:
+def _logical(operation: Callable[[bool, bool], bool], decisive: bool) -> Callable[..., Contents]:
     def both(left: Any, right: Any) -> Any:
         if polynomials.known(left) and polynomials.known(right):
             return operation(bool(left), bool(right))
@@ -260,14 +262,14 @@ RULES: dict[str, Callable[..., Any]] = {
     "Div": _elementwise(polynomials.divide),
     "Mod": _mod,
     "Neg": _elementwise(lambda value: polynomials.subtract(0, value)),
-    "Max": _fold(polynomials.largest),
-    "Min": _fold(polynomials.smallest),
+    "Max": _pairwise(polynomials.largest),
+    "Min": _pairwise(polynomials.smallest),
     "Equal": _elementwise(polynomials.equal),
     "Less": _elementwise(polynomials.less),
     "Greater": _elementwise(lambda left, right: polynomials.less(right, left)),
     "Not": _elementwise(_not),
-    "And": _truth(lambda left, right: left and right, False),
-    "Or": _truth(lambda left, right: left or right, True),
+    "And": _logical(lambda left, right: left and right, False),
+    "Or": _logical(lambda left, right: left or right, True),
     "Where": _elementwise(polynomials.select),
     "ReduceProd": _reduce(polynomials.multiply, 1),
     "ReduceSum": _reduce(polynomials.add, 0),

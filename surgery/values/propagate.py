@@ -1,8 +1,8 @@
-"""What small integer tensors hold, as far as it is known for every input: numbers and dims (see
-`surgery.values.polynomials`).
+"""The contents of small integer tensors (shapes, sizes, axes), as far as they are known for every input.
 
-Contents are NumPy arrays of objects of the tensor's shape. Only operators that the arithmetic of shapes is made of are
-followed, over at most `LIMIT` elements; int64 and bool follow symbols, other integer types only numbers.
+Contents are NumPy arrays of objects in the tensor's shape; an element is a number or a polynomial over dims
+(`surgery.values.polynomials`). Only the operators of shape arithmetic are followed, for at most `LIMIT` elements.
+int64 and bool tensors may hold polynomials, other integer types only numbers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph import infer
-from surgery.graph.nodes import has_reference
 from surgery.graph.protos import nbytes
 from surgery.graph.read import snapshot
-from surgery.graph.walk import subgraphs
+from surgery.graph.walk import has_reference, subgraphs
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
-from surgery.values.shapes import SHAPED, chosen_shapes, is_better, is_open, shape_from
+from surgery.values.shapes import SHAPE_RULES, chosen_shapes, has_unknown_dims, is_more_precise, shape_from
 from verify.model.walk import dims_of
 
 
@@ -52,7 +51,7 @@ def _of_model(context: Memory) -> dict[int, dict[int, Contents]]:
     return known
 
 
-def of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
+def content_of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
     """Contents of one tensor: of a small integer constant, or as found; else None."""
     if isinstance(tensor, gs.Constant):
         values, kept = getattr(tensor, "contents", (None, None))
@@ -80,12 +79,12 @@ def _evaluate(
             _evaluate(inner, found, known, context)
         if has_reference(node):
             continue
-        _improve(node, found, improved, context)
+        _set_shapes(node, found, improved, context)
         rule = RULES.get(node.op) if not node.domain else None
         if rule is None or not node.outputs:
             continue
         try:
-            results = rule(node, [of(tensor, found) for tensor in node.inputs])
+            results = rule(node, [content_of(tensor, found) for tensor in node.inputs])
         except (ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError):
             continue
         for tensor, value in zip(node.outputs, results if isinstance(results, list) else [results], strict=False):
@@ -93,13 +92,13 @@ def _evaluate(
                 found[id(tensor)] = value
 
 
-def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> None:
-    """Set the shapes of outputs that follow from contents found here, or from a shape that was set so."""
-    if node.domain or not any(is_open(out) for out in node.outputs):
+def _set_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> None:
+    """Set the shapes of outputs that follow from contents, or from shapes that were set before in this way."""
+    if node.domain or not any(has_unknown_dims(out) for out in node.outputs):
         return
     results = _better_shapes(node, found, improved, context)
     for tensor, shape in zip(node.outputs, results, strict=False):
-        if shape is not None and isinstance(tensor, gs.Variable) and is_better(shape, tensor.shape):
+        if shape is not None and isinstance(tensor, gs.Variable) and is_more_precise(shape, tensor.shape):
             tensor.shape = shape
             tensor.snapshot = snapshot(tensor)
             improved.add(id(tensor))
@@ -117,8 +116,8 @@ def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int]
         return chosen_shapes(node) if any(id(t) in improved for _, g in subgraphs(node) for t in g.outputs) else []
     if any(subgraphs(node)):
         return []
-    wanted = [of(tensor, found) for tensor in node.inputs]
-    if node.op in SHAPED:
+    wanted = [content_of(tensor, found) for tensor in node.inputs]
+    if node.op in SHAPE_RULES:
         shape = shape_from(node, wanted)
         if shape is not None:
             return [shape]
@@ -147,4 +146,4 @@ def _fits(tensor: gs.Tensor, value: Contents) -> bool:
     return all(span.min <= v <= span.max if polynomials.known(v) else dtype == np.int64 for v in value.flat)
 
 
-__all__ = ["LIMIT", "Contents", "contents", "numbers", "of"]
+__all__ = ["LIMIT", "Contents", "content_of", "contents", "numbers"]

@@ -1,4 +1,4 @@
-"""Shapes that follow from the contents of a shape operand, and when a shape says more than the one before."""
+"""Output shapes that follow from the contents of shape operands, and which of two shapes is more precise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
     return all(one == other for one, other in pairs)
 
 
-def is_open(tensor: gs.Tensor) -> bool:
+def has_unknown_dims(tensor: gs.Tensor) -> bool:
     return isinstance(tensor, gs.Variable) and (
         tensor.shape is None or any(dim is None or _made_up(dim) for dim in tensor.shape)
     )
@@ -31,8 +31,8 @@ def _made_up(dim: Any) -> bool:
     return isinstance(dim, str) and dim.startswith("unk__")
 
 
-def is_better(new: list[Any], old: Any) -> bool:
-    """Whether a shape says more than the one before, and nothing against it."""
+def is_more_precise(new: list[Any], old: Any) -> bool:
+    """Whether `new` gives a dim that `old` leaves open, and contradicts none of its sizes."""
     if old is None:
         return True
     if len(old) != len(new):
@@ -106,7 +106,7 @@ def _counted(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
     )
 
 
-SHAPED: dict[str, tuple[tuple[int, ...], Callable[[gs.Node, list[Contents]], list[Any] | None]]] = {
+SHAPE_RULES: dict[str, tuple[tuple[int, ...], Callable[[gs.Node, list[Contents]], list[Any] | None]]] = {
     "Reshape": ((1,), _reshaped),
     "Expand": ((1,), _expanded),
     "Tile": ((1,), _tiled),
@@ -116,8 +116,8 @@ SHAPED: dict[str, tuple[tuple[int, ...], Callable[[gs.Node, list[Contents]], lis
 
 
 def shape_from(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
-    """The shape that a node of `SHAPED` gives, with names of dims where operands hold such; None where not known."""
-    places, rule = SHAPED[node.op]
+    """The shape that a node of `SHAPE_RULES` gives, with names of dims where operands hold them, else None."""
+    places, rule = SHAPE_RULES[node.op]
     if any(place >= len(operands) or operands[place] is None for place in places):
         return None
     return rule(node, operands)

@@ -23,7 +23,7 @@ from surgery.graph.nodes import Constant
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values import polynomials
-from surgery.values.propagate import contents, of
+from surgery.values.propagate import content_of, contents
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Reshape"):
         if len(node.inputs) != 2 or context.constant(node.inputs[1]) is not None:
             continue
-        wanted = of(node.inputs[1], contents(graph, context))
+        wanted = content_of(node.inputs[1], contents(graph, context))
         if wanted is None or wanted.ndim != 1:
             continue
         shape = constant_shape(node.inputs[0], list(wanted), bool(node.attrs.get("allowzero")))

@@ -21,7 +21,7 @@ from math import prod
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import settle
+from surgery.graph.edit import replace_by_constant
 from surgery.graph.nodes import Constant
 from surgery.graph.protos import nbytes
 from surgery.passes.ops.evaluate import evaluate, nodes_behind
@@ -56,7 +56,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         index = next(place for place, out in enumerate(node.outputs) if out is tensor)
         constant = Constant(tensor.name, np.ascontiguousarray(value).reshape(value.shape))
         yield finding(
-            f"'{tensor.name}' has the same value at every run", node, partial(settle, graph, node, index, constant)
+            f"'{tensor.name}' has the same value at every run",
+            node,
+            partial(replace_by_constant, graph, node, index, constant),
         )
 
 

@@ -1,4 +1,4 @@
-"""Makes the nodes that take the place of a refused one: names, types, shapes, position and provenance in one place."""
+"""Builds the nodes that replace a refused one, with their names, types, shapes, position and provenance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Build:
         self.base = next((out.name for out in node.outputs if out.name), node.name or node.op)
 
     def name(self, what: str) -> str:
-        """A tensor name no other tensor of the model has, with where it comes from in it."""
+        """A new tensor name, made from the replaced node, the code of the pass and `what`."""
         return self.context.fresh(f"{self.base}/{self.code}/{what}")
 
     def constant(self, value: Any, dtype: Any = None) -> gs.Constant:
@@ -151,7 +151,7 @@ class Build:
 
     def insert(self) -> None:
         """Put the new nodes in front of the old one, which stays."""
-        position = _place(self.graph, self.node)
+        position = _position(self.graph, self.node)
         self.graph.nodes[position:position] = self.nodes
         for node in self.nodes:
             self.context.made(node, self.code, self.node)
@@ -159,16 +159,16 @@ class Build:
     def replace(self, *results: gs.Tensor | None) -> None:
         """Put the new nodes where the old one is; `results` take over its outputs, which keep names and readers."""
         outputs = list(self.node.outputs)
-        position = _place(self.graph, self.node)
+        position = _position(self.graph, self.node)
         disconnect(self.graph, self.node)
         for result, output in zip(results, outputs, strict=False):
             if result is not None and output.name:
-                self._hand_over(result, output)
+                self._take_over_output(result, output)
         self.graph.nodes[position:position] = self.nodes
         for node in self.nodes:
             self.context.made(node, self.code, self.node)
 
-    def _hand_over(self, result: gs.Tensor, output: gs.Tensor) -> None:
+    def _take_over_output(self, result: gs.Tensor, output: gs.Tensor) -> None:
         maker = producer(result)
         if maker is None or not any(maker is node for node in self.nodes) or _is_output_of(result, self.node):
             maker = Node("Identity", name=self.name("Identity"), inputs=[result], outputs=[output])
@@ -177,11 +177,11 @@ class Build:
             index = next(place for place, tensor in enumerate(maker.outputs) if tensor is result)
             replace_uses(result, output)
             maker.outputs[index] = output
-        adopt(output, result)
+        _set_missing_type(output, result)
 
 
-def _place(graph: gs.Graph, node: gs.Node) -> int:
-    """Where the node stands in the list, looked for from where the last one stood: fixes go from front to back."""
+def _position(graph: gs.Graph, node: gs.Node) -> int:
+    """Position of the node in the list. The search starts where the last one ended, since fixes go front to back."""
     nodes, start = graph.nodes, vars(graph).get("last_place", 0)
     places = chain(range(start, len(nodes)), range(min(start, len(nodes))))
     graph.last_place = next(place for place in places if nodes[place] is node)
@@ -192,7 +192,7 @@ def _is_output_of(tensor: gs.Tensor, node: gs.Node) -> bool:
     return any(tensor is output for output in node.outputs)
 
 
-def adopt(output: gs.Tensor, result: gs.Tensor) -> None:
+def _set_missing_type(output: gs.Tensor, result: gs.Tensor) -> None:
     """Give `output` the type and shape of `result` where it has none of its own."""
     if isinstance(output, gs.Variable):
         output.dtype = output.dtype if output.dtype is not None else result.dtype

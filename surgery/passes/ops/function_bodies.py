@@ -1,4 +1,8 @@
-"""ONNX's own function bodies: what an operator means, written in simpler operators, for one node."""
+"""ONNX's own function bodies: an operator written in simpler operators, for one node.
+
+`onnx.inliner` writes out bodies too, but onnx 1.23 fails on a node that leaves out an input in the middle, as many
+Attention nodes do, and it does not check that the operators of a body mean the same at the model's opset.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +60,7 @@ def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
     domain = node.domain or ""
     version = context.opsets.get(domain, 1)
     known = schema(node.op, domain, version)
-    if known is None or wrong(node):
+    if known is None or body_is_wrong(node):
         return None
     types = [_type_bytes(tensor) for tensor in node.inputs]
     if any(kind is None for kind in types):
@@ -70,7 +74,7 @@ def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
     return function
 
 
-def wrong(node: gs.Node) -> bool:
+def body_is_wrong(node: gs.Node) -> bool:
     """Whether ONNX's body is wrong for this node: that of AffineGrid drops a batch of one (by a bare Squeeze)."""
     if node.op != "AffineGrid":
         return False

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.write import attribute_protos
 from surgery.pipeline.context import Context
 from surgery.values import polynomials
-from surgery.values.propagate import contents, of
+from surgery.values.propagate import content_of, contents
 from verify.run.session import open_session
 
 KEPT = (
@@ -33,7 +33,7 @@ def matrices(graph: gs.Graph, node: gs.Node, context: Context) -> dict[int, np.n
         return None
     dims = polynomials.of_dims(node.inputs[0].shape, node.inputs[0])
     axes = [axis % len(dims) for axis in node.attrs.get("axes", range(len(dims)))]
-    scales, sizes = asked(graph, node, context)
+    scales, sizes = scales_or_sizes(graph, node, context)
     same = {axis for axis, dim in enumerate(dims) if not polynomials.known(dim) and axis not in axes}
     if sizes is not None and node.attrs.get("keep_aspect_ratio_policy", "stretch") == "stretch":
         same |= {
@@ -119,13 +119,13 @@ def alone(node: gs.Node, inputs: dict[str, np.ndarray], context: Context) -> onn
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", context.opset)], ir_version=8)
 
 
-def asked(graph: gs.Graph, node: gs.Node, context: Context) -> tuple[list[float] | None, list[Any] | None]:
+def scales_or_sizes(graph: gs.Graph, node: gs.Node, context: Context) -> tuple[list[float] | None, list[Any] | None]:
     """The scales, or the sizes as numbers and polynomials over names of dims; None for what is not known."""
     given = [None if tensor.is_empty() else tensor for tensor in node.inputs] + [None] * 4
     scales = context.constant(given[1] if len(node.inputs) == 2 else given[2])
     if scales is not None and scales.size:
         return [float(scale) for scale in scales], None
-    sizes = None if given[3] is None else of(given[3], contents(graph, context))
+    sizes = None if given[3] is None else content_of(given[3], contents(graph, context))
     return None, None if sizes is None or not sizes.size else list(sizes)
 
 

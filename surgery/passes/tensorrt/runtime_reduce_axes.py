@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.passes.ops.axes import mask, without
+from surgery.passes.ops.axes import axes_mask, squeeze
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -54,14 +54,14 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, count: int) -> Non
         nothing = context.static_shape(axes) == (0,) and node.attrs.get("noop_with_empty_axes", 0)
         build.replace(_unreduced(build, node.op, data) if nothing else build(node.op, data, keepdims=keep))
         return
-    wanted = mask(build, axes, rank)
+    wanted = axes_mask(build, axes, rank)
     ones = build.ints([1] * rank)
     ends = build("Where", build("Equal", wanted, ones), ones, build.shape(data))
     if 0 in data.shape:
         value = build("Expand", build.constant(of_nothing(node.op, data.dtype)), ends)
     else:
         value = one_by_one(build, wanted, ends)
-    build.replace(value if keep else without(build, value, axes, rank, rank - count))
+    build.replace(value if keep else squeeze(build, value, axes, rank, rank - count))
 
 
 def one_by_one(build: Build, wanted: gs.Tensor, ends: gs.Tensor) -> gs.Tensor:

@@ -48,8 +48,8 @@ def test_an_input_cannot_become_an_output_without_a_node() -> None:
 def test_an_output_becomes_a_constant() -> None:
     graph = graph_of("a = Neg(x) b = Abs(a) y = Add(b, x)")
     value = Constant("k", np.array([1, 2], "f"))
-    edit.settle(graph, graph.nodes[1], 0, value)
-    edit.settle(graph, graph.nodes[2], 0, value)
+    edit.replace_by_constant(graph, graph.nodes[1], 0, value)
+    edit.replace_by_constant(graph, graph.nodes[2], 0, value)
     edit.disconnect(graph, graph.nodes[1])
     edit.disconnect(graph, graph.nodes[0])
     model_nodes = swept(graph)

@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surgery.values import polynomials
-from surgery.values.polynomials import Poly
+from surgery.values.polynomials import Polynomial
 
 DIMS = ("n", "m")
 terms = st.lists(st.sampled_from(DIMS), max_size=2).map(lambda names: tuple(sorted(names)))
 values = st.one_of(
     st.integers(-6, 6),
-    st.dictionaries(terms, st.integers(-4, 4), max_size=3).map(lambda found: polynomials.add(0, Poly(found))),
+    st.dictionaries(terms, st.integers(-4, 4), max_size=3).map(lambda found: polynomials.add(0, Polynomial(found))),
 )
 sizes = st.fixed_dictionaries({name: st.integers(0, 7) for name in DIMS})
 
 
 def at(value: Any, dims: Mapping[str, int]) -> int | None:
     """The number a value is when the dims have these sizes; None for one that nothing is known of."""
-    if not isinstance(value, Poly):
+    if not isinstance(value, Polynomial):
         return int(value)
     if any(name.startswith("?") for names in value.terms for name in names):
         return None

@@ -14,8 +14,8 @@ from surgery.graph.infer import infer
 from surgery.graph.read import to_graph
 from surgery.pipeline.context import Context
 from surgery.values import polynomials
-from surgery.values.polynomials import Poly
-from surgery.values.propagate import contents, numbers, of
+from surgery.values.polynomials import Polynomial
+from surgery.values.propagate import content_of, contents, numbers
 from verify.model.walk import opsets_of
 
 SIZES = ((2, 3), (5, 1), (1, 7))
@@ -69,13 +69,13 @@ HEADER = '<ir_version: 8, opset_import: ["" : 17]> g (float[n,m,4] x) => (int64[
 
 
 def at(value: Any, dims: dict[str, int]) -> Any:
-    if not isinstance(value, Poly):
+    if not isinstance(value, Polynomial):
         return value
     return sum(factor * prod(dims[name] for name in names) for names, factor in value.terms.items())
 
 
 def is_known(value: Any) -> bool:
-    return not isinstance(value, Poly) or not any(name[0] == "?" for names in value.terms for name in names)
+    return not isinstance(value, Polynomial) or not any(name[0] == "?" for names in value.terms for name in names)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -109,7 +109,7 @@ def test_large_and_floating_tensors_are_not_followed() -> None:
     context.root = graph
     infer(graph, context.opsets)
     found = contents(graph, context)
-    assert [of(output, found) for output in graph.outputs] == [None, None]
+    assert [content_of(output, found) for output in graph.outputs] == [None, None]
     assert numbers(None) is None
     assert numbers(np.array([polynomials.symbol("n"), 2], dtype=object)) is None
     assert numbers(np.array([[3, 2]], dtype=object)) == [3, 2]

@@ -13,7 +13,7 @@ from tests.surgery.passes.ops.running import computed
 def test_axes_given_at_run_time_are_squeezed_and_put_back(shape: tuple[int, ...], removed: list[int]) -> None:
     data, places = np.arange(np.prod(shape), dtype=np.float32).reshape(shape), np.array(removed)
     rank, left = len(shape), len(shape) - len(removed)
-    squeezed = computed({"x": data, "a": places}, lambda build, t: axes.without(build, t[0], t[1], rank, left))
+    squeezed = computed({"x": data, "a": places}, lambda build, t: axes.squeeze(build, t[0], t[1], rank, left))
     assert np.array_equal(squeezed, np.squeeze(data, tuple(removed)))
-    spread = computed({"x": squeezed, "a": places}, lambda build, t: axes.spread(build, t[0], t[1], rank))
+    spread = computed({"x": squeezed, "a": places}, lambda build, t: axes.unsqueeze(build, t[0], t[1], rank))
     assert np.array_equal(spread, data)

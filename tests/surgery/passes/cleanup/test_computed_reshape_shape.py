@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, becomes, stays
+from tests.surgery.passes.comparing import Case, becomes, same, stays
 
 CODE = "SG007"
 REWRITES = [
@@ -87,3 +88,11 @@ def test_rewrites(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2])
+def test_no_minus_one_beside_a_dim_that_may_be_zero(batch: int) -> None:
+    text = """g (float[B,S,8] x) => (float[a,b,c] y) <int64[1] k = {2}, int64[1] f = {4}>
+    { b = Shape<end = 1>(x)  s = Shape<start = 1, end = 2>(x)  d = Mul(s, k)  t = Concat<axis = 0>(b, d, f)
+      i = Identity(t)  y = Reshape(x, i) }"""
+    same(text, 18, "SG001", [{"x": np.ones((batch, 3, 8), np.float32)}], exact=True)

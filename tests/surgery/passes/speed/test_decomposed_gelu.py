@@ -9,7 +9,7 @@ from onnx import parser
 from surgery.passes.speed.decomposed_gelu import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
-from tests.surgery.passes.comparing import equal_values
+from tests.surgery.passes.comparing import equal_values, left_alone
 
 CODE = "SG206"
 PATTERNS = {
@@ -83,3 +83,13 @@ def test_becomes_one_operator_with_the_same_values(source: onnx.ModelProto) -> N
 )
 def test_left_alone(source: onnx.ModelProto, why: str) -> None:
     assert fixed(source) is source, why
+
+
+@pytest.mark.parametrize("constant", ["h", "one", "q"])
+def test_a_constant_of_more_dims_than_the_data_raises_the_rank(constant: str) -> None:
+    held = "float h = {0.5}, float one = {1}, float q = {1.4142135}".replace(
+        f"float {constant} ", f"float[1,1,1] {constant} "
+    )
+    text = f"""g (float[2] x) => (float[a,b,c] y) <{held}>
+    {{ d = Div(x, q)  e = Erf(d)  a = Add(e, one)  m = Mul(x, a)  y = Mul(m, h) }}"""
+    left_alone(text, 20, "SG206")

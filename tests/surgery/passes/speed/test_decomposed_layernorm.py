@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from surgery.passes.speed.decomposed_layernorm import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import left_alone
 
 CODE = "SG202"
 PATTERNS = {
@@ -266,3 +267,12 @@ def test_axes_that_are_an_input() -> None:
     source.opset_import[0].version = 18
     result = fixed(source)
     assert [node.op_type for node in result.graph.node] == ["LayerNormalization"]
+
+
+@pytest.mark.parametrize("constant", ["e", "two"])
+def test_a_constant_of_more_dims_than_the_data_raises_the_rank(constant: str) -> None:
+    held = "float e = {0.01}, float two = {2}".replace(f"float {constant}", f"float[1,1,1] {constant}")
+    text = f"""g (float[2,4] x) => (float[a,b,c] y) <{held}, int64[1] ax = {{-1}}>
+    {{ m = ReduceMean(x, ax)  d = Sub(x, m)  p = Pow(d, two)  v = ReduceMean(p, ax)  w = Add(v, e)  r = Sqrt(w)
+       y = Div(d, r) }}"""
+    left_alone(text, 18, "SG202")

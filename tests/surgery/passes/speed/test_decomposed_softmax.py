@@ -9,7 +9,7 @@ from onnx import parser
 from surgery.passes.speed.decomposed_softmax import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
-from tests.surgery.passes.comparing import equal_values
+from tests.surgery.passes.comparing import equal_values, left_alone
 
 CODE = "SG203"
 PATTERNS = {
@@ -68,3 +68,12 @@ def test_becomes_softmax_with_the_same_values(source: onnx.ModelProto) -> None:
 )
 def test_left_alone(source: onnx.ModelProto, why: str) -> None:
     assert fixed(source) is source, why
+
+
+def test_one_dim_is_left_alone_since_tensorrt_refuses_its_softmax() -> None:
+    left_alone(
+        "g (float[3] x) => (float[3] y) <int64[1] a = {0}> { e = Exp(x)  s = ReduceSum(e, a)  y = Div(e, s) }",
+        18,
+        "SG203",
+    )
+    left_alone("g (float[3] x) => (float[3] y) { l = LogSoftmax(x)  y = Exp(l) }", 18, "SG203")

@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from surgery.passes.speed.masked_assignment import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import operators, same
 
 CODE = "SG207"
 PATTERNS = {
@@ -279,3 +280,13 @@ def test_values_stay_bit_for_bit(body: str) -> None:
 def test_left_alone(body: str, why: str) -> None:
     source = model(body)
     assert fixed(source) is source, why
+
+
+def test_a_mask_that_reaches_beyond_the_data() -> None:
+    text = """g (float[N,3] x, bool[M,3] m) => (float[a,b] y) <float v = {7}, int64[1] first = {0}> {
+      s = Shape(x)  e = Expand(m, s)  n = NonZero(e)  i = Transpose<perm = [1, 0]>(n)
+      t = Shape(i)  k = Gather(t, first)  u = Expand(v, k)  y = ScatterND(x, i, u) }"""
+    wide = np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0]], bool)
+    sets = [{"x": np.ones((1, 3), np.float32), "m": wide}, {"x": np.ones((3, 3), np.float32), "m": wide}]
+    sets.append({"x": np.ones((3, 3), np.float32), "m": wide[:1]})
+    assert "Where" in operators(same(text, 18, "SG207", sets, exact=True))

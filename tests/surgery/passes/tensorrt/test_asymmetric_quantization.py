@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 
 CODE = "SG160"
 REWRITES = [
@@ -61,3 +62,11 @@ def test_keeps_values(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize(("kind", "zero"), [("uint8", 3), ("int8", -7), ("uint8", 255)])
+def test_nan_becomes_the_lowest_number_as_in_onnxruntime(kind: str, zero: int) -> None:
+    text = f"""g (float[8] x) => (float[8] y) <float s = {{0.1}}, {kind} z = {{{zero}}}>
+    {{ a = QuantizeLinear(x, s, z)  y = DequantizeLinear(a, s, z) }}"""
+    x = np.array([np.nan, 1, -np.inf, np.inf, 1e30, -0.0, 0.05, -1e9], np.float32)
+    same(text, 18, "SG160", [{"x": x}], exact=True)

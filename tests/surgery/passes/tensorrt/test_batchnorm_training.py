@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 
 CODE = "SG118"
 REWRITES = [
@@ -37,3 +38,11 @@ def test_keeps_values(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+def test_a_batch_of_nothing_gives_nan() -> None:
+    text = """g (float[N,2,3] x) => (float[a,b,c] y, float[2] m, float[2] v)
+    <float[2] s = {1,2}, float[2] b = {0,1}, float[2] m0 = {0,0}, float[2] v0 = {1,1}>
+    { y, m, v = BatchNormalization<training_mode = 1>(x, s, b, m0, v0) }"""
+    x = np.random.default_rng(0).standard_normal((4, 2, 3)).astype(np.float32)
+    same(text, 15, "SG118", [{"x": x}, {"x": x[:0]}])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 
 CODE = "SG101"
 REWRITES = [
@@ -68,3 +69,10 @@ def test_keeps_values(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize("fill", [0.0, -3.0, 2.0])
+def test_the_scale_of_zeros_is_one(fill: float) -> None:
+    text = """g (float[2,3] x) => (uint8[2,3] y, float s, uint8 z)
+    { r = Relu(x)  y, s, z = DynamicQuantizeLinear(r) }"""
+    same(text, 18, "SG101", [{"x": np.full((2, 3), fill, np.float32)}], exact=True)

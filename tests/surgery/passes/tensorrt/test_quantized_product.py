@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from tests.surgery.passes.comparing import Case, keeps_values, operators, run, stays
+from tests.surgery.passes.comparing import Case, keeps_values, operators, run, same, stays
 
 CODE = "SG161"
 REWRITES = [
@@ -116,3 +116,14 @@ def test_keeps_values(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+def test_a_product_in_an_unrolled_loop() -> None:
+    text = """g (float[2,2] x) => (float[2,2] y) <int64 n = {3}, bool t = {1}> {
+      y = Loop(n, t, x) <body = b (int64 i, bool c, float[] v) => (bool co, float[] d)
+        <float s = {0.1}, int8 z = {3}, int8[2,2] w = {1,2,3,4}, float o = {0.3}, int8 p = {5}> {
+          co = Identity(c)  q = QuantizeLinear(v, s, z)  m = QLinearMatMul(q, s, z, w, s, z, o, p)
+          d = DequantizeLinear(m, o, p) }> }"""
+    x = np.array([[1, -2], [0.5, 3]], np.float32)
+    fixed = same(text, 18, "SG161", [{"x": x}])
+    assert not operators(fixed) & {"Loop", "QLinearMatMul"}

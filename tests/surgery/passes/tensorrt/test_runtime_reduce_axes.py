@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 
 CODE = "SG107"
 REWRITES = [
@@ -57,3 +58,12 @@ def test_keeps_values(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_a_mean_of_integers_is_cut_off_once(kind: str) -> None:
+    text = f"g ({kind}[2,3,5] x, int64[2] ax) => ({kind}[a,b,c] y) {{ y = ReduceMean(x, ax) }}"
+    x = np.random.default_rng(0).integers(-9, 9, (2, 3, 5)).astype(kind)
+    full = np.full((2, 3, 5), 2**30).astype(kind)
+    sets = [{"x": data, "ax": np.array(axes)} for data in (x, full) for axes in ([0, 2], [1, 2], [0, 1])]
+    same(text, 18, "SG107", sets, exact=True)

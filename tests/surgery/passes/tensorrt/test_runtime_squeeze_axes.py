@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 
 CODE = "SG108"
 REWRITES = [
@@ -34,3 +35,12 @@ def test_keeps_values(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (2, 3)])
+def test_dims_of_zero_stay_zero(shape: tuple[int, int]) -> None:
+    text = (
+        "g (float[N,M] x, int64[1] ax) => (float[a,b,c] y, float[d,e] z) { y = Unsqueeze(x, ax)  z = Squeeze(y, ax) }"
+    )
+    sets = [{"x": np.ones(shape, np.float32), "ax": np.array([axis])} for axis in (0, 1, 2, -1)]
+    same(text, 18, "SG108", sets, exact=True)

@@ -7,7 +7,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from tests.surgery.passes.comparing import Case, keeps_values, parse, stays
+from tests.surgery.passes.comparing import Case, keeps_values, operators, parse, same, stays
 
 CODE = "SG121"
 REWRITES = [
@@ -133,3 +133,27 @@ def test_resize_with_a_free_batch(text: str) -> None:
 def test_resize_of_an_unknown_size_is_left_alone(text: str) -> None:
     fixed, _ = surgery.fix_model(parse(text, 18))
     assert "Resize" in [node.op_type for node in fixed.graph.node]
+
+
+@pytest.mark.parametrize("policy", ["not_larger", "not_smaller"])
+def test_sizes_that_keep_the_aspect_ratio_are_rounded_half_up(policy: str) -> None:
+    text = f"""g (float[1,1,6,3] x) => (float[a,b,c,d] y) <int64[2] s = {{5,5}}>
+    {{ y = Resize<axes = [2, 3], keep_aspect_ratio_policy = "{policy}", mode = "linear">(x, "", "", s) }}"""
+    x = np.random.default_rng(0).standard_normal((1, 1, 6, 3)).astype(np.float32)
+    fixed = same(text, 18, "SG121", [{"x": x}])
+    assert "Resize" not in operators(fixed)
+
+
+def test_settings_that_runtimes_read_differently_stay() -> None:
+    text = """g (float[1,1,5,6] x) => (float[a,b,c,d] y) <int64[2] s = {6,9}>
+    { y = Resize<axes = [2, 3], keep_aspect_ratio_policy = "not_smaller", mode = "linear",
+                 coordinate_transformation_mode = "align_corners">(x, "", "", s) }"""
+    fixed, _ = surgery.fix_model(parse(text, 18), guard=False)
+    assert "Resize" in operators(fixed)
+
+
+def test_interpolated_integers_are_computed_in_floating_point() -> None:
+    text = """g (uint8[1,3,4,4] x) => (float[1,3,8,8] y) <float[4] s = {1,1,2,2}>
+    { z = Resize<mode = "linear">(x, "", s)  y = Cast<to = 1>(z) }"""
+    x = np.random.default_rng(0).integers(0, 255, (1, 3, 4, 4)).astype(np.uint8)
+    same(text, 18, "SG103", [{"x": x}], exact=True)

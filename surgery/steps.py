@@ -168,6 +168,8 @@ def lower(
     if outside:
         model = onnx.load(result.runnable) if pending is not None else files.with_weights(model, original.folder)
     lowered, check = lowered_model(model, result.runnable, target, precision, options.skip_nodes)
+    if check.status == "skip":
+        return replace(result, checks=(*result.checks, check))
     runnable: Any = lowered
     if pending is not None:
         pending.write(lowered, pending.path.parent, outside)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import ml_dtypes
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -20,6 +21,8 @@ SUFFIX = {"fp16": "__fp16", "bf16": "__bf16"}
 DTYPE = {"fp16": "float16", "bf16": "bfloat16"}
 ONNX_TYPE = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
 LARGEST = {"fp16": 65504.0, "bf16": float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)}
+
+NEGLIGIBLE = 1e-6
 
 Choice = Mapping[Key, str]
 
@@ -148,6 +151,22 @@ class _Rewriter:
         del graph.value_info[:]
         graph.value_info.extend(kept)
         drop_unread(graph, self.constants.keys())
+
+
+def loses_values(tensor: onnx.TensorProto, kind: str) -> bool:
+    """Whether a float32 constant has values that become 0 or infinite in this precision, such as an epsilon of 1e-12.
+
+    A value that is 0 beside the largest of the tensor, as single weights are, does not count.
+    """
+    if tensor.data_type != FLOAT:
+        return False
+    values = numpy_helper.to_array(tensor)
+    lowered = lower_values(values, DTYPE[kind]).astype(np.float32)
+    size = np.abs(values)
+    finite = np.isfinite(values)
+    largest = float(size.max(where=finite, initial=0.0))
+    zero = (lowered == 0) & (values != 0) & (size > NEGLIGIBLE * largest)
+    return bool(np.any(zero | (finite & ~np.isfinite(lowered))))
 
 
 def _cast(source: str, target: str, kind: str) -> onnx.NodeProto:

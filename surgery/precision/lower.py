@@ -16,9 +16,9 @@ import onnx
 
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from surgery.precision.candidates import Candidates, Key, Unit, candidates, data_inputs, data_outputs
-from surgery.precision.casts import LARGEST, with_casts, with_roundings
+from surgery.precision.casts import LARGEST, loses_values, with_casts, with_roundings
 from surgery.precision.data_movement import with_moves
-from surgery.precision.measure import Feeds, errors, magnitudes, run
+from surgery.precision.measure import Feeds, errors, magnitudes, run, with_zero_rows
 from surgery.precision.search import search
 from surgery.precision.types import prepare
 from verify.errors import SurgeonError
@@ -94,6 +94,7 @@ def lower(
     """
     _check(precision, feeds)
     typed = prepare(model)
+    feeds = [*feeds, *with_zero_rows(typed, feeds[0])]
     found = candidates(typed, skip_nodes)
     result = Lowered(precision, max_error)
     if unfused_attention:
@@ -129,7 +130,12 @@ def _fitting(
     names = [name for names in tensors.values() for path, name in names if not path]
     largest = magnitudes(typed, names, feeds)
     fits: dict[Unit, str] = {}
+    constants = {t.name: t for scope in found.scopes.values() for t in scope.graph.initializer}
     for unit, touched in tensors.items():
+        lost = next((n for _, n in touched if n in constants and loses_values(constants[n], kind)), "")
+        if lost:
+            result.stayed.append(Stayed(unit.name, unit.op, f"constant '{lost}' is 0 or infinite in {kind}"))
+            continue
         size, name = max(((largest.get(n, 0.0), n) for path, n in touched if not path), default=(0.0, ""))
         if size * HEADROOM <= LARGEST[kind]:
             fits[unit] = kind

@@ -54,6 +54,25 @@ def _source(model: onnx.ModelProto, folder: str) -> Any:
     return str(path)
 
 
+def with_zero_rows(model: onnx.ModelProto, feed: Feeds) -> list[dict[str, Array]]:
+    """The feed with the first row of each float input zero, if the model gives finite outputs on it; else nothing.
+
+    A row of zeros is what padding gives, and what an epsilon that half precision rounds to 0 turns into NaN.
+    """
+    zeroed = {}
+    for name, value in feed.items():
+        array = np.array(value)
+        if array.dtype == np.float32 and array.ndim and array.size:
+            array.reshape(-1, array.shape[-1])[0] = 0
+        zeroed[name] = array
+    try:
+        outputs = run(model, [zeroed])[0]
+    except Exception:  # every kind of refusal means that the model does not take such inputs
+        return []
+    floats = [value for value in outputs.values() if value.dtype.kind == "f"]
+    return [zeroed] if all(np.isfinite(value).all() for value in floats) else []
+
+
 def error(reference: Array, found: Array) -> float:
     """Root mean square of the difference over that of the reference; infinite where one is not a number.
 

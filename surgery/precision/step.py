@@ -46,14 +46,15 @@ def lowered_model(
 ) -> tuple[onnx.ModelProto, Check]:
     """The model in half precision, and the check "precision" with its error and what stayed in float32.
 
+    Where no node can be lowered the model is returned as it is, and the check is skipped.
+
     Args:
         model: with all its weights; left unchanged.
         runnable: the same model as the runner takes it.
         path: where the result will be written, by whose name a golden is found.
 
     Raises:
-        CheckFailed: no node can run in half precision, or even with every costly node in float32 an output moves by
-            more than the budget.
+        CheckFailed: even with every costly node in float32 an output moves by more than the budget.
         SurgeonError: inputs that do not fit.
     """
     feeds = calibration(model, runnable, path, precision.calibrate)
@@ -69,7 +70,8 @@ def lowered_model(
         raise CheckFailed(f"nothing was written: {result.summary()}; raise --max-error or stay in fp32")
     if not result.lowered:
         why = f"; {result.stayed[0].name}: {result.stayed[0].why}" if result.stayed else ""
-        raise CheckFailed(f"nothing was written: no node can run in half precision within {precision.max_error:g}{why}")
+        text = f"the model stays in float32: no node can run in half precision within {precision.max_error:g}{why}"
+        return model, Check("precision", "skip", text, _as_check(result, feeds.source).figures)
     if read_metadata(model):
         write_metadata(lowered, {"precision": precision.kind})
     return lowered, _as_check(result, feeds.source)

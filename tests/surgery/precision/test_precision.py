@@ -15,9 +15,10 @@ from onnx import numpy_helper, parser
 
 import surgery
 from surgery.cli.fix import command
+from surgery.precision import step
 from surgery.precision.calibration import Calibration
 from surgery.precision.candidates import Unit
-from surgery.precision.lower import lower
+from surgery.precision.lower import Lowered, lower
 from surgery.precision.measure import error, run
 from surgery.precision.search import search
 from verify.errors import CheckFailed, SurgeonError
@@ -224,16 +225,28 @@ print(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1])
     assert int(done.stdout) < 600_000  # kB
 
 
-def test_a_failed_budget_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
+def test_a_failed_budget_leaves_no_file_and_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
     onnx.save(parser.parse_model(ATTENTION), source)
-    with pytest.raises(CheckFailed, match=r"nothing was written: no node can run in half precision within 1e-12; .*: "):
-        surgery.fix(source, target, precision="fp16", max_error=1e-12)
+    exceeded = Lowered("fp16", 0.01, errors={"y": 0.5}, lowered={"fp16": 4})
+    monkeypatch.setattr(step, "lower", lambda model, *_, **__: (model, exceeded))
+    with pytest.raises(CheckFailed, match=r"nothing was written: 4 nodes in fp16, .*error 0\.5 .*raise --max-error"):
+        surgery.fix(source, target, precision="fp16")
     assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]
     target.write_bytes(b"what was there before")
     with pytest.raises(CheckFailed):
-        surgery.fix(source, target, precision="fp16", max_error=1e-12)
+        surgery.fix(source, target, precision="fp16")
     assert target.read_bytes() == b"what was there before"
+
+
+def test_where_no_node_can_be_lowered_the_report_does_not_say_passed(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    report = surgery.fix(source, target, precision="fp16", max_error=1e-12)
+    check = next(check for check in report.checks if check.name == "precision")
+    assert check.status == "skip"
+    assert check.message.startswith("the model stays in float32: no node can run in half precision within 1e-12; ")
+    assert "Cast" not in {node.op_type for node in onnx.load(target).graph.node}
 
 
 def test_the_report_is_of_the_file_that_is_written(tmp_path: Path) -> None:
@@ -265,3 +278,31 @@ def test_external_data_stays_external_and_the_original_keeps_its_own(tmp_path: P
     lowered = numpy_helper.to_array(onnx.load(target).graph.initializer[0])
     np.testing.assert_array_equal(lowered, weights.astype(np.float16))
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+NORM = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[4,16] x) => (float[4,16] y) <float eps = {1e-12}, int64[1] last = {1}> {
+    s = Mul(x, x)  m = ReduceSum(s, last)  [safe] e = Add(m, eps)  r = Sqrt(e)  n = Div(x, r)  y = Relu(n)
+}"""
+
+
+@pytest.mark.parametrize("precision", ["fp16", "mixed"])
+def test_an_epsilon_never_becomes_zero(precision: str, tmp_path: Path) -> None:
+    model = parser.parse_model(NORM)
+    lowered, result = lower(model, precision, feeds(model), max_error=0.05)
+    assert {node.name: node.why for node in result.stayed}["safe"] == "constant 'eps' is 0 or infinite in fp16"
+    x = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)
+    x[2] = 0
+    assert np.isfinite(run(lowered, [{"x": x}])[0]["y"]).all()
+
+
+def test_single_tiny_weights_do_not_keep_a_product_in_float32() -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
+    model = parser.parse_model(text)
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    weights[3, 5] = 1e-9
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    assert lower(model, "fp16", feeds(model))[1].lowered == {"fp16": 1}
+    weights[3, 5] = 1e6
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
+    assert lower(model, "fp16", feeds(model))[1].lowered == {}

@@ -18,6 +18,14 @@ REWRITES = [
         opset=15,
         gone=("BatchNormalization",),
     ),
+    Case(
+        "two dims and another momentum",
+        """g (float[4,3] x, float[3] s, float[3] b, float[3] m, float[3] v)
+          => (float[4,3] y, float[3] rm, float[3] rv) {
+          y, rm, rv = BatchNormalization<training_mode = 1, momentum = 0.5, epsilon = 0.25>(x, s, b, m, v)
+        }""",
+        opset=15,
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -26,6 +34,21 @@ LEFT_ALONE = [
           y = BatchNormalization(x, s, b, m, v)
         }""",
         opset=15,
+    ),
+    Case(
+        "the rank is unknown",
+        """g (float[] x, float[3] s, float[3] b, float[3] m, float[3] v) => (float[] y, float[3] rm, float[3] rv) {
+          y, rm, rv = BatchNormalization<training_mode = 1>(x, s, b, m, v)
+        }""",
+        opset=15,
+    ),
+    Case(
+        "training before opset 14 has another form",
+        """g (float[4,3] x, float[3] s, float[3] b, float[3] m, float[3] v)
+          => (float[4,3] y, float[3] rm, float[3] rv, float[3] sm, float[3] sv) {
+          y, rm, rv, sm, sv = BatchNormalization(x, s, b, m, v)
+        }""",
+        opset=9,
     ),
 ]
 

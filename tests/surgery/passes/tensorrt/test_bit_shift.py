@@ -22,6 +22,18 @@ REWRITES = [
         gone=("BitShift",),
         inputs={"a": [-2147483648, -1, 9, -9, 9], "b": [31, 3, 1, 99, -1]},
     ),
+    Case(
+        "bytes to the left",
+        'g (uint8[4] a, uint8[4] b) => (uint8[4] c) { c = BitShift<direction = "LEFT">(a, b) }',
+        opset=28,
+        inputs={"a": [1, 255, 3, 7], "b": [7, 1, 8, 0]},
+    ),
+    Case(
+        "int64 to the right",
+        'g (int64[3] a, int64[3] b) => (int64[3] c) { c = BitShift<direction = "RIGHT">(a, b) }',
+        opset=28,
+        inputs={"a": [-8, 4611686018427387904, 5], "b": [1, 61, 0]},
+    ),
 ]
 LEFT_ALONE = [
     Case(

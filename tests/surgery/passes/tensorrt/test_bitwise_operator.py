@@ -41,6 +41,38 @@ REWRITES = [
         gone=("BitwiseNot",),
         inputs={"a": [-128, 0, 127]},
     ),
+    Case(
+        "not of bytes",
+        "g (uint8[3] a) => (uint8[3] c) { c = BitwiseNot(a) }",
+        after="""g (uint8[3] a) => (uint8[3] c) <int32 t0 = {255}> {
+          t1 = Cast<to = 6>(a)
+          t2 = Sub(t0, t1)
+          c = Cast<to = 2>(t2)
+        }""",
+        opset=18,
+        inputs={"a": [0, 255, 7]},
+    ),
+    Case(
+        "one operand for all",
+        "g (int32[2,3] a, int32[1] b) => (int32[2,3] c) { c = BitwiseOr(a, b) }",
+        opset=18,
+        inputs={"a": [[-1, 0, 5], [7, -8, 1073741824]], "b": [12]},
+    ),
+    Case(
+        "xor of signs",
+        "g (int8[4] a, int8[4] b) => (int8[4] c) { c = BitwiseXor(a, b) }",
+        opset=18,
+        inputs={"a": [-128, 127, -1, 0], "b": [-1, -128, -1, 0]},
+    ),
+    Case(
+        "or of int64 with signs",
+        "g (int64[3] a, int64[3] b) => (int64[3] c) { c = BitwiseAnd(a, b) }",
+        opset=18,
+        inputs={
+            "a": [-9223372036854775808, -1, 4611686018427387904],
+            "b": [-1, 4611686018427387909, 4611686018427387904],
+        },
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -48,6 +80,7 @@ LEFT_ALONE = [
         "g (uint32[2] a, uint32[2] b) => (uint32[2] c) { c = BitwiseAnd(a, b) }",
         opset=18,
     ),
+    Case("the rank is unknown", "g (int32[] a, int32[] b) => (int32[] c) { c = BitwiseAnd(a, b) }", opset=18),
 ]
 
 

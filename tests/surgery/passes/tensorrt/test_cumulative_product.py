@@ -31,9 +31,21 @@ REWRITES = [
         gone=("CumProd",),
         inputs={"a": -2},
     ),
+    Case(
+        "along a negative axis of one",
+        "g (float[2,1] x) => (float[2,1] y) <int64 a = {-1}> { y = CumProd(x, a) }",
+        after="""g (float[2,1] x) => (float[2,1] y) <int64[1] t0 = {0}, int64[1] t1 = {1}, int64[1] t2 = {1}> {
+          t3 = Slice(x, t0, t1, t2)
+          y = Concat<axis = 1>(t3)
+        }""",
+        opset=26,
+    ),
 ]
 LEFT_ALONE = [
     Case("the length is not known", "g (float[n] x) => (float[n] y) <int64 a = {0}> { y = CumProd(x, a) }", opset=26),
+    Case(
+        "an axis longer than 256", "g (float[257] x) => (float[257] y) <int64 a = {0}> { y = CumProd(x, a) }", opset=26
+    ),
 ]
 
 

@@ -21,6 +21,10 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case("it is a graph output", "g (float[3] x) => (uint8[3] y) { y = Cast<to = 2>(x) }"),
+    Case(
+        "an operator other than Cast reads it",
+        "g (float[3] x, uint8[3] z) => (uint8[3] y) { q = Cast<to = 2>(x)  y = Max(q, z) }",
+    ),
 ]
 
 

@@ -20,6 +20,30 @@ REWRITES = [
         opset=27,
         inputs={"x": [1, 2, 3, 2.6]},
     ),
+    Case(
+        "downwards",
+        "g (float16 a, float16 b) => (float16[n] r) <float16 d = {47104}> { r = Range(a, b, d) }",
+        after="""g (float16 a, float16 b) => (float16[n] r) <float t0 = {-0.5}> {
+          t1 = Cast<to = 1>(a)
+          t2 = Cast<to = 1>(b)
+          t3 = Range(t1, t2, t0)
+          r = Cast<to = 10>(t3)
+        }""",
+        opset=27,
+        inputs={"a": 3.0, "b": 1.0},
+    ),
+    Case(
+        "nothing to count",
+        "g (float16 a, float16 b) => (float16[n] r) <float16 d = {15360}> { r = Range(a, b, d) }",
+        after="""g (float16 a, float16 b) => (float16[n] r) <float t0 = {1}> {
+          t1 = Cast<to = 1>(a)
+          t2 = Cast<to = 1>(b)
+          t3 = Range(t1, t2, t0)
+          r = Cast<to = 10>(t3)
+        }""",
+        opset=27,
+        inputs={"a": 3.0, "b": 1.0},
+    ),
 ]
 LEFT_ALONE = [
     Case("it counts in float32", "g (float b) => (float[n] y) <float a = {1}> { y = Range(a, b, a) }"),

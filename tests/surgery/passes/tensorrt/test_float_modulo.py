@@ -17,6 +17,7 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case("integers have a Mod", "g (int32[2] a, int32[2] b) => (int32[2] c) { c = Mod(a, b) }", opset=13),
+    Case("fmod=1 has a layer", "g (float[2] a, float[2] b) => (float[2] c) { c = Mod<fmod = 1>(a, b) }", opset=13),
 ]
 
 

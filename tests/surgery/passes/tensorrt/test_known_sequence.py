@@ -45,6 +45,63 @@ REWRITES = [
         after="g (float[2] a, float[2] b, float[2] c) => (float[4] y) { y = Concat<axis = 0>(c, b) }",
         gone=("SequenceErase",),
     ),
+    Case(
+        "the length",
+        """g (float[2] a, float[2] b) => (int64 y) {
+          s = SequenceConstruct(a, b)
+          y = SequenceLength(s)
+        }""",
+        after="g (float[2] a, float[2] b) => (int64 y) <int64 t0 = {2}> { y = Identity(t0) }",
+    ),
+    Case(
+        "empty, inserted at the end",
+        """g (float[2] a, float[3] b) => (float[5] y) {
+          e = SequenceEmpty()
+          s = SequenceInsert(e, a)
+          t = SequenceInsert(s, b)
+          y = ConcatFromSequence<axis = 0>(t)
+        }""",
+        after="g (float[2] a, float[3] b) => (float[5] y) { y = Concat<axis = 0>(a, b) }",
+    ),
+    Case(
+        "the last is erased",
+        """g (float[2] a, float[3] b) => (float[2] y) <int64 k = {0}> {
+          s = SequenceConstruct(a, b)
+          t = SequenceErase(s)
+          y = SequenceAt(t, k)
+        }""",
+        after="g (float[2] a, float[3] b) => (float[2] y) { y = Identity(a) }",
+    ),
+    Case(
+        "inserted before the first",
+        """g (float[2] a, float[3] b) => (float[5] y) <int64 k = {0}> {
+          s = SequenceConstruct(a)
+          t = SequenceInsert(s, b, k)
+          y = ConcatFromSequence<axis = 0>(t)
+        }""",
+        after="g (float[2] a, float[3] b) => (float[5] y) { y = Concat<axis = 0>(b, a) }",
+    ),
+    Case(
+        "through an Identity, at a negative position",
+        """g (float[2] a, float[3] b) => (float[2] y) <int64 k = {-2}> {
+          s = SequenceConstruct(a, b)
+          t = Identity(s)
+          y = SequenceAt(t, k)
+        }""",
+        after="g (float[2] a, float[3] b) => (float[2] y) { y = Identity(a) }",
+    ),
+    Case(
+        "split by given sizes",
+        """g (float[5] x) => (float[3] y) <int64[2] z = {2, 3}, int64 k = {1}> {
+          s = SplitToSequence<axis = 0>(x, z)
+          y = SequenceAt(s, k)
+        }""",
+        after="""g (float[5] x) => (float[3] y) <int64[2] t0 = {2, 3}> {
+          t1, t2 = Split<axis = 0>(x, t0)
+          y = Identity(t2)
+        }""",
+        gone=("SplitToSequence", "SequenceAt"),
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -54,6 +111,7 @@ LEFT_ALONE = [
           y = SequenceAt(s, k)
         }""",
     ),
+    Case("the sequence is an input", "g (seq(float[2]) s) => (float[2] y) <int64 k = {0}> { y = SequenceAt(s, k) }"),
 ]
 
 

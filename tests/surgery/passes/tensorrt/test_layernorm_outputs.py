@@ -15,6 +15,12 @@ REWRITES = [
         }""",
         gone=("LayerNormalization",),
     ),
+    Case(
+        "the inverse deviation is read",
+        """g (float[2,4] x, float[4] s) => (float[2,4] y, float[2,1] d) {
+          y, , d = LayerNormalization<axis = -1>(x, s)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(

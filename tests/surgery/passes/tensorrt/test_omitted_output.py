@@ -15,10 +15,27 @@ REWRITES = [
         after="g (float[6] x) => (float[2] a, float[2] b) { a, t0, b = Split<num_outputs = 3>(x) }",
         opset=18,
     ),
+    Case(
+        "the first of two",
+        "g (float[4] x) => (float[2] b) { , b = Split<num_outputs = 2>(x) }",
+        after="g (float[4] x) => (float[2] b) { t0, b = Split<num_outputs = 2>(x) }",
+        opset=18,
+    ),
 ]
 LEFT_ALONE = [
     Case(
         "the last output is left out", "g (float[6] x) => (float[2] a) { a, , = Split<num_outputs = 3>(x) }", opset=18
+    ),
+    Case(
+        "every output has a name",
+        "g (float[4] x) => (float[2] a, float[2] b) { a, b = Split<num_outputs = 2>(x) }",
+        opset=18,
+    ),
+    Case(
+        "the omitted output is optional",
+        """g (float[2,4] x, float[4] s) => (float[2,4] y, float[2,1] d) {
+          y, , d = LayerNormalization<axis = 1>(x, s)
+        }""",
     ),
 ]
 

@@ -22,6 +22,12 @@ REWRITES = [
         opset=18,
         gone=("Optional", "OptionalGetElement"),
     ),
+    Case(
+        "a tensor that is not optional",
+        "g (float[2] a) => (bool y) { y = OptionalHasElement(a) }",
+        after="g (float[2] a) => (bool y) <bool t0 = {1}> { y = Identity(t0) }",
+        opset=18,
+    ),
 ]
 LEFT_ALONE = [
     Case("it may be empty", "g (optional(float[2]) a) => (bool y) { y = OptionalHasElement(a) }", opset=18),

@@ -38,6 +38,26 @@ REWRITES = [
     Case(
         "booleans", "g (bool[2,3] x, int64[1] a) => (bool[p,q] y) { y = ReduceMin(x, a) }", opset=20, inputs={"a": [0]}
     ),
+    Case(
+        "no axes mean nothing to reduce",
+        """g (float[2,3] x, int64[1] a) => (float[p,q] y) {
+          y = ReduceSum<noop_with_empty_axes = 1>(x, a)
+        }""",
+        opset=18,
+        inputs={"a": [-1]},
+    ),
+    Case(
+        "a dim of one",
+        "g (float[2,1,3] x, int64[2] a) => (float[p] y) { y = ReduceMean<keepdims = 0>(x, a) }",
+        opset=18,
+        inputs={"a": [1, -1]},
+    ),
+    Case(
+        "largest of integers",
+        "g (int32[2,3] x, int64[1] a) => (int32[p] y) { y = ReduceMax<keepdims = 0>(x, a) }",
+        opset=18,
+        inputs={"a": [0]},
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -47,6 +67,7 @@ LEFT_ALONE = [
     Case(
         "how many axes is not known", "g (float[2,3] x, int64[k] a) => (float[p,q] y) { y = ReduceSum(x, a) }", opset=18
     ),
+    Case("the rank is unknown", "g (float[] x, int64[1] a) => (float[] y) { y = ReduceSum(x, a) }", opset=18),
 ]
 
 

@@ -24,6 +24,7 @@ REWRITES = [
 LEFT_ALONE = [
     Case("axes are constant", "g (float[2] x) => (float[1,2] y) <int64[1] a = {0}> { y = Unsqueeze(x, a) }"),
     Case("how many axes is not known", "g (float[2] x, int64[k] a) => (float[p,q] y) { y = Unsqueeze(x, a) }"),
+    Case("Squeeze without axes of an unknown size", "g (float[1,n] x) => (float[] y) { y = Squeeze(x) }"),
 ]
 
 

@@ -42,6 +42,27 @@ REWRITES = [
         opset=18,
         gone=("LpPool",),
     ),
+    Case(
+        "mean over pads that count",
+        """g (float[1,1,4,4] x) => (float[1,1,4,4] y) {
+          y = AveragePool<kernel_shape = [2, 2], dilations = [2, 2], pads = [1, 1, 1, 1], count_include_pad = 1>(x)
+        }""",
+        opset=19,
+    ),
+    Case(
+        "one dim",
+        """g (float[1,1,6] x) => (float[1,1,3] y) {
+          y = MaxPool<kernel_shape = [2], dilations = [3]>(x)
+        }""",
+        opset=12,
+    ),
+    Case(
+        "indices column by column",
+        """g (float[1,1,3,3] x) => (float[1,1,2,2] y, int64[1,1,2,2] i) {
+          y, i = MaxPool<kernel_shape = [2, 2], storage_order = 1>(x)
+        }""",
+        opset=12,
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -57,6 +78,13 @@ LEFT_ALONE = [
           y = MaxPool<kernel_shape = [2, 2], dilations = [2, 2]>(x)
         }""",
         opset=12,
+    ),
+    Case(
+        "before opset 10",
+        """g (float[1,1,4,4] x) => (float[1,1,3,3] y, int64[1,1,3,3] i) {
+          y, i = MaxPool<kernel_shape = [2, 2]>(x)
+        }""",
+        opset=8,
     ),
 ]
 

@@ -29,6 +29,8 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case("a vector and a matrix", "g (float[3] a, float[3,4] b) => (float[4] c) { c = MatMul(a, b) }"),
+    Case("a rank is unknown", "g (float[] a, float[2,3,4] b) => (float[] c) { c = MatMul(a, b) }"),
+    Case("two vectors", "g (float[3] a, float[3] b) => (float c) { c = MatMul(a, b) }"),
 ]
 
 

@@ -17,6 +17,16 @@ REWRITES = [
         after="g (float[2,3] x) => (float[2,3] y) { a = Identity(x)  y = Relu(a) }",
         gone=("Dropout",),
     ),
+    Case(
+        "the mask is read",
+        """g (float[2,3] x) => (float[2,3] y, bool[2,3] m) <float r = {0}, bool t = {1}> {
+          y, m = Dropout(x, r, t)
+        }""",
+        after="""g (float[2,3] x) => (float[2,3] y, bool[2,3] m) <bool t0 = {1}, int64[2] t1 = {2, 3}> {
+          y = Identity(x)
+          m = Expand(t0, t1)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(

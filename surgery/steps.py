@@ -19,7 +19,7 @@ from surgery.guard.reference import Reference
 from surgery.passes import all_passes, check_codes, plug_in_checks
 from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Context
-from surgery.pipeline.options import Options
+from surgery.pipeline.options import Options, check_names
 from surgery.pipeline.rule import Pass
 from surgery.precision.step import Precision, lowered_model
 from verify.errors import CheckFailed
@@ -80,6 +80,7 @@ def rewrite(
     """
     rules: Sequence[Pass] = all_passes()
     check_codes((*options.select, *options.ignore))
+    check_names(options, original.model)
     why, reference = refusal(original.model), None
     if why:
         outcome = Outcome(original.model, [], Context(options))

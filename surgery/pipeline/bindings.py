@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.edit import replace_uses
 from surgery.graph.nodes import Constant
 from surgery.graph.walk import nodes_inside
-from surgery.pipeline.options import Options
+from surgery.pipeline.options import Options, like
 from verify.errors import SurgeonError
 
 
@@ -74,5 +74,6 @@ def cut_outputs(graph: gs.Graph, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             place = "inside a subgraph" if name in inner else "not in the model"
-            raise SurgeonError(f"--outputs '{name}': {place}; name a tensor of the main graph")
+            hint = like(name, known) or "; name a tensor of the main graph"
+            raise SurgeonError(f"--outputs '{name}': {place}{hint}")
     graph.outputs = [known[name] for name in dict.fromkeys(names)]

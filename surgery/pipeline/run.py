@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx_graphsurgeon as gs
 
 from surgery.graph import edit, infer
-from surgery.graph.walk import every_graph, nodes_inside
+from surgery.graph.walk import every_graph, node_name, nodes_inside
 from surgery.pipeline import opset
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Declined, Pass
@@ -76,7 +76,11 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
         nodes = {id(node) for node in found.touches}
         # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
         inside = {id(inner) for node in found.touches for inner in nodes_inside(node)}
-        if found.fix is None or nodes & claimed or any(n.name in context.options.skip_nodes for n in found.touches):
+        if (
+            found.fix is None
+            or nodes & claimed
+            or any(node_name(n) in context.options.skip_nodes for n in found.touches)
+        ):
             continue
         try:
             found.fix()

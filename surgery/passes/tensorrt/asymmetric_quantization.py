@@ -7,6 +7,7 @@ Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(
 Leaves alone: quantization the target takes; blocked quantization; types other than int8, uint8 and int32; a zero point
 or type that is not known.
 Numerics: exact: onnxruntime divides in float32 as well.
+NaN becomes the lowest number of the type, as in onnxruntime.
 """
 
 from __future__ import annotations

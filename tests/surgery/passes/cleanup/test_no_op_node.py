@@ -12,10 +12,11 @@ import pytest
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+import surgery
 from surgery.passes.cleanup.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
-from tests.surgery.passes.comparing import Case, becomes, stays
+from tests.surgery.passes.comparing import Case, becomes, run, stays
 
 CODE = "SG010"
 REWRITES = [
@@ -329,3 +330,19 @@ def test_rewrites(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+def test_an_attribute_that_the_caller_of_a_function_sets() -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 18, "own" : 1]>
+        g (float[2,3] x) => (float[3,2] y, float[2,3] z) {
+          i = Identity(x)  y = own.Turned<order = [1, 0]>(i)  z = own.Turned<order = [0, 1]>(i) }
+        <domain: "own", opset_import: ["" : 18]> Turned <order> (p) => (s) {
+          q = Transpose<perm: ints = @order>(p)  r = Transpose<perm = [0, 1]>(q)  s = Relu(r) }"""
+    )
+    fixed, report = surgery.fix_model(model, guard=False)
+    assert not [check.message for check in report.checks if "could not look" in check.message]
+    assert [node.op_type for node in fixed.functions[0].node] == ["Transpose", "Relu"]
+    x = np.arange(6, dtype=np.float32).reshape(2, 3) - 3
+    for one, other in zip(run(model, {"x": x}), run(fixed, {"x": x}), strict=True):
+        assert np.array_equal(one, other)

@@ -226,7 +226,7 @@ def _fix_isolated(model: Path, target: Path, options: dict[str, Any]) -> Report:
             remove_pending(target, died.pid)
             if without or died.cause not in FAULTS:
                 raise SurgeonError(f"{died}; nothing was written") from None
-            without = f"died of this model ({died.name})"
+            without = f"crashed while it loaded or ran the original and the result ({died.name})"
 
 
 def _fix(model: Path, target: Path, options: dict[str, Any], without: str) -> Report:

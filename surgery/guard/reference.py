@@ -33,6 +33,7 @@ PER_NODE = 0.002
 ENOUGH = 4.0  # seconds for all runs of the original; if the first takes longer, it is the only one
 SETS = 3
 MORE_SETS = 3  # tried where the original gives NaN on some
+WAY_OUT = "give real inputs with --check-inputs FILE.npz, or sizes with --input-shape"
 EDGE_SECONDS = 2.0  # for edge cases, which only small models are run on
 EDGE_WEIGHTS, EDGE_NODES = 1 << 20, 500
 SHARED = 512 << 20  # bytes of weights up to which both models take working memory from one arena
@@ -179,7 +180,7 @@ def _collect(
     return replace(
         base,
         sets=tuple((one.inputs, one.outputs) for one in used),
-        reason="" if used else f"the original does not run on drawn inputs: {error}",
+        reason="" if used else f"the original does not run on drawn inputs ({error}); {WAY_OUT}",
         seconds=longest,
         short=short,
         with_nan=sum(one.has_nan for one in ran) if not used or not used[0].has_nan else 0,

@@ -75,7 +75,9 @@ def for_declined(operators: Iterable[tuple[str, str, frozenset[str]]], version: 
 
 def refuses(target: Target, op: str, domain: str) -> bool:
     """Whether the target has this operator in no form, or not in every form."""
-    return target.refuses(f"op:{domain}::{op}" if domain else f"op:{op}") is not None or op in PARTLY
+    return target.refuses(f"op:{domain}::{op}" if domain else f"op:{op}") is not None or (
+        op in PARTLY and target.name.startswith("tensorrt")
+    )
 
 
 def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:

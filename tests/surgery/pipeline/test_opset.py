@@ -79,3 +79,11 @@ def test_models_without_the_default_domain_are_left() -> None:
         '<ir_version: 8, opset_import: ["x" : 1]> g (float[2] a) => (float[2] b) { b = x.F(a) }'
     )
     assert lift(model, TARGET) == (model, "")
+
+
+def test_onnxruntime_reads_a_pooling_of_an_earlier_opset() -> None:
+    model = parse(
+        "g (float[1,1,4,4] x) => (float[1,1,2,2] y) { y = MaxPool<kernel_shape = [2,2], strides = [2,2]>(x) }", 11
+    )
+    assert default_opset(lift(model, load_target("onnxruntime"))[0]) == 11
+    assert default_opset(lift(model, load_target("tensorrt-rtx"))[0]) == 13

@@ -1,4 +1,4 @@
-"""SG018: Where that picks known elements of two vectors."""
+"""SG018: Where with a constant mask over two short vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SG010: a node goes exactly when it gives what it is given; tried with every small spelling of its operands."""
+"""SG010: a node is removed exactly if it returns its input; tried with every small form of its operands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SG210: scales and offsets of channels go into the convolution before them."""
+"""SG210: scales and offsets of channels behind a convolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SG206: GELU written out with Erf."""
+"""SG206: GELU decomposed into smaller operators around Erf."""
 
 from __future__ import annotations
 

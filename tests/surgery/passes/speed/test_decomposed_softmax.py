@@ -1,4 +1,4 @@
-"""SG203: softmax written out in smaller operators."""
+"""SG203: softmax decomposed into smaller operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BitCast by arithmetic: every class of float32, and random bits."""
+"""SG144: BitCast by arithmetic: every class of float32, and random bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Col2Im against onnxruntime."""
+"""SG142: Col2Im, which adds overlapping patches into an image."""
 
 from __future__ import annotations
 

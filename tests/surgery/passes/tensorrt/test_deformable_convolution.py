@@ -1,4 +1,4 @@
-"""DeformConv against onnxruntime, with offsets that leave the image."""
+"""SG143: DeformConv, with offsets that leave the image."""
 
 from __future__ import annotations
 

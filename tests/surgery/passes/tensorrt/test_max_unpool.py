@@ -1,4 +1,4 @@
-"""MaxUnpool after the MaxPool that made its indices, against onnxruntime."""
+"""SG146: MaxUnpool after the MaxPool that made its indices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences at runtime positions, against onnxruntime."""
+"""SG134: Sequences at positions known only at run time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorScatter into caches TensorRT does not take, against onnxruntime."""
+"""SG145: TensorScatter into caches that TensorRT does not take."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def shorter(
 
 
 def _arranged(groups: Sequence[list[int]], row: list[int]) -> list[int] | None:
-    """The order in which the groups make up the row, or None where one is torn apart; empty groups come first."""
+    """The order in which the groups make up the row, or None where one is split; empty groups come first."""
     place = {piece: index for index, piece in enumerate(row)}
     order = sorted(range(len(groups)), key=lambda index: place[groups[index][0]] if groups[index] else -1)
     return order if [piece for index in order for piece in groups[index]] == row else None

@@ -36,10 +36,10 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     axes = [axis for axis in range(rank) if axis != 1]
     column = [-1] + [1] * (rank - 2)
     mean = _mean(build, data, axes)
-    apart = build("Sub", data, mean)
-    variance = _mean(build, build("Mul", apart, apart), axes)
+    difference = build("Sub", data, mean)
+    variance = _mean(build, build("Mul", difference, difference), axes)
     deviation = build("Sqrt", build("Add", variance, float(node.attrs.get("epsilon", 1e-5))))
-    normal = build("Div", apart, deviation)
+    normal = build("Div", difference, deviation)
     result = build("Add", build("Mul", normal, build.reshape(scale, column)), build.reshape(bias, column))
     momentum = float(node.attrs.get("momentum", 0.9))
     running = [

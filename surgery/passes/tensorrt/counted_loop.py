@@ -147,7 +147,7 @@ def _unchanged(limit: gs.Tensor, node: gs.Node, body: gs.Graph) -> gs.Tensor | N
 
 
 def _behind(tensor: gs.Tensor) -> gs.Tensor:
-    """What Identity nodes hand on."""
+    """The tensor at the start of a chain of Identity nodes."""
     while (identity := producer(tensor, "Identity")) is not None:
         tensor = identity.inputs[0]
     return tensor

@@ -66,6 +66,8 @@ class Names:
         for tensor, graph in readers.values():
             self._own(tensor, graph, owner)
             if isinstance(tensor, gs.Constant):
+                home = self._constants.get(id(homes.get(id(tensor))), [])  # a graph inside, from where it is not seen
+                home[:] = [constant for constant in home if constant is not tensor]
                 self._constants[id(graph)].append(tensor)
 
     def _own(self, tensor: gs.Tensor, graph: gs.Graph, owner: dict[int, gs.Graph]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.surgery.passes.comparing import Case, becomes, stays
+import surgery
+from tests.surgery.passes.comparing import Case, becomes, parse, stays
 
 CODE = "SG008"
 REWRITES = [
@@ -101,3 +102,18 @@ def test_rewrites(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+def test_a_constant_of_a_branch_that_nodes_around_it_read_is_stored_once() -> None:
+    model = parse(
+        """g (float[2] x, bool t) => (float[2] y, float[2] z) <float[2] c = {1, 2}> {
+          y = If(t) <then_branch = a () => (float[2] v) <float[2] d = {1, 2}> { w = Add(x, d)  v = Mul(w, c) },
+                     else_branch = b () => (float[2] u) { u = Neg(x) }>
+          z = Add(x, c) }""",
+        18,
+    )
+    fixed, _ = surgery.fix_model(model, guard=False)
+    branches = [attribute.g for node in fixed.graph.node for attribute in node.attribute if attribute.HasField("g")]
+    assert len(fixed.graph.initializer) + sum(len(branch.initializer) for branch in branches) == 1
+    again, _ = surgery.fix_model(fixed, guard=False)
+    assert again is fixed

@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 
 from surgery.graph import infer, read, write
+from surgery.graph.names import Names
 from surgery.pipeline.bindings import bind
 from surgery.pipeline.context import Context
 from surgery.pipeline.opset import default_opset, lift
@@ -81,7 +82,8 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
         if context.opset != default_opset(model) and fixed is not model:
             lifted = f"opset {default_opset(original)} reads as {context.opset} unchanged"
         context.troubles += [*context.declined, *([lifted] if lifted else [])]
-        types = {name: tensor.dtype for name, tensor in graph.tensors().items() if tensor.dtype is not None}
+        names = Names(graph)
+        types = {names.of(t): t.dtype for t in names.tensors_of(graph) if t.dtype is not None}
         return Outcome(fixed, applied, context, types)
 
 

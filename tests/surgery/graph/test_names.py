@@ -7,11 +7,15 @@ from itertools import pairwise
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+import pytest
 
 from surgery.graph.names import Names
 from surgery.graph.nodes import Constant, Node, Variable
 from surgery.graph.read import to_graph
 from surgery.graph.write import to_model
+from surgery.passes import all_passes
+from surgery.pipeline.apply import apply_passes
+from surgery.pipeline.options import Options
 
 
 def chain(*names: str) -> gs.Graph:
@@ -64,3 +68,18 @@ def test_a_constant_belongs_to_the_graph_around_all_its_readers() -> None:
     assert [list(tensor.dims) for tensor in written.initializer] == [[2]]
     (only,) = written.node[0].attribute[0].g.initializer
     assert {written.initializer[0].name, only.name} == {"k", "k_1"}
+
+
+def test_copies_of_a_tensor_are_typed_under_their_own_names_and_nothing_is_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (int32[2] y) <int64 n = {2}, bool c = {1}> { '
+        "a = Loop(n, c, x)<body = b (int64 i, bool d, float[2] s) => (bool e, float[2] o) { "
+        "e = Identity(d) o = Exp(s) }> y = Cast<to = 6>(a) }"
+    )
+    outcome = apply_passes(model, "", all_passes(), Options())
+    assert {name: np.dtype(outcome.types[name]).name for node in outcome.model.graph.node for name in node.output} == {
+        "o": "float32", "o_1": "float32", "y": "int32",
+    }  # fmt: skip
+    assert capfd.readouterr() == ("", "")

@@ -45,19 +45,19 @@ REWRITES = [
         after="g (float[2] x) => (float[2] y) { a = Identity(x)  y = Neg(a) }",
     ),
     Case(
-        "before opset 13",
+        "before opset 13, which gives Softmax another meaning, axes are attributes",
         """g (float[2] x) => (float[2,2] z) <int64 n = {2}, bool c = {1}> {
           y, z = Loop(n, c, x)<body = b (int64 i, bool d, float[2] s) => (bool e, float[2] o, float[2] k) {
             e = Identity(d)
             o = Exp(s)
-            k = Neg(o)
+            k = Softmax<axis = 0>(o)
           }>
         }""",
         after="""g (float[2] x) => (float[2,2] z) {
           o = Exp(x)
-          k = Neg(o)
+          k = Softmax<axis = 0>(o)
           o_1 = Exp(o)
-          k_1 = Neg(o_1)
+          k_1 = Softmax<axis = 0>(o_1)
           t0 = Unsqueeze<axes = [0]>(k)
           t1 = Unsqueeze<axes = [0]>(k_1)
           z = Concat<axis = 0>(t0, t1)

@@ -18,7 +18,7 @@ from surgery.cli.parallel import jobs_for, run_parallel
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
-from verify.report import Check, Report
+from verify.report import Check, Report, Verdict
 from verify.run.session import without_onnxruntime
 
 PATH = click.Path(path_type=Path)
@@ -50,6 +50,7 @@ RESULT = ".fixed.onnx"
 @click.option("--check-inputs", type=PATH, help="Compare on the inputs in this .npz instead of random ones.")
 @click.option("--no-guard", is_flag=True, help="Write without comparing with the original; the report says so.")
 @click.option("--strict", is_flag=True, help="Write nothing and exit 1 if the result cannot be compared.")
+@click.option("--build", is_flag=True, help="Ask the target's builder about the result too, not only its parser.")
 @click.option("--save-external-data", is_flag=True, help="Write weights to a file beside the model.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), help="Models to fix at a time.  [default: up to 4, a large one alone]"
@@ -74,7 +75,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     \b
     Exit codes:
       0  fixed
-      1  the result differs from the original; nothing was written
+      1  the result differs from the original; nothing was written. With --strict also: the target refuses the result
       2  a file cannot be read or written
     """
     given = with_defaults(context, given)
@@ -88,6 +89,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
         for model, fixed in running:
             try:
                 report = fixed()
+                report.verdicts = _verdicts(targets[model], given)
                 reports.append(report)
                 if given["style"] == "text" and not given["quiet"]:
                     click.echo(_summary(targets[model], report, given["verbose"]))
@@ -99,7 +101,21 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     if given["report_path"] is not None:
         _write_report(given["report_path"], reports)
     codes = {error.exit_code for error in errors}
+    codes |= {1 for report in reports for one in report.verdicts if one.asked and one.state == "refused"}
     return next((code for code in (2, 1, 4) if code in codes), max(codes, default=0))
+
+
+def _verdicts(target: Path | SurgeonError, given: dict[str, Any]) -> list[Verdict]:
+    """What the target itself says of the file that was written; its refusal counts with `--strict` only."""
+    from surgery.diagnose.verdicts import verdict_of
+    from surgery.targets import load_target
+
+    if isinstance(target, SurgeonError):
+        return []
+    try:
+        return [replace(verdict_of(target, load_target(given["target"]), build=given["build"]), asked=given["strict"])]
+    except SurgeonError as error:
+        return [Verdict(load_target(given["target"]).label, "unknown", f"not asked: {error}", asked=given["strict"])]
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
@@ -255,6 +271,7 @@ def _summary(target: object, report: Report, verbose: bool) -> str:
     if figures["passes"]:
         lines.append("  " + ", ".join(f"{code} x{count}" for code, count in sorted(figures["passes"].items())))
     lines += [f"  {check.name}: {check.message}" for check in report.checks[1:]]
+    lines += [f"  {verdict.judge}: {verdict.message}" for verdict in report.verdicts]
     if verbose:
         lines += [f"  {f.code} {f.path + '/' if f.path else ''}{f.node or f.op}: {f.message}" for f in report.findings]
     return "\n".join(lines)

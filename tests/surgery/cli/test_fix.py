@@ -213,3 +213,26 @@ def test_report_page_counts_operators_before_and_after(source: Path) -> None:
     row = page[page.index("Nodes of each operator") :]
     assert "<code>Identity</code>" in row
     assert "-1" in row[row.index("Identity") : row.index("Identity") + 200]
+
+
+BITS_AND_SORT = """<ir_version: 8, opset_import: ["" : 18]>
+g (int32[2] x, float[5000] s) => (int32[2] y, float[4000] v) <int64[1] k = {4000}> {
+  [and] y = BitwiseAnd(x, x)  [sort] v, i = TopK(s, k) }"""
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "code"),
+    [
+        (["--target", "tensorrt-10.14"], "TensorRT 10.14 by NVIDIA's operator table: refuses 1 place: ", 0),
+        (["--target", "tensorrt-10.14", "--strict"], "TensorRT 10.14 by NVIDIA's operator table: refuses 1 place: ", 1),
+        (["--target", "onnxruntime"], "(loaded here): accepts it", 0),
+    ],
+)
+def test_the_last_line_is_the_answer_of_the_target(
+    options: list[str], line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx.save(onnx.parser.parse_model(BITS_AND_SORT), "model.onnx")
+    done = CliRunner().invoke(command, ["model.onnx", *options], standalone_mode=False)
+    assert line in done.output.strip().splitlines()[-1]
+    assert done.return_value == code

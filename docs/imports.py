@@ -1,22 +1,30 @@
 """Who imports whom: read from the source files, drawn as SVG and written as a table.
 
-`python docs/imports.py` prints the drawing. A box is a folder of modules; a line is at least one import, dashed when
-every one of them is inside a function and so happens only when that function runs.
+`python docs/imports.py` prints the drawing. A frame is a package and a box one of its folders or modules. The rows of
+`surgery` and `verify` are the layers of the import contracts in pyproject.toml, so that a box imports only boxes below
+it. A line is at least one import, dashed when all of them are inside functions and happen only when these run.
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("export", "surgery", "verify")
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 150, 54, 40, 62
+WIDTH, HEIGHT, GAP_X, GAP_Y, FRAME = 124, 46, 18, 26, 34
 
 Edges = dict[tuple[str, str], Counter[str]]
+Spot = tuple[float, float]
 
 
 def modules() -> dict[str, Path]:
@@ -29,11 +37,9 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def folder(module: str, known: dict[str, Path]) -> str:
-    """The folder a module is drawn in: `surgery.cli.fix` -> `surgery.cli`, `surgery.files.model_file` -> `surgery`."""
-    if module.endswith("__main__"):
-        return f"{module.partition('.')[0]}.cli"
-    return ".".join(known[module].relative_to(ROOT).parts[:-1])
+def room(module: str) -> str:
+    """The box a module is drawn in: `surgery.passes.ops.build` -> `surgery.passes`, `verify.errors` -> itself."""
+    return "surgery.cli" if module == "surgery.__main__" else ".".join(module.split(".")[:2])
 
 
 def imports(tree: ast.AST, lazy: bool = False) -> Iterator[tuple[str, bool]]:
@@ -50,115 +56,164 @@ def imports(tree: ast.AST, lazy: bool = False) -> Iterator[tuple[str, bool]]:
 
 
 def edges() -> Edges:
-    """(folder, folder it imports from) -> how many imports are "eager" and how many "lazy"."""
+    """(box, box it imports from) -> how many imports are "eager" and how many "lazy"."""
     known = modules()
     found: Edges = {}
     for module, path in known.items():
         for name, lazy in imports(ast.parse(path.read_text(encoding="utf-8"))):
             target = name if name in known else name.rpartition(".")[0]
-            if target not in known:
-                continue
-            pair = folder(module, known), folder(target, known)
-            if pair[0] != pair[1]:
+            pair = room(module), room(target)
+            if target in known and pair[0] != pair[1]:
                 found.setdefault(pair, Counter())["lazy" if lazy else "eager"] += 1
     return found
 
 
-def levels(found: Edges, names: list[str]) -> dict[str, int]:
-    """Row of each folder: below everything that imports it. Of two that import each other the one imported less often
-    stands above."""
-    down = [pair for pair, count in found.items() if count.total() > found.get(pair[::-1], Counter()).total()]
-    rows = dict.fromkeys(names, 0)
+def rows(package: str, found: Edges) -> list[list[str]]:
+    """The boxes of a package from above to below: layers of its contract, or as its imports put them."""
+    names = sorted({room(module) for module in modules()} - set(PACKAGES))
+    names = [name for name in names if name.startswith(f"{package}.")]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next((each["layers"] for each in contracts if each.get("containers") == [package]), None)
+    if layers is not None:
+        listed = [[f"{package}.{name.strip()}" for name in layer.split("|")] for layer in layers]
+        return [row for row in ([name for name in layer if name in names] for layer in listed) if row]
+    place = dict.fromkeys(names, 0)
     for _ in names:
-        for one, other in down:
-            rows[other] = max(rows[other], rows[one] + 1)
-    return rows
+        for one, other in found:
+            if one in place and other in place and found[one, other]["eager"]:
+                place[other] = max(place[other], min(place[one] + 1, len(names)))
+    return [[name for name in names if place[name] == row] for row in sorted(set(place.values()))]
 
 
-def drawn(found: Edges, rows: dict[str, int]) -> Edges:
-    """The edges without those that follow from two or more others going down; each that goes up stays."""
-    below = {name: {b for a, b in found if a == name and rows[b] > rows[a]} for name in rows}
-    reach = {name: set(below[name]) for name in rows}
-    for name in sorted(rows, key=lambda one: -rows[one]):
-        reach[name] |= {far for near in below[name] for far in reach[near]}
+def drawn(found: Edges, names: list[str]) -> Edges:
+    """The edges between these boxes, without those that follow from two others."""
+    inside = {pair: count for pair, count in found.items() if pair[0] in names and pair[1] in names}
+    reach: dict[str, set[str]] = {name: set() for name in names}
+    for _ in names:
+        for one, other in inside:
+            reach[one] |= {other} | reach[other]
     return {
         (one, other): count
-        for (one, other), count in found.items()
-        if rows[other] <= rows[one] or not any(other in reach[near] for near in below[one])
+        for (one, other), count in inside.items()
+        if not any(other in reach[near] for a, near in inside if a == one and near != other)
     }
 
 
 def sizes() -> dict[str, tuple[int, int]]:
-    """Folder -> number of files and of lines."""
-    known = modules()
+    """Box -> number of files and of lines."""
     found: dict[str, tuple[int, int]] = {}
-    for module, path in known.items():
-        files, lines = found.get(folder(module, known), (0, 0))
-        found[folder(module, known)] = files + 1, lines + len(path.read_text(encoding="utf-8").splitlines())
+    for module, path in modules().items():
+        files, lines = found.get(room(module), (0, 0))
+        found[room(module)] = files + 1, lines + len(path.read_text(encoding="utf-8").splitlines())
     return found
 
 
-def places(rows: dict[str, int]) -> tuple[dict[str, tuple[float, float]], float, float]:
-    """Left upper corner of every box, and width and height of the whole."""
-    by_row: dict[int, list[str]] = {}
-    for name in sorted(rows):
-        by_row.setdefault(rows[name], []).append(name)
-    width = max(len(row) for row in by_row.values()) * (BOX_WIDTH + GAP_X) + 2 * GAP_X
-    found = {}
-    for index, row in enumerate(by_row[key] for key in sorted(by_row)):
-        left = (width - len(row) * BOX_WIDTH - (len(row) - 1) * GAP_X) / 2
-        shift = GAP_X * 0.8 * (-1) ** index if len(row) == 1 else 0
+def frame(table: list[list[str]], left: float, top: float, width: float, height: float) -> dict[str, Spot]:
+    """Left upper corners of the boxes, in rows that fill the frame."""
+    step = (height - FRAME - HEIGHT - GAP_Y / 2) / max(len(table) - 1, 1)
+    spots = {}
+    for index, row in enumerate(table):
+        start = left + (width - len(row) * WIDTH - (len(row) - 1) * GAP_X) / 2
+        shift = GAP_X * (0.9 if index % 2 else -0.9) if len(row) == 1 else 0
         for column, name in enumerate(row):
-            found[name] = left + shift + column * (BOX_WIDTH + GAP_X), 10 + index * (BOX_HEIGHT + GAP_Y)
-    return found, width, len(by_row) * (BOX_HEIGHT + GAP_Y) - GAP_Y + 20
-
-
-def line(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """Path of a curve from one box to another, from its lower edge when that lies above."""
-    (x0, y0), (x1, y1) = start, end
-    across = (x1 - x0) / 6 + (8 if y1 < y0 else -8)
-    x0, x1 = x0 + BOX_WIDTH / 2 + across, x1 + BOX_WIDTH / 2 - across + (16 if y1 < y0 else -16)
-    y0, y1 = (y0 + BOX_HEIGHT, y1) if y1 > y0 else (y0, y1 + BOX_HEIGHT)
-    bend = (y1 - y0) / 2
-    return f"M{x0:.0f},{y0:.0f} C{x0:.0f},{y0 + bend:.0f} {x1:.0f},{y1 - bend:.0f} {x1:.0f},{y1:.0f}"
+            spots[name] = start + shift + column * (WIDTH + GAP_X), top + FRAME + index * step
+    return spots
 
 
 def svg() -> str:
     """The drawing, in the text colour of the page around it."""
     found, measured = edges(), sizes()
-    rows = levels(found, sorted(measured))
-    spots, width, height = places(rows)
+    tables = {package: rows(package, found) for package in PACKAGES}
+    widths = {p: (max(map(len, table)) + 0.6) * (WIDTH + GAP_X) for p, table in tables.items()}
+    tall = max(len(tables["surgery"]), len(tables["verify"])) * (HEIGHT + GAP_Y) + FRAME
+    short = len(tables["export"]) * (HEIGHT + GAP_Y) + FRAME
+    gap = 60.0
+    total = widths["surgery"] + gap + widths["verify"]
+    frames = {
+        "export": (0.0, 0.0, total, short),
+        "surgery": (0.0, short + gap, widths["surgery"], tall),
+        "verify": (widths["surgery"] + gap, short + gap, widths["verify"], tall),
+    }
     parts = [
-        f'<svg class="imports" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+        f'<svg class="imports" viewBox="-4 -4 {total + 8:.0f} {short + gap + tall + 8:.0f}" role="img" '
         'aria-label="Which folder imports from which">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>',
     ]
-    for (one, other), count in sorted(drawn(found, rows).items()):
-        kind = "eager" if count["eager"] else "lazy"
-        title = f"{one} → {other}: {count['eager']} imports at load, {count['lazy']} inside functions"
-        path = line(spots[one], spots[other])
-        parts.append(f'<path class="{kind}" d="{path}" marker-end="url(#tip)"><title>{escape(title)}</title></path>')
-    for name, (x, y) in spots.items():
-        files, lines = measured[name]
-        middle = x + BOX_WIDTH / 2
+    for package, (x, y, width, height) in frames.items():
         parts.append(
-            f'<g class="{name.split(".")[0]}"><rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" '
-            f'rx="6"/><text x="{middle:.0f}" y="{y + 23:.0f}">{escape(name.replace(".", "/"))}</text>'
-            f'<text class="small" x="{middle:.0f}" y="{y + 41:.0f}">{files} files, {lines} lines</text></g>'
+            f'<g class="{package}"><rect class="frame" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" '
+            f'height="{height:.0f}" rx="10"/><text class="title" x="{x + 14:.0f}" y="{y + 22:.0f}">{package}</text></g>'
         )
+    parts += between(found, frames)
+    for package, place in frames.items():
+        spots = frame(tables[package], *place)
+        rank = {name: index for index, row in enumerate(tables[package]) for name in row}
+        for (one, other), count in sorted(drawn(found, list(spots)).items()):
+            beside = rank[other] - rank[one] > 1 and abs(spots[one][0] - spots[other][0]) < WIDTH / 2
+            parts.append(line(one, other, count, spots[one], spots[other], beside))
+        parts += [box(name, spot, measured[name]) for name, spot in spots.items()]
     return "\n".join([*parts, "</svg>"])
+
+
+def between(found: Edges, frames: dict[str, tuple[float, float, float, float]]) -> Iterator[str]:
+    """One arrow for all imports from one package to another, with their number."""
+    for one, other in (("export", "surgery"), ("export", "verify"), ("surgery", "verify")):
+        count = sum(
+            each.total() for (a, b), each in found.items() if a.split(".")[0] == one and b.split(".")[0] == other
+        )
+        x, y, width, height = frames[other]
+        if one == "export":
+            path = f"M{x + width / 2:.0f},{y - 60:.0f} V{y:.0f}"
+            at = x + width / 2 + 12, y - 26
+        else:
+            path = f"M{x - 60:.0f},{y + height / 2:.0f} H{x:.0f}"
+            at = x - 48, y + height / 2 - 10
+        yield f'<path class="between" d="{path}" marker-end="url(#tip)"/>'
+        yield f'<text class="count" x="{at[0]:.0f}" y="{at[1]:.0f}">{count}</text>'
+
+
+def line(one: str, other: str, count: Counter[str], start: Spot, end: Spot, beside: bool) -> str:
+    """Curve from the lower edge of a box to the upper edge of another, or beside the boxes in between."""
+    (x0, y0), (x1, y1) = start, end
+    kind = "eager" if count["eager"] else "lazy"
+    title = escape(f"{one} → {other}: {count['eager']} imports at load, {count['lazy']} inside functions")
+    if beside:
+        x0, x1, y0, y1 = x0 + WIDTH, x1 + WIDTH, y0 + HEIGHT / 2, y1 + HEIGHT / 2
+        bow = max(x0, x1) + 10 + (y1 - y0) / 12
+        curve = f"M{x0:.0f},{y0:.0f} C{bow:.0f},{y0 + 30:.0f} {bow:.0f},{y1 - 30:.0f} {x1:.0f},{y1:.0f}"
+        return f'<path class="{kind}" d="{curve}" marker-end="url(#tip)"><title>{title}</title></path>'
+    across = (x1 - x0) / 6
+    x0, x1 = x0 + WIDTH / 2 + across, x1 + WIDTH / 2 - across
+    y0, y1 = (y0 + HEIGHT, y1) if y1 > y0 else (y0, y1 + HEIGHT)
+    bend = (y1 - y0) / 2
+    curve = f"M{x0:.0f},{y0:.0f} C{x0:.0f},{y0 + bend:.0f} {x1:.0f},{y1 - bend:.0f} {x1:.0f},{y1:.0f}"
+    return f'<path class="{kind}" d="{curve}" marker-end="url(#tip)"><title>{title}</title></path>'
+
+
+def box(name: str, spot: Spot, size: tuple[int, int]) -> str:
+    (x, y), (files, lines) = spot, size
+    middle = x + WIDTH / 2
+    package, _, short = name.partition(".")
+    text = f"{files} files, {lines} lines" if files > 1 else f"{lines} lines"
+    return (
+        f'<g class="{package}"><rect x="{x:.0f}" y="{y:.0f}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
+        f'<text x="{middle:.0f}" y="{y + 20:.0f}">{escape(short)}</text>'
+        f'<text class="small" x="{middle:.0f}" y="{y + 36:.0f}">{text}</text></g>'
+    )
 
 
 def table() -> str:
     """The same as Markdown: rows import from columns."""
     found = edges()
     names = sorted({name for pair in found for name in pair})
-    rows = ["| imports from → | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
+    lines = ["| imports from → | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
     for one in names:
         cells = [str(sum(found[one, other].values())) if (one, other) in found else "" for other in names]
-        rows.append(f"| **{one}** | " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+        lines.append(f"| **{one}** | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from export.pipeline import Exported
 from export.stock.cases import LARGEST, MEDIAN, Error, compare_files
 from verify import verify_model
+from verify.model.read import read_model
 from verify.report import Check
 
 
@@ -67,12 +68,11 @@ def _joined(name: str, checks: Sequence[Check]) -> Check:
 
 def budget(path: Path) -> float | None:
     """How far each output of a half-precision file may move, by its metadata; None for a float32 file."""
-    import onnx
 
-    from surgery.precision.lower import DEFAULT_MAX_ERROR
+    from surgery.precision import DEFAULT_MAX_ERROR
     from verify.interface.recognise import read_metadata
 
-    about = read_metadata(onnx.load(path, load_external_data=False))
+    about = read_metadata(read_model(path))
     if about.get("precision", "fp32") == "fp32":
         return None
     return float(about.get("max_error", DEFAULT_MAX_ERROR))
@@ -82,7 +82,7 @@ def holds_bfloat16(path: Path) -> bool:
     """Whether the file computes in bfloat16, for which onnxruntime has no kernels on a CPU."""
     import onnx
 
-    graph = onnx.load(path, load_external_data=False).graph
+    graph = read_model(path).graph
     casts = (attribute.i for node in graph.node if node.op_type == "Cast" for attribute in node.attribute)
     return onnx.TensorProto.BFLOAT16 in {*casts, *(tensor.data_type for tensor in graph.initializer)}
 

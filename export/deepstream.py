@@ -20,9 +20,9 @@ from onnx import helper, numpy_helper
 from export.tracking.images import MEAN, STD
 from export.tracking.modules import BATCHED_INPUT, Array
 from surgery.files.model_file import Pending
-from surgery.files.model_file import load as load_model
 from verify.errors import CheckFailed, SurgeonError
 from verify.interface.recognise import read_metadata, write_metadata
+from verify.model.read import read_model
 
 # As shipped in config_tracker_module_Segmenter.yml of DeepStream 9.
 SCALE = 0.0174
@@ -85,7 +85,7 @@ def segmenter_config(
 def advice(folder: Path, precision: str) -> str:
     """What to change about the files of `folder` before DeepStream builds them with `precision`, or ""."""
     path = folder / "memory_attention.onnx"
-    about = read_metadata(load_model(path))
+    about = read_metadata(read_model(path))
     if precision != "fp16" or (about.get("target"), about.get("precision")) != ("tensorrt-rtx", "fp32"):
         return ""
     return (
@@ -116,7 +116,7 @@ def _head(size: int, used: Preprocessing) -> list[str]:
 def _input_dim(folder: Path, module: str, name: str, axis: int) -> int:
     """One dim of an input of `<module>.onnx`; 0 where it is free. SurgeonError where there is no such input."""
     path = folder / f"{module}.onnx"
-    for port in load_model(path).graph.input:
+    for port in read_model(path).graph.input:
         if port.name == name:
             return int(port.type.tensor_type.shape.dim[axis].dim_value)
     raise SurgeonError(f"{path}: no input {name!r} in it; is it a file of SAM2?")
@@ -192,7 +192,7 @@ def write_exact_encoder(folder: Path, target: Path, preprocessing: Preprocessing
     writes nothing, when the edited one is not within TOLERANCE.
     """
     source = folder / "image_encoder.onnx"
-    load_model(source)  # refuses what is no model, or whose external data is missing or outside its folder
+    read_model(source)  # refuses what is no model, or whose external data is missing or outside its folder
     original = onnx.load(str(source))
     edited = fold_preprocessing(original, preprocessing)
     size = int(original.graph.input[0].type.tensor_type.shape.dim[-1].dim_value)

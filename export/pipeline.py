@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import gc
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export import precision
 from export.modules.mask_decoder import SEMANTICS
-from export.modules.wrap import TARGETS, wrap
+from export.modules.wrap import wrap
 from export.onnx_file.position_tables import factor_tables
 from export.onnx_file.to_onnx import OPSET, check_opset, name_constant_outputs, quiet, to_onnx
 from export.precision import PrecisionOptions
 from export.weights.choose import Weights, apply
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
+from surgery.targets import TARGETS
 from verify.errors import SurgeonError
 from verify.interface.spec import Spec, SpecFile, load_spec
+from verify.model.read import read_model
 
 if TYPE_CHECKING:
     from verify.report import Check, Report
@@ -108,7 +109,7 @@ def export_all(
     with quiet():
         model = build(request.model_type, request.version, request.image_size)
     origin = apply(model, weights, request.model_type, request.version, trust=trust)
-    lowering = _lowering(request, spec_file, model, options)
+    lowering = _precision_options(request, spec_file, model, options)
     done = []
     for spec in spec_file.modules.values():
         started(spec.module)
@@ -122,20 +123,20 @@ def export_all(
     return done, model
 
 
-def _lowering(
+def _precision_options(
     request: Request, spec_file: SpecFile, model: Any, options: PrecisionOptions
-) -> Callable[[str], Callable[[Path], Check] | None]:
-    """The function that lowers a module's file, None for float32; calibration inputs are made when first needed."""
+) -> Callable[[str], dict[str, Any]]:
+    """Options of `fix` for the precision of a module's file; calibration inputs are made when first needed."""
 
     @cache
     def inputs() -> dict[str, list[dict[str, Any]]]:
         objects = request.batch if isinstance(request.batch, int) else CALIBRATION_OBJECTS
         return precision.real_inputs(model, spec_file.modules, request.semantics, objects)
 
-    def of(module: str) -> Callable[[Path], Check] | None:
+    def of(module: str) -> dict[str, Any]:
         if request.precision == "fp32":
-            return None
-        return partial(precision.lower, precision=request.precision, options=options, inputs=inputs()[module])
+            return {}
+        return precision.fix_options(module, request.precision, options, inputs()[module])
 
     return of
 
@@ -183,13 +184,12 @@ def mask_downsample(model: Any) -> str:
 
 def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
     """The file at `path` when it is readable and its metadata equal `wanted`."""
-    import onnx
     from google.protobuf.message import DecodeError
 
     from verify.interface.recognise import read_metadata
 
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = read_model(path)
     except (OSError, DecodeError):
         return None
     found = read_metadata(model)
@@ -207,7 +207,7 @@ def _export_one(
     path: Path,
     about: dict[str, str],
     keep_raw: bool,
-    lower: Callable[[Path], Check] | None,
+    precision: dict[str, Any],
 ) -> Exported:
     from surgery import fix
 
@@ -222,14 +222,8 @@ def _export_one(
             kept = path.parent / "raw" / spec.file
             kept.parent.mkdir(exist_ok=True)
             shutil.copyfile(raw, kept)
-        if lower is None:
-            report, lowered = fix(raw, path, target=request.target, spec=spec), None
-        else:
-            fixed = Path(scratch) / "fixed" / spec.file
-            fixed.parent.mkdir()
-            report = fix(raw, fixed, target=request.target, spec=spec)
-            lowered = lower(fixed)
-            os.replace(fixed, path)
+        report = fix(raw, path, target=request.target, spec=spec, **precision)
+    lowered = next((check for check in report.checks if check.name == "precision"), None)
     seconds = time.perf_counter() - began
     return Exported(spec.module, path, spec, nodes_raw, _count_nodes(path), seconds, report=report, precision=lowered)
 
@@ -260,6 +254,5 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
 
 
 def _count_nodes(path: Path) -> int:
-    import onnx
 
-    return len(onnx.load(str(path), load_external_data=False).graph.node)
+    return len(read_model(path).graph.node)

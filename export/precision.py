@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from surgery.precision import PRECISIONS as LOWERED
 from verify.errors import SurgeonError
 
-if TYPE_CHECKING:
-    from verify.report import Check
-
-PRECISIONS = ("fp32", "fp16", "bf16", "mixed")
+PRECISIONS = ("fp32", *LOWERED)
 MOST_CASES = 3
 MEMORY = ((7, 16), (1, 1))  # (frames, pointers)
 SOURCE = "a photo and what stock SAM2 computes from it"
@@ -52,10 +50,9 @@ def real_inputs(model: Any, modules: Iterable[str], semantics: str, objects: int
     return found
 
 
-def lower(path: Path, precision: str, options: PrecisionOptions, inputs: list[dict[str, Any]]) -> Check:
-    """Lower the file at `path` to `precision`; the check holds the error and the nodes left in float32."""
-    from surgery.precision.file import lower_file
+def fix_options(module: str, precision: str, options: PrecisionOptions, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Options of `surgery.fix` that write `precision` into the file of a module, measured on `inputs`."""
+    from surgery.precision.calibration import Calibration
 
-    given = options.file(path.stem)
-    measured = None if given else (inputs, SOURCE)
-    return lower_file(path, precision, given, options.max_error, inputs=measured)
+    measured = options.file(module) or Calibration(inputs, SOURCE)
+    return {"precision": precision, "max_error": options.max_error, "calibrate": measured}

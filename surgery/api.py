@@ -1,44 +1,133 @@
-"""`fix`: load, run the passes, compare with the original, and only then write."""
+"""`fix` and `fix_model`: read, run the passes, prove that the result computes the same, lower precision, write.
+
+Each step takes what the step before it returned. Nothing is written until the last step.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from surgery import steps
 from surgery.files import model_file as files
-from surgery.guard.prove import Job
-from surgery.pipeline.apply import Outcome, split_options, with_spec
+from surgery.guard.prove import Original
+from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, with_spec, wrong_type
+from surgery.precision import DEFAULT_MAX_ERROR
+from surgery.precision.calibration import Calibration
+from surgery.precision.step import Precision
 from verify.errors import SurgeonError
+from verify.interface.spec import Spec
+from verify.model.read import read_model
 from verify.report import Check, Report
 
 __all__ = ["fix", "fix_model"]
 
+Names = str | Iterable[str]
+Shapes = Mapping[str, Sequence[int | str]]
 
-def fix_model(model: onnx.ModelProto, **options: Any) -> tuple[onnx.ModelProto, Report]:
+
+def fix_model(
+    model: onnx.ModelProto,
+    *,
+    target: str = "tensorrt-rtx",
+    select: Names = (),
+    ignore: Names = (),
+    skip_nodes: Names = (),
+    fold_limit: int = FOLD_LIMIT,
+    loop_limit: int = LOOP_LIMIT,
+    spec: str | Path | Spec | None = None,
+    input_shapes: Shapes | None = None,
+    set_inputs: Mapping[str, Any] | None = None,
+    outputs: Names = (),
+    check_inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    guard: bool = True,
+    strict: bool = False,
+    precision: str | None = None,
+    max_error: float = DEFAULT_MAX_ERROR,
+    calibrate: Calibration | str | os.PathLike[str] | None = None,
+    unfused_attention: bool = False,
+) -> tuple[onnx.ModelProto, Report]:
     """Run the passes on a model in memory and compare the result with it.
 
     Args:
         model: left unchanged.
-        options: the fields of `surgery.pipeline.context.Options` and of `Run`.
+        target: "tensorrt-rtx", "tensorrt" or "onnxruntime".
+        select: code or codes of passes to run ("SG005", or "SG0" for a group) instead of the default set.
+        ignore: code or codes of passes that do not run.
+        skip_nodes: name or names of nodes that stay as they are.
+        fold_limit: bytes a folded constant may be larger than the constants it is computed from.
+        loop_limit: largest trip count of a loop that is unrolled.
+        spec: documented interface to bring names, order and dims to: "sam2", a TOML file or a `Spec`.
+        input_shapes: dims of inputs by name; a number fixes a dim, a name or -1 leaves it free.
+        set_inputs: inputs that become constants, by name.
+        outputs: name or names of tensors that become the outputs.
+        check_inputs: inputs to compare on instead of drawn ones: an .npz file, or arrays by name.
+        guard: compare before returning; without it the report says "unchecked".
+        strict: raise where nothing could be compared.
+        precision: "fp16", "bf16" or "mixed" to lower the result to half precision; None leaves it in float32.
+        max_error: most that an output may move by it: RMS of the difference over the RMS of the output.
+        calibrate: inputs that half precision is measured on: an .npz file, or a `Calibration`.
+        unfused_attention: keep attention in float32.
 
     Returns:
         The fixed model (the very same object when nothing was found) and the report of what was done to it.
 
     Raises:
-        CheckFailed: the fixed model computes something else, or `strict` and nothing could be compared.
+        SurgeonError: an option has a wrong type or does not fit the model.
+        CheckFailed: the fixed model computes something else, half precision passes its budget, or `strict` and nothing
+            could be compared.
     """
-    chosen, run = split_options(options)
-    chosen = with_spec(chosen, model, None)
-    job = Job(model, model, "", chosen, run)
-    outcome = job.work(lambda outcome: outcome.model)
-    report = job.report(outcome, lambda: outcome.model)
-    return outcome.model, report
+    started = time.perf_counter()
+    options = checked_options(
+        target=target,
+        select=select,
+        ignore=ignore,
+        skip_nodes=skip_nodes,
+        fold_limit=fold_limit,
+        loop_limit=loop_limit,
+        input_shapes=input_shapes,
+        set_inputs=set_inputs,
+        outputs=outputs,
+    )
+    if not isinstance(model, onnx.ModelProto):
+        raise wrong_type("model", model, "an onnx.ModelProto; for a file there is surgery.fix")
+    options = with_spec(options, spec, model, None)
+    half = _precision(precision, max_error, calibrate, unfused_attention)
+    original = Original(model, model)
+    result = steps.rewrite(original, options, _guard(check_inputs, guard, strict), None, externalize=False)
+    result = steps.lower(result, original, options, half, None, None)
+    return result.model, steps.report(result, original, int(result.model.ByteSize()), started)
 
 
-def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str], **options: Any) -> Report:
+def fix(
+    source_path: str | os.PathLike[str],
+    target_path: str | os.PathLike[str],
+    *,
+    target: str = "tensorrt-rtx",
+    select: Names = (),
+    ignore: Names = (),
+    skip_nodes: Names = (),
+    fold_limit: int = FOLD_LIMIT,
+    loop_limit: int = LOOP_LIMIT,
+    spec: str | Path | Spec | None = None,
+    input_shapes: Shapes | None = None,
+    set_inputs: Mapping[str, Any] | None = None,
+    outputs: Names = (),
+    check_inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    guard: bool = True,
+    strict: bool = False,
+    precision: str | None = None,
+    max_error: float = DEFAULT_MAX_ERROR,
+    calibrate: Calibration | str | os.PathLike[str] | None = None,
+    unfused_attention: bool = False,
+    in_place: bool = False,
+    save_external_data: bool = False,
+) -> Report:
     """Fix the model at `source_path` and write it to `target_path`.
 
     Runs models in this process, which a fault of onnxruntime would end; `surgeon fix` has one for each model.
@@ -46,33 +135,44 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
     Args:
         source_path: never touched, unless it is also the target and `in_place` is set.
         target_path: whole and checked, or what it was before.
-        options: the fields of `surgery.pipeline.context.Options` and of `Run`.
+        in_place: allow the target to be the source, which is backed up first.
+        save_external_data: move weights into a file beside the model.
+        target, select, ignore, skip_nodes, fold_limit, loop_limit, spec, input_shapes, set_inputs, outputs,
+            check_inputs, guard, strict, precision, max_error, calibrate, unfused_attention: as those of `fix_model`.
 
     Raises:
-        SurgeonError: the source cannot be read or the target cannot be written.
-        CheckFailed: the fixed model computes something else, or `strict` and nothing could be compared.
+        SurgeonError: the source cannot be read, the target cannot be written, or an option has a wrong type or does
+            not fit the model.
+        CheckFailed: the fixed model computes something else, half precision passes its budget, or `strict` and nothing
+            could be compared.
     """
-    chosen, run = split_options(options)
-    source, target = Path(source_path), Path(target_path)
-    same = source.exists() and target.exists() and source.samefile(target)
-    if same and not run.in_place:
+    started = time.perf_counter()
+    options = checked_options(
+        target=target,
+        select=select,
+        ignore=ignore,
+        skip_nodes=skip_nodes,
+        fold_limit=fold_limit,
+        loop_limit=loop_limit,
+        input_shapes=input_shapes,
+        set_inputs=set_inputs,
+        outputs=outputs,
+    )
+    half, compared = _precision(precision, max_error, calibrate, unfused_attention), _guard(check_inputs, guard, strict)
+    source, destination = _path("source_path", source_path), _path("target_path", target_path)
+    same = source.exists() and destination.exists() and source.samefile(destination)
+    if not flag("in_place", in_place) and same:
         raise SurgeonError(f"{source}: is the input too; choose another output, or ask for --in-place")
-    model = files.load(source)
-    chosen = with_spec(chosen, model, source)
-    folder = str(source.resolve().parent)
-    job = Job(model, str(source), folder, chosen, run)
-    moves = run.save_external_data or _moves(model, source, target)
-    with files.Pending(target.resolve() if same else target) as pending:
-
-        def write(outcome: Outcome) -> str:
-            copied = outcome.model is model and not moves
-            pending.write(source.read_bytes() if copied else outcome.model, folder, run.save_external_data)
-            return str(pending.path)
-
-        outcome = job.work(write)
-        changed = outcome.model is not model
-        report = job.report(outcome, lambda: str(pending.path))
-        if same and not changed and not moves:
+    externalize = flag("save_external_data", save_external_data)
+    model = read_model(source)
+    options = with_spec(options, spec, model, source)
+    original = Original(model, str(source), str(source.resolve().parent))
+    with files.Pending(destination.resolve() if same else destination) as pending:
+        pending.protect_data(model, original.folder)
+        result = steps.rewrite(original, options, compared, pending, externalize)
+        result = steps.lower(result, original, options, half, pending, destination)
+        report = steps.report(result, original, os.path.getsize(pending.path), started)
+        if same and result.model is model and not externalize:
             return report
         if same:
             report.checks.append(Check("backup", "pass", f"the original is kept as {files.back_up(source)}"))
@@ -80,8 +180,29 @@ def fix(source_path: str | os.PathLike[str], target_path: str | os.PathLike[str]
     return report
 
 
-def _moves(model: onnx.ModelProto, source: Path, target: Path) -> bool:
-    """Whether external data has to be copied for the target to find it."""
-    if os.path.realpath(source.parent) == os.path.realpath(target.parent):
-        return False
-    return next(files.external_tensors(model), None) is not None
+def _guard(check_inputs: Any, guard: Any, strict: Any) -> steps.Guard:
+    """The options of the comparison, each of its type."""
+    if check_inputs is not None and not isinstance(check_inputs, (str, os.PathLike, Mapping)):
+        raise wrong_type("check_inputs", check_inputs, "the path of an .npz file, or arrays by input name")
+    given = dict(check_inputs) if isinstance(check_inputs, Mapping) else check_inputs
+    return steps.Guard(given, flag("guard", guard), flag("strict", strict))
+
+
+def _precision(kind: Any, max_error: Any, calibrate: Any, unfused_attention: Any) -> Precision | None:
+    """The options of half precision, each of its type; None for float32."""
+    unfused = flag("unfused_attention", unfused_attention)
+    if calibrate is not None and not isinstance(calibrate, (str, os.PathLike, Calibration)):
+        raise wrong_type("calibrate", calibrate, "the path of an .npz file, or a Calibration")
+    if kind is None:
+        return None
+    if not isinstance(kind, str):
+        raise wrong_type("precision", kind, "a string")
+    precision = Precision(kind, max_error, calibrate, unfused)
+    precision.check()
+    return precision
+
+
+def _path(argument: str, value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise wrong_type(argument, value, "a path")
+    return Path(value)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from verify.report import Check, Report
 
 if TYPE_CHECKING:
-    from verify.goldens.index import Golden
+    from verify.goldens.record import Recording
     from verify.interface.spec import Spec
 
     # Given a path, its metadata and its spec: a check against something that verify knows nothing of, such as torch.
@@ -57,57 +57,59 @@ def verify_model(
     """
     from verify.goldens.check import check_goldens
     from verify.interface.check import check_form, check_interface
-    from verify.interface.recognise import read_metadata
+    from verify.interface.recognise import read_metadata, recognise
+    from verify.interface.spec import load_spec
     from verify.model.read import read_model
-    from verify.tensorrt.check import check_tensorrt, known_profiles, spec_profiles
+    from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
+    from verify.tensorrt.profiles import check_given
 
     path = Path(path)
     model = read_model(path)
+    check_given(model, path, profiles or {})
     metadata = read_metadata(model)
-    module = _module(model, path, spec)
+    module = recognise(model, path, spec) if isinstance(spec, (str, Path)) else spec
     report = Report(str(path), [check_form(path)])
     if module is not None:
         report.checks += check_interface(model, module, spec)
         if report.checks[-1].name == "module":
             return report
+    elif isinstance(spec, (str, Path)) and Path(spec).suffix == ".toml":
+        modules = ", ".join(load_spec(spec).modules)
+        report.checks.append(Check("interface", "skip", f"the model is no module of {spec}, which has {modules}"))
     if goldens is not None:
         report.checks += check_goldens(path, model, metadata, [Path(folder) for folder in goldens], strict, scale)
-    given = known_profiles(model, path, profiles or {}) or spec_profiles(module)
-    report.checks += check_tensorrt(path, given, wanted=tensorrt, strict=strict)
+    report.checks += check_tensorrt(path, profiles or spec_profiles(module), wanted=tensorrt, strict=strict)
+    report.verdicts = verdicts_of(report.checks)
     if extra_check is not None:
         report.checks.append(extra_check(path, metadata, module))
     return report
-
-
-def _module(model: Any, path: Path, spec: str | Path | Spec | None) -> Spec | None:
-    """The spec of the module that the model is; None where it is none of them or no spec was given."""
-    from verify.interface.recognise import recognise
-
-    if isinstance(spec, (str, Path)):
-        return recognise(model, path, spec)
-    return spec
 
 
 def record_golden(
     path: str | os.PathLike[str],
     folder: str | os.PathLike[str] = "golden",
     *,
-    seed: int = 1,
+    seed: int | None = None,
     inputs: Mapping[str, Any] | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
     reference: ReferenceOutputs | None = None,
     made_by: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Golden:
+) -> Recording:
     """Record what the model at `path` gives into `folder`, in the place of an earlier golden of the same model.
 
+    Seed, sizes and inputs that are not given are those of the earlier golden.
+
     Args:
-        seed: of the inputs, which are drawn as the spec or the model's input types say; ignored with `inputs`.
+        seed: of the inputs, which are drawn as the spec or the model's input types say (1); ignored with `inputs`.
         inputs: NumPy arrays by input name; they are stored whole.
         sizes: shape of an input by name, where dims are free.
         reference: gives the outputs to record for given inputs, e.g. stock torch; else the model's own are recorded.
         made_by: further entries of the index, e.g. what `reference` is.
         progress: called with what is being run.
+
+    Returns:
+        The golden and, where it replaces another, what changed.
 
     Raises:
         SurgeonError: the model cannot be read or run on the inputs, it gives something else each time, or the folder

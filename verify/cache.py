@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from verify.report import Check, Finding, Report
+from verify.report import Check, Finding, Report, Verdict
 
-FORMAT = 1
+FORMAT = 3
+Stamp = tuple[int, int, int, int, int]
 MOST_FILES = 4000
 # A file that changed this recently may change again without its times telling (the racy case of git's index).
 SETTLED_SECONDS = 2.0
@@ -31,21 +32,32 @@ def directory() -> Path:
     return user_cache_path("surgeon", appauthor=False, opinion=False)
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content, remembered while its size, times and inode stay; OSError as `open` gives it."""
+def stamp(path: Path) -> Stamp:
+    """Size, times, inode and device of a file. Any change of it shows here, because no program can set the ctime."""
     state = path.stat()
-    stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_dev]
-    memo = directory() / "hashes" / f"{_text_hash(os.path.abspath(path))}.json"
+    return (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, state.st_dev)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content, remembered while its stamp stays; OSError as `open` gives it."""
+    before = stamp(path)
+    memo = directory() / "hashes" / f"{text_hash(os.path.abspath(path))}.json"
     known = _read(memo)
-    if isinstance(known, dict) and known.get("stamp") == stamp and isinstance(known.get("sha256"), str):
+    if isinstance(known, dict) and known.get("stamp") == list(before) and known.get("seal") == _seal(*_memo(known)):
         return str(known["sha256"])
     sha = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             sha.update(block)
-    if time.time() - max(state.st_mtime, state.st_ctime) > SETTLED_SECONDS:
-        _write(memo, {"stamp": stamp, "sha256": sha.hexdigest()})
+    state = path.stat()
+    if stamp(path) == before and time.time() - max(state.st_mtime, state.st_ctime) > SETTLED_SECONDS:
+        entry = {"stamp": list(before), "sha256": sha.hexdigest()}
+        _write(memo, {**entry, "seal": _seal(*_memo(entry))})
     return sha.hexdigest()
+
+
+def _memo(entry: Mapping[str, Any]) -> tuple[str, Any]:
+    return str(entry.get("sha256")), entry["stamp"]
 
 
 def tools(packages: Sequence[str]) -> list[str]:
@@ -58,52 +70,52 @@ def tools(packages: Sequence[str]) -> list[str]:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             found.append(f"{package} absent")
-    own = sorted(p for p in Path(__file__).parent.rglob("*.*") if p.suffix not in (".pyc", ".npz"))
-    return [*found, *(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in own)]
-
-
-def folder_state(folders: Iterable[Path]) -> list[str]:
-    """Names, sizes and times of the files in golden folders."""
-    return [
-        f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
-        for folder in folders
-        for path in (folder, *sorted(folder.glob("*.json")), *sorted(folder.glob("*.npz")))
-    ]
-
-
-def key_of(path: Path, parts: Sequence[str]) -> str:
-    """Key of the report of one model; its place counts, because goldens are found by it."""
-    return _text_hash("\n".join([file_hash(path), os.path.abspath(path), *parts]))
+    home = Path(__file__).parent
+    own = sorted(p for p in home.rglob("*.*") if p.suffix not in (".pyc", ".npz"))
+    return [*found, *(f"{p.relative_to(home)} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in own)]
 
 
 def load(key: str, path: Path) -> Report | None:
-    """The kept report, when the files with the model's external data are unchanged too."""
-    kept = _read(directory() / "reports" / f"{key}.json")
+    """The report kept under `key`, if the files with the model's weights are unchanged; None for a damaged entry."""
+    entry = _read(directory() / "reports" / f"{key}.json")
     try:
-        if any(file_hash(path.parent / name) != sha for name, sha in kept["external"].items()):
+        kept = entry["kept"]
+        if entry["sha256"] != _seal(key, kept):
+            return None
+        if any(file_hash(path.parent / name) != sha for name, sha in kept["weights"].items()):
             return None
         checks = [Check(**check) for check in kept["checks"]]
-        return Report(str(path), checks, [Finding(**finding) for finding in kept["findings"]], cached=True)
+        findings = [Finding(**finding) for finding in kept["findings"]]
+        verdicts = [Verdict(**verdict) for verdict in kept["verdicts"]]
+        return Report(str(path), checks, findings, cached=True, verdicts=verdicts)
     except (TypeError, KeyError, AttributeError, OSError):
         return None
 
 
-def save(key: str, path: Path, report: Report, external: Sequence[Path]) -> None:
-    """Keep a report; what cannot be written is not kept."""
+def save(key: str, report: Report, weights: Mapping[str, str]) -> None:
+    """Keep a report and the SHA-256 of each file of weights, by its path from the model; silent if it cannot."""
     from verify.render.data import plain
 
     checks = [vars(check) | {"figures": plain(check.figures)} for check in report.checks]
     findings = [
         {k: plain(v) for k, v in vars(finding).items() if k not in ("fix", "touches")} for finding in report.findings
     ]
-    try:
-        hashes = {os.path.relpath(file, path.parent): file_hash(file) for file in external}
-    except OSError:
-        return
-    _write(directory() / "reports" / f"{key}.json", {"external": hashes, "checks": checks, "findings": findings})
+    kept = {
+        "weights": dict(weights),
+        "checks": checks,
+        "findings": findings,
+        "verdicts": [vars(one) for one in report.verdicts],
+    }
+    _write(directory() / "reports" / f"{key}.json", {"kept": kept, "sha256": _seal(key, kept)})
 
 
-def _text_hash(text: str) -> str:
+def _seal(key: str, kept: Any) -> str:
+    """Hash of an entry under its key, so that one that was damaged or stands under another key is not believed."""
+    return text_hash(key + json.dumps(kept, sort_keys=True))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from verify.compare.statistics import Limits, judge
 from verify.errors import SurgeonError
-from verify.report import Check, Finding, Report
+from verify.report import Check, Finding, Report, Verdict
 
 
 def rejudge(report: Report, limits: Limits) -> Report:
@@ -47,7 +47,12 @@ def load_reports(path: Path) -> list[Report]:
 
 def _report(entry: Mapping[str, Any]) -> Report:
     checks = [Check(str(c["name"]), c["status"], str(c["message"]), dict(c["figures"])) for c in entry["checks"]]
-    return Report(str(entry["model"]), checks, [_finding(found) for found in entry["findings"]])
+    return Report(
+        str(entry["model"]),
+        checks,
+        [_finding(found) for found in entry["findings"]],
+        verdicts=[Verdict(**one) for one in entry.get("verdicts", ())],
+    )
 
 
 def _finding(entry: Mapping[str, Any]) -> Finding:

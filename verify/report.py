@@ -10,6 +10,7 @@ from verify.errors import SurgeonError
 
 Status = Literal["pass", "fail", "skip"]
 Severity = Literal["error", "warning", "note"]
+State = Literal["accepted", "refused", "unknown"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -70,20 +71,47 @@ class Finding:
     details: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What one judge says of a model: a parser and builder that ran here, a table of a version, a build elsewhere.
+
+    judge    names it: "TensorRT-RTX 1.7.1.116 (built here)", "TensorRT 10.14 by NVIDIA's operator table"
+    state    what it says of the whole model
+    message  the same as a sentence: "refuses 2 places, 1 unknown"
+    asked    it is the judge that was asked for, whose refusal makes the exit code 1; others are second opinions
+    """
+
+    judge: str
+    state: State
+    message: str
+    asked: bool = True
+
+
 @dataclass
 class Report:
-    """All checks and findings of one model; `cached` if they come from an earlier run on the same files."""
+    """All checks, verdicts and findings of one model.
+
+    cached   they come from an earlier run on the same files
+    fail_on  "refused", or "unknown" to fail also where the judge that was asked does not know
+    """
 
     model: str
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     cached: bool = False
+    verdicts: list[Verdict] = field(default_factory=list)
+    fail_on: Literal["refused", "unknown"] = "refused"
 
     @property
     def exit_code(self) -> int:
-        """0: nothing failed. 1: a check failed or a finding is an error. 2: unreadable. 4: a backend is missing."""
+        """0: nothing failed. 1: a check failed, a finding is an error or the judge that was asked refuses the model.
+
+        2: unreadable. 4: a backend is missing.
+        """
         codes = {check.figures.get("exit_code", 1) for check in self.checks if check.status == "fail"}
         codes |= {1 for finding in self.findings if finding.severity == "error"}
+        failing = ("refused",) if self.fail_on == "refused" else ("refused", "unknown")
+        codes |= {1 for verdict in self.verdicts if verdict.asked and verdict.state in failing}
         return _worst(codes)
 
 

@@ -13,9 +13,8 @@ from export.modules.mask_decoder import MaskDecoder
 from export.modules.mask_decoder_prompts import MaskDecoderWithPrompts
 from export.modules.memory_attention import Form, MemoryAttention
 from export.modules.memory_encoder import MemoryEncoder
+from surgery.targets import TARGETS
 from verify.errors import SurgeonError
-
-TARGETS = ("tensorrt-rtx", "tensorrt", "onnxruntime")
 
 
 def wrap(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "verify": "Check models: documented interface, goldens, TensorRT's parser and builder.",
     "diagnose": "List what TensorRT refuses in a model: where, why, and what to do.",
     "inspect": "Show what a model contains, or what differs between two.",
+    "extract": "Write a part of a model as a model of its own, checked against the whole.",
     "rules": "List every rule, or explain one.",
     "golden": "Record what a correct model computes, for verify to compare with later.",
     "compile": "Build a model with TensorRT; report kernels, fused attention and memory.",
@@ -29,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "deepstream": "Write the settings of DeepStream's MaskTracker for the four SAM2 files.",
 }
 
+VERBOSE = "Print seconds, versions, and the traceback of a bug."
+STARTED = time.perf_counter()
 USE_EXPORT = ("export", "track", "deepstream")
 
 
@@ -54,11 +58,20 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args == ["help"]:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        if args[0] == "help":
+            args = [*args[1:], "--help"]
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             from difflib import get_close_matches
 
+            from surgery.cli.habits import answer_command
+
+            if answer := answer_command(args[0]):
+                raise SurgeonError(answer) from None
             close = get_close_matches(args[0], COMMANDS, n=1)
             if not close:
                 raise
@@ -74,6 +87,7 @@ class LazyGroup(click.Group):
             raise SurgeonError(message)
         module = import_module(f"surgery.cli.{name.replace('-', '_')}")
         loaded: click.Command = module.command
+        _add_verbose(loaded)
         return loaded
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -81,10 +95,38 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _add_verbose(command: click.Command) -> None:
+    """Give the command, or each command of a group, an option -v where it has none of its own."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _add_verbose(inner)
+    elif not any("-v" in parameter.opts for parameter in command.params):
+        command.params.append(
+            click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_set_verbose, help=VERBOSE)
+        )
+
+
+def _set_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.call_on_close(_print_versions)
+
+
+def _print_versions() -> None:
+    """What a bug report has to name, on standard error."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = [f"surgeon {__version__}", f"Python {platform.python_version()}"]
+    for package in ("onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt", "torch"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    click.echo(f"surgeon: {time.perf_counter() - STARTED:.1f} s with {', '.join(found)}", err=True)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="surgeon")
 def surgeon() -> None:
-    """Fix, check and explain ONNX models for TensorRT, and export Segment Anything 2."""
+    """Fix, check and explain ONNX models for TensorRT; export SAM2."""
 
 
 def main() -> None:
@@ -96,6 +138,8 @@ def main() -> None:
         code = surgeon.main(prog_name="surgeon", standalone_mode=False)
     except click.exceptions.Abort:
         code = _say("interrupted; nothing was left half-written", 130)
+    except click.NoSuchOption as error:
+        code = _no_such_option(error)
     except click.ClickException as error:
         error.show()
         code = 2
@@ -107,9 +151,18 @@ def main() -> None:
         code = _say("interrupted; nothing was left half-written", 130)
     except Exception as error:
         code = _unexpected(error)
-        if os.environ.get("SURGEON_DEBUG"):
-            raise
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _no_such_option(error: click.NoSuchOption) -> int:
+    """Name what does the same here, for an option that other tools have."""
+    from surgery.cli.habits import answer_option
+
+    command = error.ctx.command_path.removeprefix("surgeon ") if error.ctx is not None else ""
+    if answer := answer_option(command, error.option_name):
+        return _say(answer, 2)
+    error.show()
+    return 2
 
 
 def _unexpected(error: Exception) -> int:
@@ -117,8 +170,12 @@ def _unexpected(error: Exception) -> int:
     package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
     if package in ("export", "verify") and (message := hidden(package)):
         return _say(message, 2)
-    text = f"a bug in surgeon: {type(error).__name__}: {error}. Please report it with SURGEON_DEBUG=1 output"
-    return _say(text, 3)
+    if os.environ.get("SURGEON_DEBUG") or {"-v", "--verbose"} & set(sys.argv):
+        import traceback
+
+        traceback.print_exception(error)
+    text = f"a bug in surgeon: {type(error).__name__}: {error}"
+    return _say(f"{text}. Please report it, with what the same command prints with -v", 3)
 
 
 def _say(message: str, code: int) -> int:

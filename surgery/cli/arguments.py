@@ -7,9 +7,31 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
+
+from surgery.targets import TARGETS, load_target
 from verify.errors import SurgeonError
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+class TargetType(click.ParamType):  # type: ignore[type-arg]
+    """A target by its name: one of TARGETS, or any other version of TensorRT that the table knows."""
+
+    name = "target"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(TARGETS)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            load_target(value)
+        except SurgeonError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+TARGET = TargetType()
 
 
 def parse_size(text: str) -> int:

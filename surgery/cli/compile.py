@@ -22,7 +22,7 @@ from surgery.cli.arguments import parse_dim
     "shapes",
     multiple=True,
     metavar="NAME:SHAPE",
-    help="Shape of a dynamic input that the engine is tuned for.",
+    help="Usual shape of a dynamic input.",
 )
 @click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
 @click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
@@ -31,7 +31,14 @@ from surgery.cli.arguments import parse_dim
 )
 @click.option("--trtexec", "show_command", is_flag=True, help="Print the trtexec command for the same build, and stop.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 def command(
     model: Path,
     gpu: str,
@@ -49,13 +56,15 @@ def command(
 
     Shapes of dynamic inputs come from --input-shape, --min-shape and --max-shape, or from the spec of the model.
     """
-    from verify.errors import no_file
+    from surgery.diagnose.utf8 import require_text
+    from verify.model.read import read_model
     from verify.tensorrt.compile import compile_model
     from verify.tensorrt.profiles import profiles_for, trtexec
 
-    for path in (model, other):
-        if path is not None and not path.is_file():
-            raise no_file(path)
+    for path in filter(None, (model, other)):
+        require_text(read_model(path), str(path))
+    for path in filter(None, (output, page)):
+        _require_writable(path)
     fixed = dict(map(parse_dim, sizes))
     profiles = profiles_for(model, shapes, smallest, largest, fixed)
     if show_command:
@@ -66,8 +75,18 @@ def command(
         builds.append(compile_model(other, profiles_for(other, shapes, smallest, largest, fixed), gpu))
     if page is not None:
         _write_page(builds, page)
-    _show(builds, style)
+    _show(builds, [model, other], style)
     return 0 if all(build.ok for build in builds) else 1
+
+
+def _require_writable(path: Path) -> None:
+    """Raise SurgeonError, before a build that takes minutes, for a file that cannot be written after it."""
+    from verify.errors import SurgeonError
+
+    if path.is_dir():
+        raise SurgeonError(f"{path}: cannot be written: it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise SurgeonError(f"{path}: cannot be written: there is no folder {path.parent}; make it first")
 
 
 def _write_page(builds: list[Any], page: Path) -> None:
@@ -77,7 +96,7 @@ def _write_page(builds: list[Any], page: Path) -> None:
     write_html([as_report(builds)], page, title="TensorRT build")
 
 
-def _show(builds: list[Any], style: str) -> None:
+def _show(builds: list[Any], models: list[Path | None], style: str) -> None:
     from verify.tensorrt.table import as_data, tables
 
     if style == "json":
@@ -87,7 +106,14 @@ def _show(builds: list[Any], style: str) -> None:
         click.echo(json.dumps({"builds": data}, indent=2))
         return
     from surgery.cli.console import console
+    from verify.render.text import visible
 
     out = console()
     for part in tables(builds):
-        out.print(part)
+        if isinstance(part, str):
+            click.echo(visible(part))  # a line that is not wrapped can be copied
+        else:
+            out.print(part)
+    for model, build in zip(models, builds, strict=False):
+        if not build.ok:
+            click.echo(f"{model} was not built; for reasons and rewrites run: surgeon diagnose {model}")

@@ -10,15 +10,21 @@ import click
 @click.command(name="deepstream")
 @click.argument("models", type=click.Path(path_type=Path))
 @click.option("-o", "--output", default=".", type=click.Path(path_type=Path), help="Folder to write into.")
-@click.option("--precision", default="fp16", show_default=True, help="What TensorRT builds: fp32 or fp16.")
-@click.option("--objects", default=1, show_default=True, type=click.IntRange(1, 20), help="Batch, where it is free.")
-@click.option("--target-folder", help="Where the ONNX files will lie; DeepStream's own folder by default.")
+@click.option("--precision", default="fp16", show_default=True, help="Precision that TensorRT builds: fp32 or fp16.")
+@click.option(
+    "--objects",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 20),
+    help="Batch size, if the files leave it open.",
+)
+@click.option("--target-folder", help="Folder of the ONNX files on the device.  [default: DeepStream's]")
 @click.option("--exact", is_flag=True, help="Also write an image encoder that makes one scale factor exact.")
 def command(models: Path, output: Path, precision: str, objects: int, target_folder: str | None, exact: bool) -> int:
     """Write the Segmenter settings of DeepStream's MaskTracker for the four files in MODELS.
 
     DeepStream scales all three colours by one number, SAM2 each by its own; red is off by 1.6 %. With --exact
-    the image encoder's first weights take up the difference, and the result is checked against exact
+    the image encoder's first weights make up for that, and the result is checked against exact
     preprocessing before it is written.
     """
     from export import deepstream

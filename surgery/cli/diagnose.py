@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.cli.arguments import parse_dim
-from surgery.targets import TARGETS
+from surgery.cli.arguments import TARGET, parse_dim
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
@@ -16,33 +15,54 @@ if TYPE_CHECKING:
     from verify.report import Check, Report
 
 WITH_AGAINST = ("inputs", "sizes", "seed", "tolerance")
-WITHOUT_AGAINST = ("build", "target", "shapes", "smallest", "largest", "seconds", "repro")
+WITHOUT_AGAINST = ("build", "target", "fail_on", "shapes", "smallest", "largest", "seconds", "repro")
 
 
 @click.command(name="diagnose")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
-@click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
+@click.option("--target", type=TARGET, default="tensorrt-rtx", show_default=True, help="Runtime to diagnose for.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["refused", "unknown"]),
+    default="refused",
+    show_default=True,
+    help="Exit 1 where the target refuses, or also where nothing is known.",
+)
 @click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
-@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Its smallest shape.")
-@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Its largest shape.")
+@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
+@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
 @click.option(
-    "--limit", "seconds", type=float, default=300.0, show_default=True, help="Seconds to look for further refusals."
+    "--limit",
+    "seconds",
+    type=float,
+    default=300.0,
+    show_default=True,
+    help="Seconds to search for more refusals after the first.",
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option(
-    "--repro", type=click.Path(file_okay=False, path_type=Path), help="Write the smallest failing models here."
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the output."
 )
 @click.option(
-    "--against", help="Find the first tensor that differs from this model, or from float16, optimized, a provider."
+    "--repro",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the smallest models that fail to this folder.",
 )
-@click.option("--inputs", type=click.Path(path_type=Path), help="With --against: .npz with an array for each input.")
-@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="With --against: size of a free dim.")
-@click.option("--seed", default=0, show_default=True, help="With --against: seed of the drawn inputs.")
 @click.option(
-    "--tolerance", default=1e-3, show_default=True, help="With --against: largest RMS error, relative to the RMS."
+    "--against", help="Find the first tensor that differs from another model, float16, optimized or a provider."
 )
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with everything.")
+@click.option(
+    "--inputs", type=click.Path(path_type=Path), help="With --against: .npz file with an array for each input."
+)
+@click.option("--size", "sizes", multiple=True, metavar="NAME=N", help="With --against: size of a dynamic dim.")
+@click.option("--seed", default=0, show_default=True, help="With --against: seed of the random inputs.")
+@click.option(
+    "--tolerance",
+    default=1e-3,
+    show_default=True,
+    help="With --against: largest RMS error / RMS that is no difference.",
+)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a self-contained HTML page.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out passed checks and notes.")
 def command(
     models: tuple[Path, ...],
@@ -53,9 +73,12 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> int:
-    """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do. Exit 1 when it refuses."""
+    """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do.
+
+    Exit code 1: TensorRT refuses something.
+    """
     from surgery.diagnose.rules import rule_texts
-    from surgery.files.model_file import load
+    from verify.model.read import read_model
 
     _check_options(against)
     from verify.render import show, write_html
@@ -63,7 +86,7 @@ def command(
 
     reports = []
     for model in models:
-        load(model)
+        read_model(model)
         if against is not None:
             reports.append(Report(str(model), [_against(model, against, given)]))
         else:
@@ -113,11 +136,11 @@ def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
     from surgery.diagnose import Settings, examine
     from surgery.diagnose.repro.write import write_repros
-    from surgery.pipeline.context import Options
+    from surgery.pipeline.options import Options
     from verify.tensorrt.profiles import profiles_for
 
     profiles = profiles_for(model, given["shapes"], given["smallest"], given["largest"])
-    settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]))
+    settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]), given["fail_on"])
     report, cases = examine(model, settings)
     if repro is not None:
         report.checks += [_repro_check(made) for made in write_repros(cases, model, repro)]

@@ -25,7 +25,9 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
 
 @click.command(name="export")
 @click.argument("model_type", metavar="tiny|small|base_plus|large")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder [checkpoints/MODEL_TYPE].")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder to write to.  [default: checkpoints/MODEL_TYPE]"
+)
 @click.option("--version", default="2.1", show_default=True, help="SAM2 version: 2.1 or 2.0.")
 @click.option("--target", default="tensorrt-rtx", show_default=True, help="tensorrt-rtx, tensorrt or onnxruntime.")
 @click.option("--image-size", default=1024, show_default=True, help="Pixels on a side, a multiple of 32.")
@@ -57,9 +59,9 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     help="Folder of MODULE.npz inputs to measure half precision on, instead of a photo.",
 )
 @click.option("--prompts", is_flag=True, help="Also export mask_decoder_prompts.onnx: corrections and mask prompts.")
-@click.option("--raw", is_flag=True, help="Keep the files as torch wrote them in OUTPUT/raw.")
+@click.option("--raw", is_flag=True, help="Also keep the files that torch wrote, in OUTPUT/raw.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Use this file instead of downloading.")
-@click.option("--trust-checkpoint", is_flag=True, help="Take a file whose SHA-256 is not known.")
+@click.option("--trust-checkpoint", is_flag=True, help="Accept a checkpoint whose SHA-256 is not known.")
 @click.option(
     "--weights", default="official", show_default=True, help="official, reference, or auto (reference when offline)."
 )
@@ -70,14 +72,14 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     type=click.Path(path_type=Path),
     help="Export for DeepStream (--target tensorrt), and copy the files here.",
 )
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="Of the result.")
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", help="Format of the result.")
 def command(
     model_type: str, output: Path | None, style: str, check: bool, deepstream: Path | None, **given: Any
 ) -> int:
     """Export the four modules of SAM2 MODEL_TYPE: tiny, small, base_plus or large.
 
     The checkpoint is downloaded to checkpoints/ and its SHA-256 checked. With reference weights the folder's name
-    ends in -reference, and the files say so in their metadata: they are for tests and track nothing.
+    ends in -reference, and the files say so in their metadata: such files are for tests and cannot track objects.
     """
     from export.weights.sam2_model import require
 

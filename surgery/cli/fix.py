@@ -11,62 +11,85 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import parse_size, parse_value
+from surgery.cli.arguments import TARGET, parse_size, parse_value
 from surgery.cli.config import with_defaults
-from surgery.cli.isolated import FAULTS, Died, apart
-from surgery.cli.parallel import jobs_for, side_by_side
-from surgery.targets import TARGETS
+from surgery.cli.isolated import FAULTS, Died, run_isolated
+from surgery.cli.parallel import jobs_for, run_parallel
+from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
-from verify.report import Check, Report
+from verify.report import Check, Report, Verdict
 from verify.run.session import without_onnxruntime
 
 PATH = click.Path(path_type=Path)
+RESULT = ".fixed.onnx"
 
 
 @click.command(name="fix")
 @click.argument("models", nargs=-1, required=True, type=PATH)
-@click.option("-o", "--to", "target_path", type=PATH, help="File to write, or folder for several models.")
-@click.option("--in-place", is_flag=True, help="Replace the models; each is kept beside as MODEL.bak.")
-@click.option("--spec", help="Documented interface to bring names, order and dims to: sam2, or a TOML file.")
+@click.option("-o", "--output", "--to", "target_path", type=PATH, help="File to write; a folder for several models.")
+@click.option("--in-place", is_flag=True, help="Replace the models; keep each original as MODEL.bak.")
+@click.option("--spec", help="Interface with the names, order and dims to set: sam2, or a TOML file.")
 @click.option("--select", multiple=True, metavar="CODE", help="Run only these passes (SG005, or SG0 for a group).")
-@click.option("--ignore", multiple=True, metavar="CODE", help="Leave these passes out.")
-@click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node as it is.")
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Pin an input: x:1x3x64x64, x:1,3,64,64.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Run all passes but these.")
+@click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node unchanged.")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Fix the shape of an input: x:1x3x64x64.")
 @click.option("--set-input", multiple=True, metavar="NAME=VALUE", help="Turn an input into a constant: sr=16000.")
-@click.option("--output", multiple=True, metavar="NAME", help="Cut the model so that this tensor is an output.")
-@click.option("--fold-limit", default="64K", show_default=True, help="How much larger folding may make the file.")
-@click.option("--loop-limit", default=64, show_default=True, help="Largest number of iterations written out.")
-@click.option("--target", type=click.Choice(TARGETS), default="tensorrt-rtx", show_default=True)
-@click.option("--precision", type=click.Choice(["fp16", "bf16", "mixed"]), help="Write half precision into the result.")
-@click.option("--max-error", type=float, help="Most an output may move by it, of its RMS.  [default: 0.01]")
-@click.option("--calibrate", type=PATH, help="Inputs (.npz) that precision is chosen on, instead of goldens.")
-@click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, which TensorRT does not fuse.")
-@click.option("--check-inputs", type=PATH, help="Compare on the inputs of this .npz instead of drawn ones.")
-@click.option("--no-guard", is_flag=True, help="Write without comparing; the report says so.")
-@click.option("--strict", is_flag=True, help="Write nothing, exit 1, when the result cannot be compared.")
-@click.option("--save-external-data", is_flag=True, help="Put weights into a file beside the model.")
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Models at a time.  [default: up to 4, large ones alone]")
-@click.option("--report", "report_path", type=PATH, help="Also write the report here: .json, .html, or text.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--outputs", multiple=True, metavar="NAME", help="Make this tensor an output and cut off what follows.")
+@click.option("--fold-limit", default="64K", show_default=True, help="Largest growth of the file by folding constants.")
+@click.option("--loop-limit", default=64, show_default=True, help="Most iterations of a loop that is unrolled.")
+@click.option("--target", type=TARGET, default="tensorrt-rtx", show_default=True, help="Runtime to write for.")
+@click.option("--precision", type=click.Choice(PRECISIONS), help="Lower nodes to half precision, by measuring.")
+@click.option(
+    "--max-error",
+    type=float,
+    help=f"Largest error of an output by --precision, relative to its RMS.  [default: {DEFAULT_MAX_ERROR:g}]",
+)
+@click.option("--calibrate", type=PATH, help="Inputs (.npz) to measure half precision on, instead of goldens.")
+@click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, where TensorRT does not fuse it.")
+@click.option("--check-inputs", type=PATH, help="Compare on the inputs in this .npz instead of random ones.")
+@click.option("--no-guard", is_flag=True, help="Write without comparing with the original; the report says so.")
+@click.option("--strict", is_flag=True, help="Write nothing and exit 1 if the result cannot be compared.")
+@click.option("--build", is_flag=True, help="Ask the target's builder about the result too, not only its parser.")
+@click.option("--save-external-data", is_flag=True, help="Write weights to a file beside the model.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), help="Models to fix at a time.  [default: up to 4, a large one alone]"
+)
+@click.option("--report", "report_path", type=PATH, help="Also write the report to this file: .json, .html, or text.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="List every finding.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
 def command(context: click.Context, /, models: tuple[Path, ...], target_path: Path | None, **given: Any) -> int:
-    """Fold, clean and rewrite MODELS until the target takes them, and prove that they compute the same.
+    """Simplify MODELS and rewrite what the target refuses, and check that they compute the same.
 
-    Without -o the result is MODEL.fixed.onnx beside each; the models themselves are never touched.
-    Exit code 0: fixed. 1: the result differs from the original, nothing was written. 2: cannot be read or written.
+    Without -o the result of m.onnx is m.fixed.onnx in the same folder; m.onnx itself does not change.
+
+    \b
+    Exit codes:
+      0  fixed
+      1  the result differs from the original; nothing was written. With --strict also: the target refuses the result
+      2  a file cannot be read or written
     """
     given = with_defaults(context, given)
     options = _options(given)
     reports, errors = [], []
     models = tuple(dict.fromkeys(models))
+    if not given["in_place"] and target_path is None:
+        models, target_path = _as_other_tools(models)
     targets = _targets(models, target_path, given["in_place"])
     with _fixed(targets, options, given) as running:
         for model, fixed in running:
             try:
                 report = fixed()
+                report.verdicts = _verdicts(targets[model], given)
                 reports.append(report)
                 if given["style"] == "text" and not given["quiet"]:
                     click.echo(_summary(targets[model], report, given["verbose"]))
@@ -78,7 +101,21 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     if given["report_path"] is not None:
         _write_report(given["report_path"], reports)
     codes = {error.exit_code for error in errors}
+    codes |= {1 for report in reports for one in report.verdicts if one.asked and one.state == "refused"}
     return next((code for code in (2, 1, 4) if code in codes), max(codes, default=0))
+
+
+def _verdicts(target: Path | SurgeonError, given: dict[str, Any]) -> list[Verdict]:
+    """What the target itself says of the file that was written; its refusal counts with `--strict` only."""
+    from surgery.diagnose.verdicts import verdict_of
+    from surgery.targets import load_target
+
+    if isinstance(target, SurgeonError):
+        return []
+    try:
+        return [replace(verdict_of(target, load_target(given["target"]), build=given["build"]), asked=given["strict"])]
+    except SurgeonError as error:
+        return [Verdict(load_target(given["target"]).label, "unknown", f"not asked: {error}", asked=given["strict"])]
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:
@@ -92,8 +129,12 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
         "spec": given["spec"],
         "input_shapes": dict(map(parse_shape, given["input_shape"])),
         "set_inputs": dict(map(parse_value, given["set_input"])),
-        "outputs": tuple(given["output"]),
+        "outputs": tuple(name for text in given["outputs"] for name in text.split(",") if name),
         "check_inputs": given["check_inputs"],
+        "precision": given["precision"],
+        "max_error": DEFAULT_MAX_ERROR if given["max_error"] is None else given["max_error"],
+        "calibrate": given["calibrate"],
+        "unfused_attention": given["unfused_attention"],
         "strict": given["strict"],
         "guard": not given["no_guard"],
         "in_place": given["in_place"],
@@ -103,18 +144,32 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Codes from `--select SG001 --select SG2` or `--select SG001,SG2`; those of no pass are an error."""
-    from surgery.passes import all_passes, plug_in_failures
+    from surgery.passes import check_codes
 
     codes = tuple(code.strip().upper() for text in texts for code in text.split(",") if code.strip())
-    for code in codes:
-        if not any(rule.code.startswith(code) for rule in all_passes()):
-            failed = "".join(f" (a plug-in was not loaded: {text})" for text in plug_in_failures())
-            raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules{failed}")
+    check_codes(codes)
     return codes
 
 
+def _as_other_tools(models: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path | None]:
+    """`fix IN OUT`, as onnxsim has it, writes OUT if there is no such file yet.
+
+    Of `fix *.onnx`, results of an earlier run are left out.
+    """
+    if len(models) == 2 and models[0].is_file() and not models[1].exists() and models[1].suffix == ".onnx":
+        return models[:1], models[1]
+    kept = []
+    for model in models:
+        original = model.with_name(f"{model.name.removesuffix(RESULT)}.onnx")
+        if model.name.endswith(RESULT) and original in models:
+            click.echo(f"surgeon: {model}: left out, since it is what fix made of {original}", err=True)
+        else:
+            kept.append(model)
+    return tuple(kept), None
+
+
 def _targets(models: tuple[Path, ...], wanted: Path | None, in_place: bool) -> dict[Path, Path | SurgeonError]:
-    """Where the result of each model goes, or why it cannot be told."""
+    """Where the result of each model goes, or the error that says why it has no place."""
     found: dict[Path, Path | SurgeonError] = {}
     taken: dict[Path, Path] = {}
     for model in models:
@@ -133,8 +188,10 @@ def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Pat
         if wanted is not None:
             raise SurgeonError("--in-place and -o exclude each other; choose one")
         return model
+    if wanted is None and model.name.endswith(RESULT):
+        raise SurgeonError(f"{model}: is what fix made of another model; give -o OUT or --in-place to fix it again")
     if wanted is None:
-        return model.with_name(f"{model.stem}.fixed.onnx")
+        return model.with_name(f"{model.stem}{RESULT}")
     if wanted.is_dir() or count > 1:
         return wanted / model.name
     return wanted
@@ -159,10 +216,9 @@ def _fixed(
     targets: dict[Path, Path | SurgeonError], options: dict[str, Any], given: dict[str, Any]
 ) -> Iterator[Iterator[tuple[Path, Callable[[], Report]]]]:
     """For each model what gives its report, once it is fixed, or raises why it was not."""
-    told = {model: target for model, target in targets.items() if isinstance(target, Path)}
-    half = {name: given[name] for name in ("precision", "calibrate", "max_error", "unfused_attention")}
-    calls = [(model, target, options, half) for model, target in told.items()]
-    with side_by_side(_fix_apart, calls, jobs_for(list(told), given["jobs"])) as running:
+    known = {model: target for model, target in targets.items() if isinstance(target, Path)}
+    calls = [(model, target, options) for model, target in known.items()]
+    with run_parallel(_fix_isolated, calls, jobs_for(list(known), given["jobs"])) as running:
         yield (
             (model, partial(_raise, target) if isinstance(target, SurgeonError) else next(running))
             for model, target in targets.items()
@@ -173,7 +229,7 @@ def _raise(error: SurgeonError) -> Report:
     raise error
 
 
-def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any]) -> Report:
+def _fix_isolated(model: Path, target: Path, options: dict[str, Any]) -> Report:
     """Fix one model in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
     from surgery import api  # noqa: F401  what every child would load
     from surgery.files.model_file import remove_pending
@@ -181,39 +237,27 @@ def _fix_apart(model: Path, target: Path, options: dict[str, Any], half: dict[st
     without = ""
     while True:
         try:
-            return apart(_fix, model, target, options, half, without)
+            return run_isolated(_fix, model, target, options, without)
         except Died as died:
             remove_pending(target, died.pid)
             if without or died.cause not in FAULTS:
                 raise SurgeonError(f"{died}; nothing was written") from None
-            without = f"died of this model ({died.name})"
+            without = f"crashed while it loaded or ran the original and the result ({died.name})"
 
 
-def _fix(model: Path, target: Path, options: dict[str, Any], half: dict[str, Any], without: str) -> Report:
+def _fix(model: Path, target: Path, options: dict[str, Any], without: str) -> Report:
     """Fix one model, `without` onnxruntime if that says why; the report is plain data."""
     from surgery.api import fix
 
     if without:
         without_onnxruntime(without)
+    if options["precision"] is not None:
+        click.echo(f"{target}: measuring which nodes can run in half precision ...", err=True)
     report = fix(model, target, **options)
     if without:
         report.checks.append(Check("onnxruntime", "skip", f"{without}; onnx.reference in its place"))
     report.model = str(model)
     report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
-    if half["precision"] is not None:
-        from surgery.precision.file import lower_file
-
-        click.echo(f"{target}: choosing what goes down to half precision, by running it again and again ...", err=True)
-        report.checks.append(
-            lower_file(
-                target,
-                half["precision"],
-                half["calibrate"],
-                half["max_error"],
-                options["skip_nodes"],
-                half["unfused_attention"],
-            )
-        )
     return report
 
 
@@ -227,6 +271,7 @@ def _summary(target: object, report: Report, verbose: bool) -> str:
     if figures["passes"]:
         lines.append("  " + ", ".join(f"{code} x{count}" for code, count in sorted(figures["passes"].items())))
     lines += [f"  {check.name}: {check.message}" for check in report.checks[1:]]
+    lines += [f"  {verdict.judge}: {verdict.message}" for verdict in report.verdicts]
     if verbose:
         lines += [f"  {f.code} {f.path + '/' if f.path else ''}{f.node or f.op}: {f.message}" for f in report.findings]
     return "\n".join(lines)

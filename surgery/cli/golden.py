@@ -1,4 +1,4 @@
-"""`surgeon golden`: record what a model gives while it is right, and show what was recorded."""
+"""`surgeon golden`: record what models compute while they are right; list, show and remove what was recorded."""
 
 from __future__ import annotations
 
@@ -13,54 +13,74 @@ if TYPE_CHECKING:
 
 @click.group(name="golden")
 def command() -> None:
-    """Record what a model gives while it is right; `surgeon verify` holds it against that from then on."""
+    """Record what a model computes while it is right; `surgeon verify` compares it with that from then on."""
 
 
 @command.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--inputs", type=click.Path(path_type=Path), help="Arrays by input name (.npz), stored whole.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Draw the inputs from this seed instead.")
-@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Shape of an input with free dims.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("golden"), show_default=True)
-@click.option("--from-torch", is_flag=True, help="Record what stock SAM2 gives, not what the file gives.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --from-torch.")
+@click.option("--inputs", type=click.Path(path_type=Path), help="Inputs to run on (.npz); the golden stores them.")
+@click.option("--seed", type=int, help="Seed of random inputs.  [default: 1]")
+@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Shape of a dynamic input.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder.  [default: the nearest golden, else ./golden]"
+)
+@click.option("--from-torch", is_flag=True, help="Record what stock SAM2 computes, not what the file computes.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --from-torch.")
 def record(
     models: tuple[Path, ...],
     inputs: Path | None,
-    seed: int,
+    seed: int | None,
     shapes: tuple[str, ...],
-    output: Path,
+    output: Path | None,
     from_torch: bool,
     checkpoint: Path | None,
 ) -> int:
     """Record MODELS into a golden folder, to be committed beside them.
 
     Each model is run six times, with 1 and 2 threads, with and without onnxruntime's optimisations and with inputs
-    off by one rounding step. How far the outputs part is stored as their tolerance.
+    off by one rounding step. How much the outputs differ is stored as their tolerance. A model that was recorded
+    before keeps its seed, sizes and inputs unless others are given.
     """
-    from surgery.cli.isolated import Died, apart
+    from surgery.cli.isolated import run_isolated
     from verify.errors import SurgeonError
+    from verify.goldens.find import default_folder
     from verify.inputs.draw import load_npz
     from verify.model.shape_text import parse_static_shape
+    from verify.report import exit_code, not_checked
 
     given = load_npz(inputs) if inputs is not None else None
     drawn = {"seed": seed, "inputs": given, "sizes": dict(map(parse_static_shape, shapes))}
+    folder = output or default_folder()
+    failed = []
     for path in models:
         try:
-            click.echo(apart(_record, path, output, drawn, from_torch, checkpoint))
-        except Died as died:
-            raise SurgeonError(f"{path}: {died}; nothing was recorded. Try --inputs, or other sizes") from None
-    return 0
+            click.echo(run_isolated(_record, path, folder, drawn, from_torch, checkpoint))
+        except SurgeonError as error:
+            message = _why(path, error)
+            failed.append(not_checked(path, error))
+            click.echo(f"surgeon: {message}", err=True)
+    if failed and len(models) > 1:
+        click.echo(f"surgeon: {len(failed)} of {len(models)} models were not recorded", err=True)
+    return exit_code(failed)
 
 
-def _record(path: Path, output: Path, drawn: dict[str, Any], from_torch: bool, checkpoint: Path | None) -> str:
+def _why(path: Path, error: Exception) -> str:
+    from surgery.cli.isolated import Died
+
+    if isinstance(error, Died):
+        return f"{path}: {error}; nothing was recorded. Try --inputs, or other sizes"
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
+
+
+def _record(path: Path, folder: Path, drawn: dict[str, Any], from_torch: bool, checkpoint: Path | None) -> str:
     """Record one model; returns the line to print."""
     from verify import record_golden
 
     reference, words = _stock(path, checkpoint) if from_torch else (None, {})
     with _progress(path) as progress:
-        golden = record_golden(path, output, reference=reference, made_by=words, progress=progress, **drawn)
-    return f"{path} -> {output / golden.data}: {_size(golden)}"
+        made = record_golden(path, folder, reference=reference, made_by=words, progress=progress, **drawn)
+    changes = f"; {made.changes}" if made.changes else ""
+    return f"{path} -> {folder / made.golden.data}: {_size(made.golden)}{changes}"
 
 
 def _stock(path: Path, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
@@ -75,7 +95,7 @@ def _stock(path: Path, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
 
 
 class _progress:
-    """What is being run, on a terminal; nothing in a log."""
+    """Shows on a terminal what is being run; nothing in a log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,29 +115,74 @@ class _progress:
 
 
 def _size(golden: Golden) -> str:
-    kilobytes = (golden.folder / golden.data).stat().st_size / 1000
-    outputs = sum(len(case.outputs) for case in golden.cases)
     from verify.report import counted
 
-    return f"{counted(len(golden.cases), 'case')}, {counted(outputs, 'output')}, {kilobytes:.0f} kB"
+    data = golden.folder / golden.data
+    kilobytes = f"{data.stat().st_size / 1000:.0f} kB" if data.is_file() else "its data is missing"
+    outputs = sum(len(case.outputs) for case in golden.cases)
+    return f"{counted(len(golden.cases), 'case')}, {counted(outputs, 'output')}, {kilobytes}"
+
+
+def _folders(given: tuple[Path, ...]) -> list[Path]:
+    """The folders given, else those that are looked in by default; SurgeonError where there is none."""
+    from verify.errors import SurgeonError
+    from verify.goldens.find import folders
+
+    found = folders(given)
+    if not found:
+        raise SurgeonError("no goldens in ./golden; record some with: surgeon golden record MODEL")
+    return found
+
+
+@command.command(name="list", short_help="List goldens, and say which belong to no model.")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+def list_(folders: tuple[Path, ...]) -> int:
+    """List the goldens in FOLDERS, one a line, and say which belong to no model any more.
+
+    When none is given: those in the nearest golden folder and those that come with surgeon.
+    """
+    from verify.goldens.find import is_orphan
+    from verify.goldens.index import read_index
+
+    for folder in _folders(folders):
+        click.echo(f"{folder}")
+        for golden in read_index(folder):
+            gone = f"; its model is gone, remove it with: surgeon golden rm {golden.id}" if is_orphan(golden) else ""
+            click.echo(f"  {golden.id}: {_size(golden)}{gone}")
+    return 0
+
+
+@command.command(short_help="Remove goldens, named by id, model or data file.")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--golden", "folder", type=click.Path(path_type=Path), help="Folder.  [default: the nearest golden]")
+def rm(names: tuple[str, ...], folder: Path | None) -> int:
+    """Remove the goldens NAMES, each named by its id, its model or its data file."""
+    from verify.goldens.find import default_folder, folders, select
+    from verify.goldens.index import read_index, write_index
+
+    place = folders([folder or default_folder()])[0]
+    goldens = read_index(place)
+    removed = [select(goldens, name, place) for name in dict.fromkeys(names)]
+    kept = [golden for golden in goldens if golden not in removed]
+    write_index(place, kept)
+    for golden in removed:
+        if all(golden.data != other.data for other in kept):
+            (place / golden.data).unlink(missing_ok=True)
+        click.echo(f"removed {golden.id} from {place}")
+    return 0
 
 
 @command.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--tensors", is_flag=True, help="Also every output, with its tolerance and the reason.")
+@click.option("--tensors", is_flag=True, help="Also show every output with its tolerance and the reason.")
 def show(folders: tuple[Path, ...], tensors: bool) -> int:
-    """List the goldens in FOLDERS.
+    """Show what made each golden in FOLDERS.
 
-    When none is given: those in ./golden and those that come with surgeon.
+    When none is given: those in the nearest golden folder and those that come with surgeon.
     """
-    from verify.errors import SurgeonError
-    from verify.goldens.index import folders as search
     from verify.goldens.index import read_index
 
-    found = search(folders)
-    if not found:
-        raise SurgeonError("no goldens in ./golden; record some with: surgeon golden record MODEL")
-    for folder in found:
+    for folder in _folders(folders):
         click.echo(f"{folder}")
         for golden in read_index(folder):
             _show_one(golden, tensors)

@@ -15,7 +15,14 @@ SCHEMA_VERSION = "1.0"
 
 @click.command(name="inspect")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="List every weight, and metadata in full.")
 def command(models: tuple[Path, ...], form: str, verbose: bool) -> int:
     """Show what each MODEL contains: interface, operators, weights, and what each target refuses. Nothing runs.

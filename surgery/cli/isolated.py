@@ -1,4 +1,4 @@
-"""A call in a process of its own, so that a library that dies in it takes nothing else along."""
+"""A call in a process of its own, so that a library that crashes there ends nothing else."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from verify.errors import SurgeonError
@@ -21,7 +22,7 @@ class Died(SurgeonError):
 
     Attributes:
         pid: of the process, which is gone.
-        cause: the signal; a fault of some library if it is one of `FAULTS`.
+        cause: the signal; one of `FAULTS` if a library crashed.
         name: of the signal.
     """
 
@@ -33,14 +34,15 @@ class Died(SurgeonError):
     def __str__(self) -> str:
         if self.cause in FAULTS:
             return f"a library died of it ({self.name})"
-        why = ", most likely for want of memory" if self.name == "SIGKILL" else ""
+        why = ", most likely because memory ran out" if self.name == "SIGKILL" else ""
         return f"its process was ended ({self.name}){why}"
 
 
-def apart(call: Callable[..., T], *arguments: Any) -> T:
-    """`call(*arguments)` in a child, which hands back what it gives or raises; Ctrl-C is passed on to it.
+def run_isolated(call: Callable[..., T], *arguments: Any) -> T:
+    """`call(*arguments)` in a child process, which returns its result or its error; Ctrl-C is passed on to it.
 
-    Called here where the system has no fork, where onnxruntime has started threads already, and for SURGEON_DEBUG.
+    Called in this process where the system has no fork, where onnxruntime has started threads already, and if
+    SURGEON_DEBUG is set.
 
     Raises:
         Died: the child was ended by a signal.
@@ -51,18 +53,16 @@ def apart(call: Callable[..., T], *arguments: Any) -> T:
 
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_answer, args=(sender, call, arguments))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        child.start()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _interrupts_held() as held:
+            child = context.Process(target=_answer, args=(sender, held, call, arguments))
+            child.start()
         sender.close()
         good, value = receiver.recv()
     except EOFError:
         child.join()
         raise Died(child.pid or 0, -(child.exitcode or 0)) from None
     except BaseException:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if child.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGINT)
@@ -74,13 +74,34 @@ def apart(call: Callable[..., T], *arguments: Any) -> T:
     raise value
 
 
-def _answer(sender: Any, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """What the child does."""
-    _end_with_parent()
+@contextmanager
+def _interrupts_held() -> Iterator[list[int]]:
+    """Note Ctrl-C while the body runs and raise it afterwards.
+
+    Blocking the signal in this thread would not do: threads of native libraries take it in its place.
+    """
+    held: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield held
+        return
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield held
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        before(signal.SIGINT, None)
+
+
+def _answer(sender: Any, held: list[int], call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Run the call in the child and send what it returns or raises; `held` has Ctrl-C that came before."""
+    _die_with_parent()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, once)
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if held:
+            once()
         answer = (True, call(*arguments))
     except BaseException as error:
         answer = (False, _portable(error))
@@ -89,7 +110,7 @@ def _answer(sender: Any, call: Callable[..., Any], arguments: tuple[Any, ...]) -
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error, or its words where it cannot be handed to another process: not all can be made from their `args`."""
+    """The error, or its text where it cannot be pickled: not all can be made from their `args`."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -98,13 +119,13 @@ def _portable(error: BaseException) -> BaseException:
 
 
 def once(*_: object) -> None:
-    """Raise KeyboardInterrupt, and let no second one break off the tidying up."""
+    """Raise KeyboardInterrupt, and ignore further Ctrl-C so that the clean-up is not interrupted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    """Who kills the parent means this process too (Linux)."""
+def _die_with_parent() -> None:
+    """Die when the parent is killed (Linux)."""
     if sys.platform == "linux":
         import ctypes
 

@@ -30,7 +30,7 @@ def jobs_for(models: Sequence[Path], wanted: int | None) -> int:
 
 
 @contextmanager
-def side_by_side(
+def run_parallel(
     call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int
 ) -> Iterator[Iterator[Callable[[], T]]]:
     """For each tuple of arguments, in order, what gives the result of `call` or raises what it raised.
@@ -47,7 +47,7 @@ def side_by_side(
 
 @contextmanager
 def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[Iterator[Callable[[], T]]]:
-    """`side_by_side` in several processes."""
+    """`run_parallel` in several processes."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 @click.command(name="rules")
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Format of the output.",
+)
 @click.option(
     "--pages", type=click.Path(file_okay=False, path_type=Path), help="Write a page for each rule into this folder."
 )

@@ -24,16 +24,20 @@ OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 @click.option("--mask", "masks_given", multiple=True, metavar="FILE", help="A picture of an object's mask.")
 @click.option("--correct", "corrections", multiple=True, metavar="X,Y,LABEL", help="A click on a tracked object.")
 @click.option("--remove", "removals", multiple=True, metavar="ID@FRAME", help="Stop tracking an object.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Overlay: a video (.mp4 ...) or else a folder.")
-@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Boxes and scores, one line an object.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="The same as JSON.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Overlay: a video (.mp4 ...), or a folder of pictures."
+)
+@click.option(
+    "--csv", "csv_path", type=click.Path(path_type=Path), help="Boxes and scores: a line for each object in each frame."
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Boxes and scores as JSON.")
 @click.option("--kitti", type=click.Path(path_type=Path), help="Folder of KITTI files as DeepStream writes them.")
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder of mask pictures at the video's size.")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Folder of the three masks of each prompt.")
 @click.option("--label", default="object", show_default=True, help="Class name in KITTI lines.")
-@click.option("--frames", type=click.IntRange(min=1), help="Stop after so many frames.")
-@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Objects in one call at most.")
-@click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0: all.")
+@click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
+@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Most objects in one call.")
+@click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0 uses all.")
 def command(video: Path, models: Path, **options: Any) -> int:
     """Track objects through VIDEO, a video file or a folder of frames.
 
@@ -45,12 +49,12 @@ def command(video: Path, models: Path, **options: Any) -> int:
       --point 7@10=130,140,1       a click on the same object and frame
       --mask 7@10=mask.png         the mask of object 7 in frame 10
       --correct 7@20=90,100,0      a click that corrects the mask tracked in frame 20
-    A point without an id belongs to object 1. Frames count from 0. A prompt in a later
-    frame for an object that is tracked already is remembered as well; to start the
-    object afresh, give --remove ID@FRAME for the same frame. --mask, --correct and
+
+    A point without an id belongs to object 1. Frames count from 0. A new prompt in a later frame is remembered beside
+    the earlier ones; to restart an object, give --remove ID@FRAME for the same frame. --mask, --correct and
     --candidates need mask_decoder_prompts.onnx (surgeon export --prompts).
 
-    Ctrl-C ends tracking after the current frame; what was written stays readable.
+    Ctrl-C stops tracking after the current frame; files written so far stay readable.
     """
     from export.tracking.options import parse
 

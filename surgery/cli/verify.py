@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,25 @@ import click
 
 from surgery.cli.config import with_defaults
 from verify.errors import MissingBackend, SurgeonError
+from verify.render import FORMATS
 from verify.report import Report, exit_code, not_checked
-
-PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
 
 
 @click.command(name="verify")
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--spec", default="sam2", show_default=True, help="Documented interface: sam2, a TOML file, or none.")
-@click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
-@click.option("--trt/--no-trt", "trt", default=None, help="Ask TensorRT, or do not  [where it is installed].")
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Build for this: x:1x3 or x:1x3..8x3.")
-@click.option("--against-torch", is_flag=True, help="Run stock SAM2 beside the file (needs [export]).")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="The checkpoint, for --against-torch.")
+@click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens to compare with.")
+@click.option("--trt/--no-trt", "trt", default=None, help="Run TensorRT's parser and builder.  [default: if installed]")
+@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Shapes to build for: x:1x3, or x:1x3..8x3.")
+@click.option("--against-torch", is_flag=True, help="Also compare with stock SAM2 (needs [export]).")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --against-torch.")
 @click.option(
-    "--closed-loop", type=click.Path(path_type=Path), help="Track with this folder's files and with stock SAM2."
+    "--closed-loop", type=click.Path(path_type=Path), help="Track with the files in this folder and with stock SAM2."
 )
 @click.option(
-    "--clip", type=click.Path(path_type=Path), help="Video or frames, for --closed-loop  [a photograph, moving]."
+    "--clip", type=click.Path(path_type=Path), help="Video or frames for --closed-loop.  [default: a moving photo]"
 )
-@click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames, for --closed-loop.")
+@click.option("--frames", default=20, show_default=True, type=click.IntRange(min=2), help="Frames for --closed-loop.")
 @click.option(
     "--prompted-frames",
     default=1,
@@ -39,17 +39,19 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
     type=click.IntRange(min=1),
     help="How often one object is prompted, for --closed-loop.",
 )
-@click.option("--model-type", help="For --closed-loop with files that do not say which SAM2 2.1 they are.")
-@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail where --golden has none.")
-@click.option("--scale", default=1.0, show_default=True, help="Multiply the goldens' tolerances.")
-@click.option("--max-error", type=float, help="Judge by this largest error / RMS instead of the goldens' tolerances.")
-@click.option("--rms-error", type=float, help="Judge by this RMS error / RMS instead.")
-@click.option("--cosine", type=float, help="Judge by this smallest cosine instead.")
-@click.option("--results", type=click.Path(path_type=Path), help="Judge a saved JSON report again; nothing is run.")
-@click.option("--format", "style", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
-@click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong or was skipped.")
-@click.option("--no-cache", is_flag=True, help="Check again what has not changed.")
+@click.option("--model-type", help="SAM2 model for --closed-loop, if the files do not record it.")
+@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail a model without golden.")
+@click.option("--scale", default=1.0, show_default=True, help="Multiply the tolerances of goldens by this.")
+@click.option("--max-error", type=float, help="Largest error / RMS, instead of the tolerances of goldens.")
+@click.option("--rms-error", type=float, help="RMS error / RMS, instead of the tolerances of goldens.")
+@click.option("--cosine", type=float, help="Smallest cosine, instead of the tolerances of goldens.")
+@click.option("--results", type=click.Path(path_type=Path), help="Apply limits to a saved JSON report; runs no model.")
+@click.option(
+    "--format", "style", type=click.Choice(FORMATS), default="text", show_default=True, help="Format of the output."
+)
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what failed or was skipped.")
+@click.option("--no-cache", is_flag=True, help="Check models again that have not changed.")
 @click.pass_context
 def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -> int:
     """Check MODELS (files, or folders with .onnx files at any depth): interface, goldens, TensorRT.
@@ -120,7 +122,7 @@ def _strict(report: Report) -> Report:
 
 
 def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
-    from verify.goldens.index import folders
+    from verify.goldens.find import folders
     from verify.interface.spec import load_spec
     from verify.model.files import find_models
 
@@ -134,24 +136,89 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "tensorrt": given["trt"],
         "strict": given["strict"],
         "scale": given["scale"],
-        "profiles": _profiles(given["input_shape"]),
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
-    reports = []
-    for path in find_models(models):
+    paths, reports = _models(models)
+    paths = find_models(paths)
+    profiles = _profiles(given["input_shape"], paths)
+    for path in paths:
         try:
-            reports.append(_verify_one(path, options, stock, given["no_cache"]))
+            own = {**options, "profiles": profiles.get(path)}
+            reports.append(_verify_one(path, own, stock, given["no_cache"]))
         except SurgeonError as error:
             reports.append(not_checked(path, error))
-    return reports
+    return reports + _about_goldens(given, reports) + _about_spec(spec, reports)
 
 
-def _profiles(shapes: Sequence[str]) -> dict[str, Any]:
+def _about_spec(spec: str | None, reports: Sequence[Report]) -> list[Report]:
+    """A report for a spec file of which no model here is a module: the option named nothing."""
+    checks = [check for report in reports for check in report.checks]
+    unknown = [check.message for check in checks if check.name == "interface" and check.status == "skip"]
+    if spec is None or len(unknown) < len(reports) or not unknown:
+        return []
+    return [not_checked(spec, SurgeonError(unknown[0].replace("the model is no module", "no model is a module")))]
+
+
+def _models(paths: Sequence[Path]) -> tuple[list[Path], list[Report]]:
+    """The paths, files of a golden folder replaced by the models they were recorded of; a report for those without."""
+    from verify.goldens.find import models_of
+    from verify.report import Check
+
+    found: list[Path] = []
+    without: list[Report] = []
+    for path in paths:
+        own = models_of(path)
+        found += [path] if own is None else own
+        if own == []:
+            without.append(Report(str(path), [Check("golden", "skip", "no model that it was recorded of is here")]))
+    return found, without
+
+
+def _about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Report]:
+    """A report for each folder of --golden that has none of these models, or that holds goldens of models now gone."""
+    from verify.goldens.find import folders, is_orphan
+    from verify.goldens.index import read_index
+    from verify.report import Check
+
+    used = {(check.figures.get("folder"), check.figures.get("golden")) for r in reports for check in r.checks}
+    found = []
+    for folder in folders(given["golden"]):
+        try:
+            goldens = read_index(folder)
+        except SurgeonError:
+            continue  # the report of each model says so
+        if given["golden"] and all(str(folder) != place for place, _ in used):
+            has = ", ".join(golden.id for golden in goldens) or "none"
+            found.append(not_checked(folder, SurgeonError(f"no golden of these models; it has {has}")))
+        lost = ", ".join(golden.id for golden in goldens if is_orphan(golden) and (str(folder), golden.id) not in used)
+        if lost:
+            message = f"recorded of models that are gone: {lost}; see surgeon golden list"
+            found.append(Report(str(folder), [Check("goldens", "fail" if given["strict"] else "skip", message)]))
+    return found
+
+
+def _profiles(shapes: Sequence[str], paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
+    """The profiles of each model: of several models, those of the shapes given that name an input of it.
+
+    Raises:
+        SurgeonError: a shape names no input of any model.
+    """
     if not shapes:
         return {}
+    from verify.model.read import read_model
+    from verify.model.walk import fed_inputs
     from verify.tensorrt.profiles import parse_profile
 
-    return dict(map(parse_profile, shapes))
+    given = dict(map(parse_profile, shapes))
+    inputs: dict[Path, list[str]] = {}
+    for path in paths:
+        with suppress(SurgeonError):  # the report of the model says why it cannot be read
+            inputs[path] = [value.name for value in fed_inputs(read_model(path).graph)]
+    known = list(dict.fromkeys(name for names in inputs.values() for name in names))
+    for name in given:
+        if inputs and name not in known:
+            raise SurgeonError(f"--input-shape: no input '{name}' in these models; they have {', '.join(known)}")
+    return {path: {name: given[name] for name in names if name in given} for path, names in inputs.items()}
 
 
 def _stock(checkpoint: Path | None) -> Any:
@@ -170,35 +237,14 @@ def _stock(checkpoint: Path | None) -> Any:
 
 
 def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache: bool) -> Report:
-    from verify import cache
-
-    key = None if no_cache or extra_check is not None else _key(path, options)
-    known = cache.load(key, path) if key else None
-    if known is not None:
-        return known
-    from verify import verify_model
-    from verify.model.read import external_files, read_model
-
     with _status(path):
-        report = verify_model(path, **options, extra_check=extra_check)
-    if key and report.exit_code == 0:
-        cache.save(key, path, report, external_files(path, read_model(path)))
-    return report
+        if no_cache or extra_check is not None:
+            from verify import verify_model
 
+            return verify_model(path, **options, extra_check=extra_check)
+        from verify.cached import verify_cached
 
-def _key(path: Path, options: dict[str, Any]) -> str | None:
-    """Key of the report in the cache; None for a file that cannot be read, which the checks will say."""
-    from verify import cache
-    from verify.goldens.index import folders
-
-    places = folders(options["goldens"])
-    spec = Path(options["spec"]) if options["spec"] and options["spec"].endswith(".toml") else None
-    try:
-        parts = [*cache.tools(PACKAGES), repr(options), *cache.folder_state(places)]
-        parts += [cache.file_hash(spec)] if spec else []
-        return cache.key_of(path, parts)
-    except OSError:
-        return None
+        return verify_cached(path, options)
 
 
 def _status(path: Path) -> Any:

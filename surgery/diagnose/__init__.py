@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import onnx
 
@@ -14,12 +15,13 @@ from surgery.diagnose.fixes import fixed_copy, mark
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.refusals import Case, find_refusals
 from surgery.diagnose.scratch import ScratchFolder
-from surgery.diagnose.static import pass_findings, table_findings
+from surgery.diagnose.static import only_by_pass, pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
-from surgery.files import model_file as files
+from surgery.diagnose.verdicts import by_onnxruntime, by_table, by_tensorrt
 from surgery.passes import plug_in_checks
-from surgery.pipeline.context import Options
-from surgery.targets import load_target
+from surgery.pipeline.options import Options
+from surgery.targets import RTX, Target, load_target
+from verify.model.read import read_model
 from verify.model.walk import node_name
 from verify.report import Check, Finding, Report, Status, counted
 from verify.tensorrt import engine
@@ -35,12 +37,14 @@ class Settings:
     profiles  {input: (min, opt, max)} for dynamic inputs; None: sizes are guessed
     seconds   time to look for further refusals after the first
     options   target and selection of the passes
+    fail_on   "unknown" makes the exit code 1 also where the judge that was asked does not know
     """
 
     build: bool = True
     profiles: Mapping[str, Sequence[Sequence[int]]] | None = None
     seconds: float = 300.0
     options: Options = field(default_factory=Options)
+    fail_on: Literal["refused", "unknown"] = "refused"
 
 
 def diagnose(path: str | os.PathLike[str], settings: Settings | None = None) -> Report:
@@ -51,33 +55,46 @@ def diagnose(path: str | os.PathLike[str], settings: Settings | None = None) -> 
 def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> tuple[Report, list[Case]]:
     """The report on the ONNX file at `path`, and for each refused node what `repro` needs.
 
-    Static rules first, then the real parser, then the real builder; without TensorRT the target's table is used.
+    Static rules first. Then, for TensorRT-RTX, the parser and builder where they are installed; for other targets and
+    without TensorRT, the target's table.
 
     Raises:
         SurgeonError: the file cannot be read.
     """
     settings = settings or Settings()
     file = Path(path)
-    model = files.load(file)
+    model = read_model(file)
     require_text(model, str(file))
-    load_target(settings.options.target)
+    target = load_target(settings.options.target)
     view = ModelView(model)
-    report = Report(str(file))
+    report = Report(str(file), fail_on=settings.fail_on)
     static = _static(view, str(file.parent), settings, report)
-    missing = engine.unusable() if engine.available() else f"TensorRT is not installed; {engine.INSTALL}"
-    if missing:
-        for name in ("tensorrt-parser", "tensorrt-builder"):
-            report.checks.append(Check(name, "skip", missing))
-        report.findings = join(_from_table(view, file, settings), static, "error")
+    if target.family == "onnxruntime":
+        report.findings = join([], static, "note")
+        report.verdicts.append(by_onnxruntime(file))
         return report, []
+    if target.family == RTX and engine.available():
+        return report, _by_tensorrt(report, view, file, settings, static)
+    refused = _from_table(view, file, settings, target, static)
+    report.verdicts.append(by_table(target, refused))
+    if target.family == RTX:
+        for name in ("tensorrt-parser", "tensorrt-builder"):
+            report.checks.append(Check(name, "skip", f"TensorRT is not installed; {engine.INSTALL}"))
+    elif engine.available():
+        refused += _second_opinion(report, view, file, settings, refused)
+    report.findings = join(refused, static, "note")
+    return report, []
+
+
+def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings, static: list[Finding]) -> list[Case]:
+    """Run the parser and builder that are installed, and fill the report with what they say."""
     with ScratchFolder(view.model, file.parent) as scratch:
         found = find_refusals(file, view, scratch, settings.build, settings.profiles, settings.seconds)
     report.checks += found.checks
     refused = _with_fixable(merged(found.findings), view, file, settings)
-    report.findings = _for_target(
-        join(refused, static, "note" if found.complete else "warning"), settings.options.target
-    )
-    return report, found.cases
+    report.findings = join(refused, static, "note" if found.complete else "warning")
+    report.verdicts.append(by_tensorrt(found, settings.build))
+    return found.cases
 
 
 def _with_fixable(refused: list[Finding], view: ModelView, file: Path, settings: Settings) -> list[Finding]:
@@ -92,14 +109,28 @@ def _with_fixable(refused: list[Finding], view: ModelView, file: Path, settings:
     return mark(refused, view, fixed_view, left.findings, left.complete)
 
 
-def _from_table(view: ModelView, file: Path, settings: Settings) -> list[Finding]:
-    """What the target's table refuses, with `fixable`: the passes run on a copy, and the table judges the result."""
-    refused = list(table_findings(view, settings.options.target))
+def _from_table(
+    view: ModelView, file: Path, settings: Settings, target: Target, static: list[Finding]
+) -> list[Finding]:
+    """What the target's table says, with `fixable`: the passes run on a copy, and the table judges the result."""
+    refused = [*table_findings(view, target), *only_by_pass(static, target)]
     fixed = fixed_copy(view, str(file.parent), settings.options) if refused else None
     if fixed is None:
         return refused
     fixed_view = ModelView(fixed)
-    return mark(refused, view, fixed_view, list(table_findings(fixed_view, settings.options.target)), True)
+    return mark(refused, view, fixed_view, table_findings(fixed_view, target), True)
+
+
+def _second_opinion(
+    report: Report, view: ModelView, file: Path, settings: Settings, refused: list[Finding]
+) -> list[Finding]:
+    """What TensorRT-RTX's parser refuses beside the table's places, as notes: it is another program."""
+    with ScratchFolder(view.model, file.parent) as scratch:
+        found = find_refusals(file, view, scratch, False, settings.profiles, settings.seconds)
+    report.verdicts.append(replace(by_tensorrt(found, build=False), asked=False))
+    places = {(finding.path, finding.node) for finding in refused}
+    others = [finding for finding in merged(found.findings) if (finding.path, finding.node) not in places]
+    return [replace(finding, severity="note", message=f"TensorRT-RTX: {finding.message}") for finding in others]
 
 
 def _static(view: ModelView, folder: str, settings: Settings, report: Report) -> list[Finding]:
@@ -119,10 +150,3 @@ def _static(view: ModelView, folder: str, settings: Settings, report: Report) ->
 def _with_place(finding: Finding, view: ModelView, named: Mapping[str, onnx.NodeProto]) -> Finding:
     node = None if finding.path or finding.where else named.get(finding.node)
     return finding if node is None else replace(finding, where=view.where(node))
-
-
-def _for_target(findings: list[Finding], target: str) -> list[Finding]:
-    """For full TensorRT, what only TensorRT-RTX refuses is a note."""
-    if target != "tensorrt":
-        return findings
-    return [replace(f, severity="note") if f.details.get("rtx_only") else f for f in findings]

@@ -10,7 +10,7 @@ import onnx
 from surgery.diagnose.model_view import ModelView
 from surgery.passes import all_passes
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
 from verify.model.walk import every_node, node_name
 from verify.report import Finding
 

@@ -9,12 +9,12 @@ from typing import Any
 import onnx
 
 from surgery.diagnose.provenance import source_of
+from surgery.targets.facts import DTYPES, types_of
 from verify.model.infer import infer_types
 from verify.model.walk import dims_of, op_of, reads
 
 Types = dict[str, onnx.TypeProto]
 DRAWN = 12
-DTYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
 
 
 class ModelView:
@@ -84,16 +84,6 @@ class ModelView:
 
     def _tensors_between(self, shown: list[int]) -> Iterator[tuple[str, int]]:
         return ((name, index) for index in shown for name in self.nodes[index].output if name)
-
-
-def types_of(graph: onnx.GraphProto) -> Types:
-    """Declared and inferred types of one graph's tensors, its initializers included."""
-    types: Types = {
-        value.name: value.type for value in (*graph.value_info, *graph.input, *graph.output) if value.HasField("type")
-    }
-    for tensor in graph.initializer:
-        types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
-    return types
 
 
 def port(name: str, types: Mapping[str, onnx.TypeProto]) -> dict[str, Any]:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import onnx
-import onnx_graphsurgeon as gs
 
-from surgery.diagnose.model_view import ModelView
+from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.rules import rule_texts
-from surgery.diagnose.rules.reasons import explain, refused_operator
+from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
 from surgery.graph.read import to_graph
+from surgery.graph.walk import every_graph
+from surgery.graph.walk import node_name as name_of
 from surgery.passes import all_passes
-from surgery.pipeline.context import Context, Options
+from surgery.pipeline.context import Context
+from surgery.pipeline.opset import default_opset
+from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import wanted
-from verify.model.walk import domain_of, node_name, op_of, opsets_of, subgraphs
+from surgery.targets import Target
+from surgery.targets.catalog import load_catalog
+from surgery.targets.facts import DTYPES, types_of
+from surgery.targets.judge import Judge, Place, Ruling, places
+from verify.model.walk import domain_of, node_name, op_of, opsets_of
 from verify.report import Finding
 
 
@@ -37,36 +45,21 @@ def pass_findings(
         if not wanted(rule, context) or (kinds and rule.kind not in kinds):
             continue
         try:
-            found += [_as_report(finding, rule) for finding in _find(graph, rule, context)]
+            found += [
+                _as_report(replace(finding, code=rule.code, path=path), rule)
+                for inner, path in every_graph(graph)
+                for finding in rule.find(inner, context)
+            ]
         except Exception as error:  # a failing pass of a plug-in must not end the diagnosis
             failed.append(f"{rule.code}: {type(error).__name__}: {error}")
     return found, failed
-
-
-def _find(graph: gs.Graph, rule: Pass, context: Context, path: str = "") -> Iterator[Finding]:
-    """Findings in the graph, in its subgraphs and in its functions, each with its path."""
-    for finding in rule.find(graph, context):
-        yield replace(finding, code=rule.code, path=path)
-    for node in graph.nodes:
-        for name, value in node.attrs.items():
-            if isinstance(value, gs.Graph):
-                here = f"{path}/" if path else ""
-                yield from _find(value, rule, context, f"{here}{_name(node)}/{name}")
-    if not path:
-        for function in graph.functions:
-            yield from _find(function, rule, context, f"{function.domain}::{function.name}")
-
-
-def _name(node: gs.Node) -> str:
-    """As `verify.model.walk.node_name`."""
-    return node.name or f"node_of_{next((out.name for out in node.outputs if out.name), node.op)}"
 
 
 def _as_report(finding: Finding, rule: Pass) -> Finding:
     text = rule_texts()[rule.code]
     return replace(
         finding,
-        node=finding.node or (_name(finding.touches[0]) if finding.touches else ""),
+        node=finding.node or (name_of(finding.touches[0]) if finding.touches else ""),
         severity="warning" if rule.kind == "replace" else "note",
         why=finding.why or text.sections.get("Why", ""),
         advice=finding.advice or (text.sections.get("What it does", "") if rule.kind == "replace" else ""),
@@ -76,38 +69,74 @@ def _as_report(finding: Finding, rule: Pass) -> Finding:
     )
 
 
-def table_findings(view: ModelView, target: str) -> Iterator[Finding]:
-    """Nodes whose operator the target's table refuses whatever its attributes, in the main graph and its subgraphs."""
-    yield from _table(view, list(view.nodes), "", target)
+def table_findings(view: ModelView, target: Target) -> list[Finding]:
+    """Nodes that the target's table refuses (errors) and those of which it says nothing (warnings), with the source."""
+    judge = target.judge
+    if judge is None:
+        return []
+    found = [
+        _of_place(place, view, target) for place in places(view.inferred, judge) if place.ruling.state != "accepted"
+    ]
+    opset = judge.of_opset(default_opset(view.model))
+    if opset.state != "accepted":
+        found.append(_finding(of_code("SG835"), opset, target, {}))
+    return [*_of_interface(view, judge, target), *found]
 
 
-def _table(view: ModelView, nodes: list[onnx.NodeProto], path: str, target: str) -> Iterator[Finding]:
-    functions = {(domain_of(function.domain), function.name) for function in view.model.functions}
-    for index, node in enumerate(nodes):
-        domain = domain_of(node.domain)
-        said = refused_operator(node.op_type, domain, target)
-        unknown = domain and not domain.startswith("ai.onnx") and (domain, node.op_type) not in functions
-        if said is not None or unknown:
-            message = (said or "parser: Plugin not found").partition(": ")[2].removeprefix(f"{node.op_type} ")
-            reason = explain(message, node.op_type, domain)
-            yield Finding(
-                code=reason.code,
-                message=f"{target} refuses this operator",
-                node=node_name(node),
-                op=op_of(node),
-                path=path,
-                why=reason.reason,
-                advice=reason.advice,
-                where=view.where(node),
-                severity="error",
-                details={
-                    **view.details(node),
-                    "rtx_only": reason.rtx_only,
-                    "fixable": False,
-                    **({} if path else {"neighbourhood": view.neighbourhood(index)}),
-                },
-            )
-        for attribute, graph in subgraphs(node):
-            yield from _table(
-                view, list(graph.node), f"{path}{'/' if path else ''}{node_name(node)}/{attribute}", target
-            )
+def only_by_pass(static: Iterable[Finding], target: Target) -> list[Finding]:
+    """Findings of passes about what no condition of the table can tell, such as branches of different rank."""
+    found = []
+    for finding in static:
+        feature = next((rule.feature for rule in all_passes() if rule.code == finding.code), "")
+        row = target.judge.table.features.get(feature) if target.judge is not None else None
+        if finding.severity != "warning" or (row is not None and row.ops):
+            continue
+        refused = target.state(feature) == "refused"
+        found.append(replace(finding, severity="error" if refused else "warning"))
+    return found
+
+
+def _of_interface(view: ModelView, judge: Judge, target: Target) -> Iterator[Finding]:
+    """Graph inputs, outputs and initializers of a dtype that the target does not have."""
+    graph = view.model.graph
+    tensors = [(value.name, value.type.tensor_type.elem_type, "io-dtype") for value in (*graph.input, *graph.output)]
+    tensors += [(tensor.name, tensor.data_type, "initializer-dtype") for tensor in graph.initializer]
+    for name, dtype, feature in tensors:
+        if DTYPES.get(dtype, "") in judge.table.never:
+            ruling = Ruling("refused", f"there is no dtype {DTYPES[dtype]}", judge.table.dtypes)
+            details = {"inputs": [port(name, view.types)]}
+            yield replace(_finding(of_feature(load_catalog()[feature]), ruling, target, details), node=name)
+
+
+def _of_place(place: Place, view: ModelView, target: Target) -> Finding:
+    node, row = place.node, place.ruling.row
+    op, domain = node.op_type, domain_of(node.domain)
+    reason = explain("", op, domain)
+    features = [load_catalog()[key] for key in (row.features if row is not None and row.when else ())]
+    own = [feature for feature in features if feature.op == op] or features
+    if own:
+        reason = of_feature(own[0])
+    elif row is not None and row.when:
+        reason = of_code("SG800")
+    if place.ruling.state == "unknown":
+        reason = of_code("SG846")
+    details = view.details(node, types_of(view.model.graph))
+    if not place.path:
+        details["neighbourhood"] = view.neighbourhood(place.index)
+    found = _finding(reason, place.ruling, target, details)
+    return replace(found, node=node_name(node), op=op_of(node), path=place.path, where=view.where(node))
+
+
+def _finding(reason: Reason, ruling: Ruling, target: Target, details: Mapping[str, Any]) -> Finding:
+    row = ruling.row
+    source = f"{row.kind}: {row.source}" if row is not None and row.source else ""
+    refused = ruling.state == "refused"
+    what = ruling.says or reason.name.replace("-", " ")
+    return Finding(
+        code=reason.code,
+        message=f"{target.label} {'refuses it' if refused else 'may refuse it'}: {what}",
+        why=reason.reason,
+        advice=reason.advice,
+        severity="error" if refused else "warning",
+        details={**details, "rtx_only": reason.rtx_only, "fixable": False, **({"source": source} if source else {})},
+    )

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 
 import onnx
 
-from surgery.diagnose.model_view import ModelView, Types, types_of
+from surgery.diagnose.model_view import ModelView, Types
+from surgery.targets.facts import types_of
 from verify.model.walk import reads, subgraphs
 
 MAX_CONSTANT_ANCESTORS = 24

@@ -1,23 +1,21 @@
-"""Load and save ONNX models: external data stays external, hostile input is refused, writing is all or nothing."""
+"""Write ONNX models: external data stays external, and a file is whole or what it was before."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import EncodeError
 
 from surgery.files import streaming
-from surgery.graph.nodes import external_entry, external_path
-from verify.errors import SurgeonError, no_file
-from verify.model.files import require_content
+from verify.errors import SurgeonError
+from verify.model.external import external_entry, external_path, external_tensors
 from verify.model.walk import tensors
 
 INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
@@ -27,39 +25,12 @@ CHUNK = 1 << 24
 SUFFIX = ".tmp"
 
 
-def load(path: str | os.PathLike[str]) -> onnx.ModelProto:
-    """Read a model; external data is checked for, and left where it is.
-
-    Raises:
-        SurgeonError: the file is missing, truncated, not ONNX, or its external data is missing or outside its folder.
-    """
-    source = Path(path)
-    if not source.is_file():
-        raise no_file(source)
-    require_content(source)
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(source.read_bytes())
-    except DecodeError:
-        raise SurgeonError(f"{source}: not an ONNX model, or cut short; fetch or export it again") from None
-    if not model.HasField("graph"):
-        raise SurgeonError(f"{source}: not an ONNX model (no graph inside)")
-    for tensor in external_tensors(model):
-        location, offset, length = external_entry(tensor)
-        try:
-            data = external_path(location, str(source.parent), tensor.name)
-            size = data.stat().st_size
-        except SurgeonError as error:
-            raise SurgeonError(f"{source}: {error}") from None
-        if offset + (length or 0) > size:
-            require_content(data)
-            raise SurgeonError(f"{source}: external data '{location}' is cut short at '{tensor.name}'; fetch it again")
-    return model
-
-
-def external_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Tensors whose values lie in another file."""
-    return (tensor for tensor in tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL)
+def with_weights(model: onnx.ModelProto, folder: str | os.PathLike[str]) -> onnx.ModelProto:
+    """A copy of the model with the external data of `folder` inside."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    onnx.external_data_helper.load_external_data_for_model(copy, str(folder))
+    return copy
 
 
 class Pending:
@@ -74,15 +45,22 @@ class Pending:
         self.target = Path(target)
         self.path = self.target
         self.data: Path | None = None
+        self.protected: set[str] = set()
+
+    def protect_data(self, model: onnx.ModelProto, folder: str | os.PathLike[str]) -> None:
+        """Never replace the files in `folder` that hold the external data of `model`."""
+        self.protected |= {os.path.realpath(Path(folder) / external_entry(t)[0]) for t in external_tensors(model)}
 
     def __enter__(self) -> Pending:
+        self.path = self._free_name(self.target.name)
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.target.parent, prefix=_prefix(self.target.name), suffix=SUFFIX)
+            self.path.open("xb").close()
         except OSError as error:
             raise SurgeonError(f"{self.target}: cannot be written ({error.strerror}); choose another place") from None
-        os.close(handle)
-        self.path = Path(name)
+        except BaseException:  # Ctrl-C between the file and the body that would remove it
+            self.path.unlink(missing_ok=True)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,26 +68,48 @@ class Pending:
             if path is not None and path != self.target:
                 path.unlink(missing_ok=True)
 
-    def write(self, model: onnx.ModelProto | bytes, folder: str | os.PathLike[str], externalize: bool = False) -> None:
-        """Write the model; external data it names in `folder` is copied when the target lies elsewhere.
+    def write(self, model: onnx.ModelProto, folder: str | os.PathLike[str], externalize: bool = False) -> None:
+        """Write the model in place of what was written before; external data is copied if the target lies elsewhere.
 
         Args:
-            model: changed in place where its tensors move; or the bytes of a model without external data.
+            model: changed in place where its tensors move.
             folder: where its present external data lies.
             externalize: move large tensors out of the model file; also done on its own above 2 GB.
         """
         try:
-            if isinstance(model, bytes):
-                self.path.write_bytes(model)
-                return
+            self._discard_data()
             self._move_data(model, Path(folder), externalize)
             self._save(model)
         except (EncodeError, ValueError) as error:
             raise SurgeonError(f"{self.target}: cannot be written ({error}); try --save-external-data") from None
         except OSError as error:
-            raise SurgeonError(
-                f"{self.target}: cannot be written ({error.strerror}); nothing was left behind"
-            ) from None
+            raise self._unwritable(error) from None
+
+    def copy(self, source: str | os.PathLike[str]) -> None:
+        """Write a model file as it is, byte for byte; its external data must lie beside the target already."""
+        try:
+            self._discard_data()
+            shutil.copyfile(source, self.path)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def must_move(self, model: onnx.ModelProto, folder: str | os.PathLike[str]) -> bool:
+        """Whether the model has external data in a folder that is not the target's."""
+        if os.path.realpath(folder) == os.path.realpath(self.target.parent):
+            return False
+        return next(external_tensors(model), None) is not None
+
+    def _free_name(self, name: str) -> Path:
+        """A name beside the target that no file has; it tells which process writes it."""
+        return self.target.parent / f".{name}.{os.getpid()}.{secrets.token_hex(4)}{SUFFIX}"
+
+    def _discard_data(self) -> None:
+        if self.data is not None:
+            self.data.unlink(missing_ok=True)
+            self.data = None
+
+    def _unwritable(self, error: OSError) -> SurgeonError:
+        return SurgeonError(f"{self.target}: cannot be written ({error.strerror}); nothing was left behind")
 
     def _save(self, model: onnx.ModelProto) -> None:
         with self.path.open("wb") as stream:
@@ -117,18 +117,15 @@ class Pending:
 
     def _move_data(self, model: onnx.ModelProto, folder: Path, externalize: bool) -> None:
         outside = list(external_tensors(model))
-        elsewhere = os.path.realpath(folder) != os.path.realpath(self.target.parent)
         externalize = externalize or _too_large(model)
-        if not externalize and not (outside and elsewhere):
+        if not externalize and not self.must_move(model, folder):
             return
         name = f"{self.target.name}.data"
-        used = {os.path.realpath(folder / external_entry(tensor)[0]) for tensor in outside}
-        while os.path.realpath(self.target.parent / name) in used:
+        self.protect_data(model, folder)
+        while os.path.realpath(self.target.parent / name) in self.protected:
             name = f"{name}.new"
-        with tempfile.NamedTemporaryFile(
-            dir=self.target.parent, prefix=_prefix(name), suffix=SUFFIX, delete=False
-        ) as stream:
-            self.data = Path(stream.name)
+        self.data = self._free_name(name)
+        with self.data.open("xb") as stream:
             for tensor in outside:
                 _copy_out(tensor, folder, stream, self.data.name)
             for tensor in tensors(model) if externalize else ():
@@ -151,9 +148,7 @@ class Pending:
             _give_usual_mode(self.path)
             os.replace(self.path, self.target)
         except OSError as error:
-            raise SurgeonError(
-                f"{self.target}: cannot be written ({error.strerror}); nothing was left behind"
-            ) from None
+            raise self._unwritable(error) from None
 
 
 def remove_pending(target: Path, pid: int) -> None:
@@ -162,10 +157,6 @@ def remove_pending(target: Path, pid: int) -> None:
         for path in place.parent.glob(f".*.{pid}.*{SUFFIX}"):
             if path.name.startswith(f".{place.name}."):
                 path.unlink(missing_ok=True)
-
-
-def _prefix(name: str) -> str:
-    return f".{name}.{os.getpid()}."
 
 
 def _too_large(model: onnx.ModelProto) -> bool:
@@ -191,9 +182,9 @@ def _align(stream: IO[bytes]) -> int:
 
 def _copy_out(tensor: onnx.TensorProto, folder: Path, stream: IO[bytes], name: str) -> None:
     """Copy external data in pieces and name its new place."""
-    location, offset, length = external_entry(tensor)
+    _, offset, length = external_entry(tensor)
     start = _align(stream)
-    with external_path(location, str(folder), tensor.name).open("rb") as source:
+    with external_path(tensor, folder).open("rb") as source:
         source.seek(offset)
         left = length if length is not None else os.path.getsize(source.name) - offset
         while left > 0 and (piece := source.read(min(left, CHUNK))):

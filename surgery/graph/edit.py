@@ -1,16 +1,17 @@
-"""The few ways a pass changes a graph, written once: by identity, and in time that does not grow with the graph.
+"""The edits that passes make on graphs, which compare nodes and tensors by identity.
 
-onnx-graphsurgeon compares tensors by name and keeps both ends of every edge in lists; these functions keep the two in
-step. A node taken out by `disconnect` stays in `graph.nodes`, without inputs or outputs, until the pipeline sweeps.
+onnx-graphsurgeon compares tensors by name and keeps both ends of every edge in lists; these functions change both ends
+together. A node that `disconnect` takes out stays in `graph.nodes`, without inputs or outputs, until `sweep`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant, Node, Variable
+from surgery.graph.walk import reads, subgraphs
 from verify.errors import SurgeonError
 from verify.model.walk import Cycle, dependency_order
 
@@ -33,14 +34,13 @@ def replace_uses(old: gs.Tensor, new: gs.Tensor) -> None:
 
 
 def disconnect(graph: gs.Graph, node: gs.Node) -> None:
-    """Cut the ties of `node`, and of the nodes in graphs inside it, to their tensors; the next sweep takes it out.
+    """Detach `node`, and the nodes of the graphs inside it, from their tensors; the next `sweep` removes it.
 
-    To keep a graph inside it, take that out of `node.attrs` before.
+    To keep a graph that is inside it, remove that from `node.attrs` first.
     """
-    for value in node.attrs.values():
-        if isinstance(value, gs.Graph):
-            for inner in value.nodes:
-                disconnect(value, inner)
+    for _, graph_inside in subgraphs(node):
+        for inner in graph_inside.nodes:
+            disconnect(graph_inside, inner)
     for tensor in node.inputs:
         _unlink(tensor.outputs, node)
     for tensor in node.outputs:
@@ -51,34 +51,28 @@ def disconnect(graph: gs.Graph, node: gs.Node) -> None:
 
 
 def replace_output(node: gs.Node, index: int, new: gs.Tensor) -> None:
-    """`node` makes `new` in the place of its output number `index`."""
+    """Let `node` make `new` as its output number `index`."""
     _unlink(node.outputs[index].inputs, node)
     list.__setitem__(node.outputs, index, new)
     list.append(new.inputs, node)
 
 
 def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
-    """`node` reads `new` in the place of its input number `index`."""
+    """Let `node` read `new` as its input number `index`."""
     _unlink(node.inputs[index].outputs, node)
     list.__setitem__(node.inputs, index, new)
     list.append(new.outputs, node)
 
 
-def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
-    """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators."""
-    node = tensor.inputs[0] if tensor.inputs else None
-    return node if node is None or not ops or (node.op in ops and not node.domain) else None
-
-
 def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
-    """Whether a node of this very graph makes `tensor`; costs a walk over the graph only for graphs inside nodes."""
+    """Whether a node of this very graph makes `tensor`, not one of a graph around or inside it."""
     return bool(tensor.inputs) and any(tensor.inputs[0] is node for node in graph.nodes)
 
 
 def can_bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> bool:
     """Whether readers of the first output of `node` can read its input number `position` instead.
 
-    An output of the graph keeps its name, so there the maker of the input must be able to take that name over.
+    An output of the graph keeps its name, so the node that makes the input must be able to make it under that name.
     """
     source, target = node.inputs[position], node.outputs[0]
     if source.is_empty():
@@ -89,7 +83,7 @@ def can_bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> bool:
 
 
 def bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> None:
-    """Take `node` out and let its input number `position` be what its first output was, where that is possible."""
+    """Remove `node` and let readers of its first output read its input number `position`, where `can_bypass` holds."""
     if getattr(node, "dead", False) or not can_bypass(graph, node, position):
         return
     source, target = node.inputs[position], node.outputs[0]
@@ -103,17 +97,18 @@ def bypass(graph: gs.Graph, node: gs.Node, position: int = 0) -> None:
     replace_uses(source, target)
 
 
-def settle(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) -> None:
-    """Let output number `index` of `node` be a constant; an output of the graph is then made by a Constant node."""
+def replace_by_constant(graph: gs.Graph, node: gs.Node, index: int, constant: gs.Constant) -> None:
+    """Replace output number `index` of `node` by a constant; a Constant node makes an output of the graph."""
     target = node.outputs[index]
     if not is_graph_output(graph, target):
         replace_uses(target, constant)
         return
-    replace_output(node, index, Variable(""))
+    # With a name: onnxruntime ends the process over an output of Split that has none.
+    replace_output(node, index, Variable(f"{target.name}/unread", target.dtype, target.shape))
     maker = Node("Constant", f"Constant/{target.name}", {"value": constant}, [], [target])
     maker.provenance = {"surgeon.replaces": node.name or node.op}
     graph.nodes.append(maker)
-    if not any(out.name for out in node.outputs):
+    if not any(out.outputs or is_graph_output(graph, out) for out in node.outputs):
         disconnect(graph, node)
 
 
@@ -167,36 +162,8 @@ def _unlink(edges: list[gs.Node], node: gs.Node) -> None:
             return
 
 
-def captured(graph: gs.Graph) -> Iterator[gs.Tensor]:
-    """Tensors that a graph inside a node, or one further inside, reads or gives back (its own included)."""
-    todo = [graph]
-    while todo:
-        inner = todo.pop()
-        yield from inner.outputs
-        for node in inner.nodes:
-            yield from node.inputs
-            todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-
-
-def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
-    """Every node of the graphs inside `node`, at any depth."""
-    todo = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-    while todo:
-        for inner in todo.pop().nodes:
-            yield inner
-            todo += [value for value in inner.attrs.values() if isinstance(value, gs.Graph)]
-
-
-def reads(node: gs.Node) -> Iterator[gs.Tensor]:
-    """Tensors a node depends on: its inputs and what the graphs inside it read."""
-    yield from node.inputs
-    for value in node.attrs.values():
-        if isinstance(value, gs.Graph):
-            yield from captured(value)
-
-
 def sweep(graph: gs.Graph) -> None:
-    """Take out disconnected nodes, make new ones compare by identity, and put all after the nodes they read from.
+    """Remove disconnected nodes, make new ones compare by identity, and put each after the nodes it reads from.
 
     Raises:
         SurgeonError: the nodes read from each other in a circle.
@@ -225,8 +192,7 @@ def misplaced(graph: gs.Graph) -> gs.Node | None:
     """The first node that reads a tensor which a later node of this graph makes."""
     place = {id(node): index for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
-        holds = any(isinstance(value, gs.Graph) for value in node.attrs.values())
-        for tensor in reads(node) if holds else node.inputs:
+        for tensor in reads(node):
             if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
                 return node
     return None

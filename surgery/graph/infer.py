@@ -1,4 +1,4 @@
-"""What is known of every tensor's dtype and shape: ONNX's own inference over a copy of the graph without weights.
+"""Infer the dtype and shape of every tensor with ONNX's own inference, on a copy of the graph without weights.
 
 Two dims of the graph's inputs are never taken to be equal because they share a name: exporters write '?' or
 'batch_size' for dims that have nothing to do with each other. Every free input dim gets a name of its own here, so two
@@ -13,13 +13,14 @@ from typing import Any
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.names import Names, parents
+from surgery.graph.names import Names
 from surgery.graph.nodes import dtype_of
-from surgery.graph.protos import declare, subgraphs, type_proto
+from surgery.graph.protos import declare, type_proto
 from surgery.graph.read import snapshot
 from surgery.graph.schemas import schema
+from surgery.graph.walk import subgraphs, walk_graphs
 from surgery.graph.write import attribute_protos, to_skeleton
-from verify.model import walk
+from verify.model import walk as messages
 from verify.model.infer import infer_types
 
 RUNS = count(1)
@@ -31,33 +32,39 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
     Declared types of inner tensors count where inference finds nothing; declared shapes of graph outputs never do.
     Never fails: what cannot be inferred stays as it is. A dim is a number, a name, or None.
     """
-    _settle(graph)
+    _declare_changed_types(graph)
     for tensor in graph.outputs:
         if isinstance(tensor, gs.Variable) and not tensor.snapshot_inferred:
             tensor.shape = None if not tensor.is_input else tensor.shape
     model, names = to_skeleton(graph, opsets)
-    _separate(model.graph, main=True)
-    inferred = infer_types(model)
+    _name_free_dims(model.graph, main=True)
+    # ONNX's data propagation is wrong where a Slice starts at run time, where a Cast changes the value and where bounds
+    # are clamped: `surgery.values` follows the contents of shapes instead.
+    inferred = infer_types(model, data_prop=False)
     run = next(RUNS)
     todo = [(graph, inferred.graph)]
     while todo:
         inner, proto = todo.pop()
-        _take(inner, proto, names, run)
+        _read_types(inner, proto, names, run)
         for node, written in zip(inner.nodes, proto.node, strict=True):
-            graphs = dict(walk.subgraphs(written))
+            graphs = dict(messages.subgraphs(written))
             todo += [(body, graphs[name]) for name, body in subgraphs(node)]
 
 
-def _settle(graph: gs.Graph) -> None:
-    """Turn types that a pass has set into declared ones, so that inference does not wipe them out.
+def _declare_changed_types(graph: gs.Graph) -> None:
+    """Declare the types that passes have set, so that inference keeps them.
 
-    Of tensors inside a graph those that the file declares: what it says of them holds no longer.
+    Of tensors inside a graph those that the file declares: what it says of them holds no longer. What it declares of
+    the outputs of the main graph stays as it is.
     """
-    for inner, _ in parents(graph).values():
+    promised = {id(tensor) for tensor in graph.outputs if tensor.name in vars(graph).get("output_infos", {})}
+    for inner in walk_graphs(graph):
         infos: dict[str, onnx.ValueInfoProto] = vars(inner).get("output_infos", {})
         made = (out for node in inner.nodes for out in node.outputs if getattr(out, "origin", None) is not None)
         for tensor in (*inner.inputs, *inner.outputs, *made):
             if not isinstance(tensor, gs.Variable) or snapshot(tensor) == getattr(tensor, "snapshot", (None, None)):
+                continue
+            if id(tensor) in promised and not tensor.is_input:
                 continue
             info = onnx.ValueInfoProto()
             if getattr(tensor, "origin", None) is not None:
@@ -69,13 +76,13 @@ def _settle(graph: gs.Graph) -> None:
                 infos[tensor.name] = info
 
 
-def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
-    """Give each free dim of the main inputs a name of its own; names elsewhere prove nothing and go."""
+def _name_free_dims(graph: onnx.GraphProto, main: bool = False) -> None:
+    """Give each free dim of the main inputs a name of its own, and remove the names of dims elsewhere."""
     inputs = list(graph.input) if main else []
     for info in inputs:
         for axis, dim in enumerate(info.type.tensor_type.shape.dim):
             if not dim.HasField("dim_value") or dim.dim_value < 0:
-                dim.dim_param = f"{info.name}:{axis}"
+                dim.dim_param = f"@{info.name}:{axis}"
     for info in (*graph.value_info, *graph.output, *(() if main else graph.input)):
         for dim in info.type.tensor_type.shape.dim:
             if not dim.HasField("dim_value") or dim.dim_value < 0:
@@ -84,11 +91,11 @@ def _separate(graph: onnx.GraphProto, main: bool = False) -> None:
         if info.type.WhichOneof("value") == "tensor_type":
             info.type.tensor_type.ClearField("shape")
     for node in graph.node:
-        for _, inner in walk.subgraphs(node):
-            _separate(inner)
+        for _, inner in messages.subgraphs(node):
+            _name_free_dims(inner)
 
 
-def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:
+def _read_types(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> None:
     """Read the types of one graph back into its tensors."""
     found = {info.name: info for info in (*proto.value_info, *proto.output, *proto.input)}
     for tensor in names.tensors_of(graph):
@@ -98,12 +105,12 @@ def _take(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int) -> No
         dtype = dtype_of(info.type.tensor_type.elem_type)
         if dtype is not None:
             tensor.dtype = dtype
-        tensor.shape = _merged(tensor.shape, walk.dims_of(info.type.tensor_type), run)
+        tensor.shape = _merged(tensor.shape, messages.dims_of(info.type.tensor_type), run)
         tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
 
 
 def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int | str | None] | None:
-    """What was known and what was found; names that inference made up hold for one run only."""
+    """The shape that was known with what inference found; names that inference made up are valid for one run only."""
     if new is None:
         return old  # type: ignore[no-any-return]
     named = [f"{dim}@{run}" if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in new]

@@ -1,15 +1,17 @@
-"""Which graph each tensor belongs to and the name it is written under, unique wherever the name can be seen."""
+"""The graph that each tensor belongs to, and the name it is written under: no other tensor in scope has that name."""
 
 from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
+from surgery.graph.walk import subgraphs
+
 
 class Names:
     """Names of all tensors of one main graph or function body.
 
-    Names of the main graph's inputs and outputs always stay; elsewhere a second tensor of the same name within sight
-    (same graph, or a graph around it) gets a new one.
+    Inputs and outputs of the main graph keep their names. Of two other tensors with the same name in one scope (a graph
+    and the graphs around it) the second gets a new name.
     """
 
     def __init__(self, root: gs.Graph) -> None:
@@ -23,7 +25,7 @@ class Names:
         homes = self._homes(order)
         for graph in order:
             self._constants[id(graph)] = [c for c in vars(graph).get("stored", ()) if homes.get(id(c)) is graph]
-        self._settle(order, homes)
+        self._find_owners(order, homes)
         for graph in order:
             self._name_all(graph)
 
@@ -43,8 +45,8 @@ class Names:
     def _homes(self, order: list[gs.Graph]) -> dict[int, gs.Graph]:
         return {id(constant): graph for graph in order for constant in vars(graph).get("stored", ())}
 
-    def _settle(self, order: list[gs.Graph], homes: dict[int, gs.Graph]) -> None:
-        """Give every tensor its graph: where it is made, where it is stored, or the one that holds all its readers."""
+    def _find_owners(self, order: list[gs.Graph], homes: dict[int, gs.Graph]) -> None:
+        """Find the graph of every tensor: the one that makes or stores it, or the innermost around all its readers."""
         owner: dict[int, gs.Graph] = {}
         for graph in order:
             for tensor in (*graph.inputs, *(out for node in graph.nodes for out in node.outputs)):
@@ -64,6 +66,8 @@ class Names:
         for tensor, graph in readers.values():
             self._own(tensor, graph, owner)
             if isinstance(tensor, gs.Constant):
+                home = self._constants.get(id(homes.get(id(tensor))), [])  # a graph inside, from where it is not seen
+                home[:] = [constant for constant in home if constant is not tensor]
                 self._constants[id(graph)].append(tensor)
 
     def _own(self, tensor: gs.Tensor, graph: gs.Graph, owner: dict[int, gs.Graph]) -> None:
@@ -83,7 +87,7 @@ class Names:
         return next(graph for graph in self._chain(first) if self._holds(graph, second))
 
     def _name_all(self, graph: gs.Graph) -> None:
-        """Names within one graph; those of the graphs around it are settled already."""
+        """Name the tensors of one graph, after those of the graphs around it."""
         taken: set[str] = set()
         self._taken[id(graph)] = taken
         around = [self._taken[id(outer)] for outer in self._chain(graph)]
@@ -103,14 +107,13 @@ class Names:
 
 
 def parents(root: gs.Graph) -> dict[int, tuple[gs.Graph, gs.Graph | None]]:
-    """Every graph inside `root` and itself, outer before inner, with the graph around it."""
+    """`root` and every graph inside it by id, each with the graph around it; outer graphs come first."""
     found: dict[int, tuple[gs.Graph, gs.Graph | None]] = {id(root): (root, None)}
     todo = [root]
     while todo:
         graph = todo.pop()
         for node in graph.nodes:
-            for value in node.attrs.values():
-                if isinstance(value, gs.Graph):
-                    found[id(value)] = (value, graph)
-                    todo.append(value)
+            for _, inner in subgraphs(node):
+                found[id(inner)] = (inner, graph)
+                todo.append(inner)
     return found

@@ -7,8 +7,6 @@ the parts of it that onnx-graphsurgeon has no place for; objects made by passes 
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,9 @@ from onnx import numpy_helper
 from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from verify.errors import SurgeonError
+from verify.model.external import read_external
+
+CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
 
 
 class Node(gs.Node):  # type: ignore[misc]
@@ -112,6 +113,32 @@ class Stored(LazyValues):  # type: ignore[misc]
         return dense
 
 
+def constant_of(tensor: gs.Tensor | None) -> np.ndarray | None:
+    """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed.
+
+    None too for sparse tensors, strings and references to a function's attributes in a Constant node.
+    """
+    if isinstance(tensor, gs.Constant):
+        return np.asarray(tensor.values)
+    if tensor is None or len(tensor.inputs) != 1 or tensor.inputs[0].op != "Constant":
+        return None
+    attributes = tensor.inputs[0].attrs
+    if isinstance(attributes.get("value"), gs.Constant):
+        return np.asarray(attributes["value"].values)
+    for form, dtype in CONSTANT_FORMS.items():
+        if isinstance(attributes.get(form), (int, float, list)):
+            return np.asarray(attributes[form], dtype=dtype)
+    return None
+
+
+def static_shape_of(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
+    """The shape when every dim is a known number, else None."""
+    shape = None if tensor is None else tensor.shape
+    if shape is None or not all(isinstance(dim, (int, np.integer)) and dim >= 0 for dim in shape):
+        return None
+    return tuple(int(dim) for dim in shape)
+
+
 def dtype_of(number: int) -> Any:
     """NumPy dtype of an ONNX element type (ml_dtypes where NumPy has none), or None for unknown ones."""
     try:
@@ -125,43 +152,3 @@ def number_of(dtype: Any) -> int:
     if dtype is None:
         return 0
     return dtype if isinstance(dtype, int) else int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-
-def external_entry(tensor: onnx.TensorProto) -> tuple[str, int, int | None]:
-    """Location, offset and length (None: to the end of the file) of external data."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    try:
-        length = int(entries["length"]) if entries.get("length") else None
-        offset = int(entries.get("offset") or 0)
-        if offset < 0 or (length or 0) < 0:
-            raise ValueError
-    except ValueError:
-        raise SurgeonError(f"initializer '{tensor.name}': offset or length of its external data is no number") from None
-    return entries.get("location", ""), offset, length
-
-
-def external_path(location: str, folder: str, name: str) -> Path:
-    """Where external data lies, refused when that is outside `folder` (also by way of a symlink) or missing."""
-    if "\0" in location:
-        raise SurgeonError(f"initializer '{name}': the name of its external data is no file name; export again")
-    base = os.path.realpath(folder or ".")
-    path = os.path.realpath(os.path.join(base, location))
-    if not location or os.path.isabs(location) or os.path.commonpath([base, path]) != base:
-        raise SurgeonError(
-            f"initializer '{name}': external data '{location}' lies outside the model's folder; move it there"
-        )
-    if not os.path.isfile(path):
-        raise SurgeonError(f"initializer '{name}': external data '{location}' is missing; put it beside the model")
-    return Path(path)
-
-
-def read_external(tensor: onnx.TensorProto, folder: str) -> bytes:
-    """The bytes of one external tensor."""
-    location, offset, length = external_entry(tensor)
-    path = external_path(location, folder, tensor.name)
-    with path.open("rb") as stream:
-        stream.seek(max(offset, 0))
-        data = stream.read() if length is None else stream.read(max(length, 0))
-    if length is not None and len(data) != length:
-        raise SurgeonError(f"initializer '{tensor.name}': external data '{location}' is cut short; fetch it again")
-    return data

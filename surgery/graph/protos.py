@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from surgery.graph.nodes import number_of
 from surgery.graph.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
-MADE_UP = re.compile(r"unk__\d+@\d+")  # a dim that one run of shape inference found no name for
+MADE_UP = re.compile(r"unk__\d+@\d+|@.*:\d+", re.DOTALL)  # names of dims that are ours: see `surgery.graph.infer`
 
 
 def copy_fields(source: Any, target: Any, left_out: set[str]) -> None:
@@ -35,6 +34,7 @@ def nbytes(constant: gs.Constant) -> int:
 
 
 def is_external(constant: gs.Constant) -> bool:
+    """Whether the values are in a file beside the model."""
     return getattr(constant, "stored", None) is not None and bool(constant.stored.external)
 
 
@@ -93,10 +93,3 @@ def make_attribute(node: gs.Node, name: str, value: Any) -> onnx.AttributeProto:
     elif wanted == Attribute.FLOATS:
         value = [float(item) for item in value]
     return onnx.helper.make_attribute(name, value)
-
-
-def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
-    """Graphs inside a node, by attribute name."""
-    for name, value in node.attrs.items():
-        if isinstance(value, gs.Graph):
-            yield name, value

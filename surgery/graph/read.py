@@ -1,4 +1,4 @@
-"""ModelProto -> onnx-graphsurgeon graph, with the original messages kept beside every object: nothing is lost.
+"""Read a ModelProto as an onnx-graphsurgeon graph that keeps the original message of every object: nothing is lost.
 
 onnx-graphsurgeon's own importer drops metadata, doc strings, overloads, opaque attributes and types, inputs
 with default values, and reads bfloat16, float8 and 4-bit weights wrongly. The graphs made here

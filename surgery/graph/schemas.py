@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from verify.model.walk import domain_of
+
+VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
 
 
 @cache
@@ -40,3 +43,45 @@ def attribute_type(node: gs.Node, name: str) -> int | None:
     if found is None or name not in found.attributes:
         return None
     return int(found.attributes[name].type.value)
+
+
+def misfit(op: str, domain: str, version: int, kinds: Sequence[int], attributes: Iterable[str], outputs: int) -> str:
+    """Why ONNX has no such node at this opset, or "" where it has or where ONNX does not know the operator's domain.
+
+    Args:
+        kinds: element type of each input; 0 for one that is left out or whose type is not known.
+        attributes: names of the attributes the node has.
+        outputs: how many outputs it has.
+    """
+    return _misfit(op, domain, version, tuple(kinds), frozenset(attributes), outputs)
+
+
+@cache
+def _misfit(
+    op: str, domain: str, version: int, kinds: tuple[int, ...], attributes: frozenset[str], outputs: int
+) -> str:
+    known = schema(op, domain, version)
+    if known is None or known.deprecated:
+        return f"{op} is not in opset {version}" if _newest(op, domain) is not None else ""
+    unknown = sorted(attributes - set(known.attributes))
+    if unknown:
+        return f"{op} has no '{unknown[0]}' in opset {version}"
+    if len(kinds) > known.max_input or outputs > known.max_output:
+        return f"{op} has fewer inputs or outputs in opset {version}"
+    bound: dict[str, int] = {}
+    for place, kind in enumerate(kinds):
+        formal = known.inputs[min(place, len(known.inputs) - 1)]
+        if not kind:
+            continue
+        name = f"tensor({onnx.TensorProto.DataType.Name(kind).lower()})"
+        mixed = formal.option != VARIADIC or formal.is_homogeneous
+        if name not in formal.types or (mixed and bound.setdefault(formal.type_str, kind) != kind):
+            return f"{op} does not take {name} as '{formal.name}' in opset {version}"
+    return ""
+
+
+def first_opset(op: str, domain: str, kinds: Sequence[int], attributes: Iterable[str], outputs: int) -> int:
+    """The first opset in which ONNX has such a node; 0 where there is none."""
+    names = frozenset(attributes)
+    versions = range(1, onnx.defs.onnx_opset_version() + 1)
+    return next((v for v in versions if not misfit(op, domain, v, kinds, names, outputs)), 0)

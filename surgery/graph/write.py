@@ -1,4 +1,4 @@
-"""onnx-graphsurgeon graph -> ModelProto: what no pass has touched is written as the very message it was read from."""
+"""Write an onnx-graphsurgeon graph as a ModelProto; what no pass has changed is the message it was read from."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from onnx import numpy_helper
 
 from surgery.graph.names import Names
 from surgery.graph.nodes import Stored, Variable, number_of
-from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, subgraphs, untouched
+from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, untouched
 from surgery.graph.read import plain_value, snapshot
+from surgery.graph.walk import subgraphs, walk_graphs
 from verify.model.walk import domain_of, opsets_of
 
 Attribute = onnx.AttributeProto
@@ -95,13 +96,7 @@ def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
 
 def used_domains(graph: gs.Graph) -> set[str]:
     """Operator domains of all nodes, inner graphs included."""
-    found: set[str] = set()
-    todo = [graph]
-    while todo:
-        for node in todo.pop().nodes:
-            found.add(domain_of(node.domain))
-            todo += [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
-    return found
+    return {domain_of(node.domain) for inner in walk_graphs(graph) for node in inner.nodes}
 
 
 class _Writer:
@@ -148,7 +143,12 @@ class _Writer:
                 self.info(constant, proto.input.add())
         infos = fields.get("output_infos", {})
         for tensor in graph.outputs:
-            self.info(tensor, proto.output.add(), infos.get(tensor.name))
+            declared = infos.get(tensor.name)
+            if main and declared is not None:
+                proto.output.add().CopyFrom(declared)  # what a caller was promised, whatever is known of the tensor
+                proto.output[-1].name = self.names.of(tensor)
+            else:
+                self.info(tensor, proto.output.add(), declared)
         self.declared(graph, proto)
         self.annotations(graph, proto)
 
@@ -228,14 +228,15 @@ class _Writer:
             owner.attribute.add().CopyFrom(value.type)
         elif limit is not None and isinstance(value, gs.Constant):
             owner.attribute.add(name=name, type=Attribute.TENSOR, t=self.tensor(value, value.name))
-        elif origin is not None and self.same(value, decoded, origin):
+        elif origin is not None and self.is_unchanged(value, decoded, origin):
             owner.attribute.add().CopyFrom(origin)
         elif isinstance(value, gs.Constant):
             owner.attribute.add(name=name, type=Attribute.TENSOR, t=self.tensor(value, value.name))
         else:
             owner.attribute.add().CopyFrom(make_attribute(node, name, value))
 
-    def same(self, value: Any, decoded: Any, origin: onnx.AttributeProto) -> bool:
+    def is_unchanged(self, value: Any, decoded: Any, origin: onnx.AttributeProto) -> bool:
+        """Whether an attribute has the value that was read from `origin`."""
         if isinstance(value, gs.Constant):
             return value is decoded and untouched(value)
         if isinstance(value, list):

@@ -13,19 +13,20 @@ LARGE = 1 << 28  # bytes of a file
 SMALL = 1 << 10  # bytes of a weight that stays where it is
 
 
-def check(model: onnx.ModelProto, source: Any) -> None:
+def check(model: onnx.ModelProto, source: Any, full: bool = False) -> None:
     """Check a model.
 
     Args:
         model: what lies in `source`, weights included unless they are external.
         source: the model, or the path of its file.
+        full: compare what it declares of its tensors with what ONNX infers, too.
 
     Raises:
-        onnx.checker.ValidationError, ValueError: it is not valid ONNX.
+        onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError: it is not valid ONNX.
     """
     size = os.path.getsize(source) if isinstance(source, str) else 0
     if size < LARGE:
-        onnx.checker.check_model(source)
+        onnx.checker.check_model(source, full_check=full)
         return
     bare = onnx.ModelProto()
     copy_fields(model, bare, {"graph"})
@@ -39,4 +40,4 @@ def check(model: onnx.ModelProto, source: Any) -> None:
         if tensor.name not in listed:
             value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             bare.graph.input.append(value)
-    onnx.checker.check_model(bare)
+    onnx.checker.check_model(bare, full_check=full)

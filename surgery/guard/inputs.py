@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import onnx
 
 from verify.inputs.draw import draw_inputs, free_dims
@@ -20,9 +21,11 @@ PICTURES = (16, 32, 64, 224)
 SOUNDS = (1024, 4096)  # a window over which a spectrum is taken has hundreds of samples
 MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
 NOTICED = 1.02
+LARGE = 100.0  # times ordinary values
+MOST_EMPTY = 3  # free dims of which each is 0 once
 
 
-def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+def input_sets(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
     keys = free_dims(model)
     spec = recognise(model)
@@ -47,6 +50,29 @@ def plans(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     for size in SOUNDS:
         if sum(_elements_of(value, batches, size) for value in fed_inputs(model.graph)) <= MOST:
             yield draw(sizes=batches, default_size=size, seed=size)
+
+
+def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Sets of inputs at the edge of what a model takes; the original may refuse any of them.
+
+    Args:
+        ordinary: a set on which the model runs.
+    """
+    floats = [name for name, value in ordinary.items() if _is_float(value) and value.size > 1]  # one is a parameter
+    if floats:
+        yield {**ordinary, **{name: np.zeros_like(ordinary[name]) for name in floats}}
+        yield {**ordinary, **{name: np.asarray(-np.abs(ordinary[name])) for name in floats}}
+        yield {**ordinary, **{name: np.asarray(ordinary[name] * LARGE, ordinary[name].dtype) for name in floats}}
+        yield {**ordinary, **{name: np.full_like(ordinary[name], -0.0) for name in floats}}
+    keys = free_dims(model)
+    if keys:
+        yield draw_inputs(model, sizes=dict.fromkeys(keys, 1), seed=3)
+        for key in keys[:MOST_EMPTY]:
+            yield draw_inputs(model, sizes={**dict.fromkeys(keys, 2), key: 0}, seed=4)
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float32, np.float64)
 
 
 def _elements_of(value: onnx.ValueInfoProto, batches: Mapping[str, int], size: int) -> int:

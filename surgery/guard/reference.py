@@ -1,6 +1,6 @@
-"""The condition for writing: the fixed model gives what the original gives, on inputs drawn from its own types.
+"""What the original computes, on inputs drawn from its own types: the reference a fixed model is compared with.
 
-How near is near enough says `surgery.guard.tolerances`. Outputs that depend on random operators are left out, and said.
+Outputs that depend on random operators are not compared, and the report names them.
 """
 
 from __future__ import annotations
@@ -8,160 +8,267 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
-from surgery.guard.inputs import growth, plans
-from surgery.guard.partial_run import NEAR, Parts
-from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, difference
+from surgery.guard.inputs import edge_cases, growth, input_sets
+from surgery.guard.partial_run import Agreement, PartialRun
 from verify.errors import SurgeonError
+from verify.inputs.draw import load_npz
 from verify.model.walk import reads, tensors, walk_nodes
-from verify.report import Check, counted
+from verify.run.known_faults import onnxruntime_fault
 from verify.run.session import Halt, Session, open_session
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+RECURRENT = {"LSTM", "GRU", "RNN"}
 SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
 PER_MEGABYTE = 2.0
 PER_NODE = 0.002
-ENOUGH = 4.0  # seconds for all runs of the original; the first may take longer, and then one set of inputs must do
+ENOUGH = 4.0  # seconds for all runs of the original; if the first takes longer, it is the only one
 SETS = 3
-SHARED = 512 << 20  # bytes of a file up to which both models take working memory from one arena
+MORE_SETS = 3  # tried where the original gives NaN on some
+WAY_OUT = "give real inputs with --check-inputs FILE.npz, or sizes with --input-shape"
+EDGE_SECONDS = 2.0  # for edge cases, which only small models are run on
+EDGE_WEIGHTS, EDGE_NODES = 1 << 20, 500
+SHARED = 512 << 20  # bytes of weights up to which both models take working memory from one arena
+
+Values = dict[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Reference:
-    """What the original gives: sets of inputs with its outputs, or why there are none (`reason`)."""
+    """What the original gives.
 
-    sets: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    sets           pairs of inputs and outputs, both by name; none where `reason` says why it cannot be run
+    backend        "onnxruntime" or "onnx.reference"
+    fault          why onnxruntime was not used although it can run the model
+    random         outputs that depend on random operators
+    half           whether the model computes in half precision somewhere
+    recurrent      whether it has LSTM, GRU or RNN: onnxruntime packs their weights where those are constant, and then
+                   sums in another order
+    seconds        of its longest run
+    short          whether sets were left out because they would have taken too long
+    with_nan       how many sets were left out because the original gives NaN on them
+    edge_cases     how many of the sets, the last ones, are at the edge of what the model takes
+    shared_memory  whether it took working memory from the arena that sessions share
+    agreement      how the changed nodes of a fixed model compare, where they ran beside it
+    """
+
+    sets: tuple[tuple[Values, Values], ...] = ()
     backend: str = ""
+    fault: str = ""
     reason: str = ""
-    left_out: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
     half: bool = False
+    recurrent: bool = False
     seconds: float = 0.0
-    short: bool = False  # whether sets were left out because they would have taken too long
-    shared: bool = False
+    short: bool = False
+    with_nan: int = 0
+    edge_cases: int = 0
+    shared_memory: bool = False
+    agreement: Agreement | None = None
 
 
-def allowed(model: onnx.ModelProto) -> float:
-    """Seconds that running the original may take: small models that take long hang, large ones just take long."""
+def run_original(
+    model: onnx.ModelProto,
+    runnable: Any,
+    folder: str | None = None,
+    given: Values | str | Path | None = None,
+    partial: PartialRun | None = None,
+    halt: Halt | None = None,
+) -> Reference:
+    """Run the original, with the changed nodes of the fixed model where they are given and can run there.
+
+    Args:
+        model: its structure; weights may be missing.
+        runnable: the same model as the runner takes it (a path for external data).
+        folder: of external data where `runnable` is not a path.
+        given: inputs, or an .npz file with them, to use instead of drawn ones.
+        partial: the changed nodes of the fixed model.
+        halt: ends the run from another thread; the result is worth nothing then.
+    """
+    halt = halt or Halt()
+    given = load_npz(given) if given is not None and not isinstance(given, dict) else given
+    if partial is not None and not onnxruntime_fault(model):
+        found = _run(model, runnable, folder, given, partial, halt)
+        if found.sets or halt.asked:
+            return found
+    return _run(model, runnable, folder, given, None, halt)
+
+
+def _run(
+    model: onnx.ModelProto,
+    runnable: Any,
+    folder: str | None,
+    given: Values | None,
+    partial: Any,
+    halt: Halt,
+) -> Reference:
+    started = time.perf_counter()
+    random = random_outputs(model)
+    if len(random) == len(model.graph.output):
+        return Reference(reason="every output depends on random operators", random=random)
+    shared = is_light(model)
+    fault = onnxruntime_fault(model)
+    session = _open(name_omitted_outputs(model, runnable), folder, shared, partial, "reference" if fault else "auto")
+    if session.error:
+        return Reference(reason=f"the original cannot be run here: {session.error}")
+    half, recurrent = uses_half(model), any(node.op_type in RECURRENT for node in model.graph.node)
+    base = Reference(
+        backend=session.backend, fault=fault, random=random, half=half, recurrent=recurrent, shared_memory=shared
+    )
+    try:
+        sets = input_sets(model) if given is None else [dict(given)]
+        found = _collect(base, session, sets, started + allowed_seconds(model), partial, halt)
+        if given is None:
+            found = _with_edge_cases(found, session, model, partial, halt)
+    except (SurgeonError, MemoryError) as error:
+        return replace(base, reason=str(error) or "inputs do not fit in memory")
+    return replace(found, short=found.short and given is None)
+
+
+def _open(runnable: Any, folder: str | None, shared: bool, partial: PartialRun | None, backend: str) -> Session:
+    """The original ready to run, with the changed nodes in it if there are any."""
+    threads = os.cpu_count() or 1
+    if partial is None:
+        return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared)
+    model = partial.model(runnable)
+    return open_session(model, backend="onnxruntime", threads=threads, shared_memory=shared, in_order=True)
+
+
+def _collect(
+    base: Reference,
+    session: Session,
+    input_sets: Iterable[Values],
+    deadline: float,
+    partial: PartialRun | None,
+    halt: Halt,
+) -> Reference:
+    """`base` with what the original gives for the first sets of inputs it accepts, within the time allowed.
+
+    A set on which the original gives NaN, for example by a mask that is all zero, is not used if another gives none.
+    """
+    ran: list[_Ran] = []
+    error, spent, longest, short = "", 0.0, 0.0, False
+    for inputs in input_sets:
+        if ran and spent + longest * growth(ran[-1].inputs, inputs) > ENOUGH:
+            short = True
+            break
+        left = deadline - time.perf_counter()
+        run = session.run(inputs, timeout=max(left, 1.0), halt=halt)
+        spent += run.seconds
+        if run.error:
+            error = run.error
+        else:
+            ran.append(_ran(inputs, run.outputs, partial))
+            longest = max(longest, run.seconds)
+        without_nan = sum(not one.has_nan for one in ran)
+        if without_nan >= SETS or len(ran) >= SETS + MORE_SETS or (len(ran) >= SETS and not without_nan):
+            break
+        if left <= 0 or halt.asked:
+            break
+        if ran and spent + longest > ENOUGH:  # known before the next set is drawn
+            short = True
+            break
+    used = [one for one in ran if not one.has_nan][:SETS] or ran[:SETS]
+    return replace(
+        base,
+        sets=tuple((one.inputs, one.outputs) for one in used),
+        reason="" if used else f"the original does not run on drawn inputs ({error}); {WAY_OUT}",
+        seconds=longest,
+        short=short,
+        with_nan=sum(one.has_nan for one in ran) if not used or not used[0].has_nan else 0,
+        agreement=_together(used),
+    )
+
+
+def _with_edge_cases(
+    found: Reference, session: Session, model: onnx.ModelProto, partial: PartialRun | None, halt: Halt
+) -> Reference:
+    """`found` with sets of inputs at the edge of what the model takes, if the model is small."""
+    weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
+    small = weights <= EDGE_WEIGHTS and len(model.graph.node) <= EDGE_NODES
+    if not found.sets or not small or found.seconds > EDGE_SECONDS / 10:
+        return found
+    ran: list[_Ran] = []
+    started = time.perf_counter()
+    for inputs in edge_cases(model, found.sets[0][0]):
+        if time.perf_counter() - started > EDGE_SECONDS or halt.asked:
+            break
+        run = session.run(inputs, timeout=1.0, halt=halt)
+        if run.error:
+            continue
+        one = _ran(inputs, run.outputs, partial)
+        if not one.has_nan:
+            ran.append(one)
+    sets = (*found.sets, *((one.inputs, one.outputs) for one in ran))
+    agreement = found.agreement and found.agreement.and_then(_together(ran) or Agreement())
+    return replace(found, sets=sets, edge_cases=len(ran), agreement=agreement)
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """One run of the original."""
+
+    inputs: Values
+    outputs: Values
+    has_nan: bool
+    agreement: Agreement | None
+
+
+def _ran(inputs: Values, outputs: Values, partial: PartialRun | None) -> _Ran:
+    agreement = None
+    if partial is not None:
+        agreement = partial.compare(inputs, outputs)
+        outputs = partial.original_outputs(outputs)
+    has_nan = any(np.isnan(value).any() for value in outputs.values() if _is_float(value))
+    return _Ran(inputs, outputs, has_nan, agreement)
+
+
+def _together(ran: Iterable[_Ran]) -> Agreement | None:
+    found = [one.agreement for one in ran if one.agreement is not None]
+    return reduce(Agreement.and_then, found) if found else None
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float32, np.float64)
+
+
+def allowed_seconds(model: onnx.ModelProto) -> float:
+    """Seconds that running the original may take: a small model that takes long hangs, a large one just takes long."""
     weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
     return SECONDS + PER_MEGABYTE * float(weights) * 4 / 1e6 + PER_NODE * len(model.graph.node)
 
 
-def reference(
-    model: onnx.ModelProto,
-    source: Any,
-    given: Mapping[str, Any] | None = None,
-    fixed_inputs: Mapping[str, Any] | None = None,
-    base_dir: str | os.PathLike[str] | None = None,
-    halt: Halt | None = None,
-    parts: Parts | None = None,
-) -> Reference:
-    """Run the original.
-
-    Args:
-        model: its structure; weights may be missing.
-        source: the same model as the runner takes it (a path for external data).
-        given: real inputs to use instead of drawn ones.
-        fixed_inputs: values that `--set-input` gives, which the original still takes as inputs.
-        halt: ends it from another thread; what is found then is worth nothing.
-        parts: where the fixed model differs, to be compared on the way.
-    """
-    started = time.perf_counter()
-    source = without_holes(model, source)
-    shared = weighs_little(model)
-    session = _opened(source, base_dir, shared, parts)
-    if session.error:
-        return Reference(reason=f"the original cannot be run here: {session.error}")
-    left_out = random_outputs(model)
-    if len(left_out) == len(model.graph.output):
-        return Reference(reason="every output depends on random operators", left_out=left_out)
-    found = Reference(backend=session.backend, left_out=left_out, half=uses_half(model), shared=shared)
-    try:
-        sets = _sets(model, given, fixed_inputs or {})
-        _collect(found, session, model, sets, started, halt or Halt(), parts)
-        found.short = found.short and given is None
-    except (SurgeonError, MemoryError) as error:
-        found.reason = str(error) or "inputs do not fit in memory"
-    return found
-
-
-def _opened(source: Any, base_dir: str | os.PathLike[str] | None, shared: bool, parts: Parts | None) -> Session:
-    """The original ready to run, with parts of the fixed model in it if there are any."""
-    threads = os.cpu_count() or 1
-    if parts is None:
-        return open_session(source, threads=threads, base_dir=base_dir, shared_memory=shared)
-    source = parts.watched(source)
-    return open_session(source, backend="onnxruntime", threads=threads, shared_memory=shared, in_order=True)
-
-
-def _sets(
-    model: onnx.ModelProto, given: Mapping[str, Any] | None, fixed_inputs: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """The sets of inputs to try, as `reference` describes them."""
-    sets: Iterable[dict[str, Any]] = plans(model) if given is None else [dict(given)]
-    return ({**inputs, **fixed_inputs} for inputs in sets)
-
-
-def weighs_little(model: onnx.ModelProto) -> bool:
+def is_light(model: onnx.ModelProto) -> bool:
     """Whether both models may take working memory from one arena, which keeps it."""
     return bool(sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer) <= SHARED)
 
 
-def without_holes(model: onnx.ModelProto, source: Any) -> Any:
-    """`source`, or a copy with a name for every output left out in the middle: onnxruntime 1.32 dies of those."""
+def name_omitted_outputs(model: onnx.ModelProto, runnable: Any) -> Any:
+    """`runnable`, or a copy with a name for every output omitted between others: onnxruntime 1.32 crashes on those."""
     if not any("" in list(node.output)[:-1] for node in model.graph.node):
-        return source
+        return runnable
     copy = onnx.ModelProto()
-    copy.CopyFrom(source if isinstance(source, onnx.ModelProto) else onnx.load(source))
+    copy.CopyFrom(runnable if isinstance(runnable, onnx.ModelProto) else onnx.load(runnable))
     for place, node in enumerate(copy.graph.node):
         for index, name in enumerate(node.output[:-1]):
             node.output[index] = name or f"left out {place} {index}"
     return copy
 
 
-def _collect(
-    found: Reference,
-    session: Session,
-    model: onnx.ModelProto,
-    sets: Iterable[dict[str, Any]],
-    started: float,
-    halt: Halt,
-    parts: Parts | None,
-) -> None:
-    last, spent = "", 0.0
-    for inputs in sets:
-        before = found.sets[-1][0] if found.sets else None
-        if before is not None and spent + found.seconds * growth(before, inputs) > ENOUGH:
-            found.short = True
-            break
-        left = allowed(model) - (time.perf_counter() - started)
-        run = session.run(inputs, timeout=max(left, 1.0), halt=halt)
-        spent += run.seconds
-        if run.error:
-            last = run.error
-        else:
-            outputs = run.outputs if parts is None else parts.take(inputs, run.outputs)
-            found.sets.append((inputs, outputs))
-            found.seconds = max(found.seconds, run.seconds)
-        if len(found.sets) >= SETS or left <= 0 or halt.asked:
-            break
-        if found.sets and spent + found.seconds > ENOUGH:  # known before the next set is drawn
-            found.short = True
-            break
-    if not found.sets:
-        found.reason = f"the original does not run on drawn inputs: {last}"
-
-
 def random_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
     """Graph outputs that depend on a random operator, also one inside a graph of a node or a function."""
-    functions = {(f.domain, f.name) for f in model.functions if any(_random(node) for node in f.node)}
+    functions = {(f.domain, f.name) for f in model.functions if any(_is_random(node) for node in f.node)}
     tainted: set[str] = set()
     for node in model.graph.node:
-        if _random(node) or (node.domain, node.op_type) in functions or tainted.intersection(reads(node)):
+        if _is_random(node) or (node.domain, node.op_type) in functions or tainted.intersection(reads(node)):
             tainted.update(node.output)
     return tuple(info.name for info in model.graph.output if info.name in tainted)
 
@@ -181,82 +288,8 @@ def uses_half(model: onnx.ModelProto) -> bool:
     )
 
 
-def _random(node: onnx.NodeProto) -> bool:
+def _is_random(node: onnx.NodeProto) -> bool:
     return any(
         inner.op_type in RANDOM or (inner.op_type == "Dropout" and len(inner.input) > 2 and inner.input[2])
         for inner in walk_nodes([node])
     )
-
-
-def open_fixed(fixed: Any, backend: str, shared: bool, base_dir: str | os.PathLike[str] | None = None) -> Session:
-    """The fixed model, ready to run where the original ran (`backend`, `shared`: of the `Reference`)."""
-    backend = "onnxruntime" if backend == "onnxruntime" else "auto"
-    threads = os.cpu_count() or 1
-    return open_session(fixed, backend=backend, threads=threads, base_dir=base_dir, shared_memory=shared)
-
-
-def compare(
-    found: Reference,
-    session: Session,
-    *,
-    exact: bool,
-    inputs: Mapping[str, str] | None = None,
-    outputs: Mapping[str, str] | None = None,
-    dropped: Sequence[str] = (),
-    halt: Halt | None = None,
-) -> Check:
-    """Run the fixed model on the same inputs.
-
-    Args:
-        found: what `reference` gave; it must hold at least one set.
-        session: the fixed model, ready to run.
-        exact: whether every bit must agree.
-        inputs, outputs: new names by old ones, where the passes renamed them.
-        dropped: inputs the fixed model no longer has.
-        halt: ends it from another thread.
-
-    Returns:
-        A check named "parity" that passes, or fails and names the tensor in `figures["tensor"]`.
-    """
-    exact = exact and not found.half
-    worst = 0.0
-    for values, expected in found.sets:
-        last = values is found.sets[-1][0]
-        run = session.run(fed(values, inputs, dropped), timeout=2 * found.seconds + SECONDS, halt=halt, last=last)
-        if run.error:
-            return Check("parity", "fail", f"the fixed model does not run: {run.error}", {"tensor": ""})
-        for name, wanted in expected.items():
-            new = (outputs or {}).get(name, name)
-            if name in found.left_out or new not in run.outputs:
-                continue
-            trouble, error = difference(wanted, run.outputs[new], exact, found.half)
-            worst = max(worst, error)
-            if trouble:
-                return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
-    return _passed(found, worst, EXACT_FLOAT32 if exact else CLOSE["float16" if found.half else "float32"])
-
-
-def agreed(found: Reference, parts: Parts) -> Check:
-    """The check that passed where the models part, as `parts` found it."""
-    nodes = counted(parts.parting.same, "node")
-    where = f" in the {counted(parts.tensors, 'tensor')} where it parts from the original ({nodes} shared)"
-    return _passed(found, parts.error, EXACT_FLOAT32 if parts.exact else NEAR, where)
-
-
-def fed(values: Mapping[str, Any], renamed: Mapping[str, str] | None, dropped: Sequence[str]) -> dict[str, Any]:
-    """Inputs of the original as the fixed model takes them."""
-    return {(renamed or {}).get(name, name): value for name, value in values.items() if name not in dropped}
-
-
-def _passed(found: Reference, worst: float, limit: float, where: str = "") -> Check:
-    """A comparison that passed, and what it says of itself."""
-    equal = (
-        "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g} of it and of each value)"
-    )
-    sets = counted(len(found.sets), "set")
-    message = f"equal {equal}{where} on {sets} of inputs ({found.backend})"
-    if found.short:
-        message += ", since more would take long"
-    if found.left_out:
-        message += f"; not compared, since random: {', '.join(found.left_out)}"
-    return Check("parity", "pass", message, {"sets": len(found.sets), "error": worst, "backend": found.backend})

@@ -1,8 +1,8 @@
-"""How far two values of an output lie apart, and whether that is too far.
+"""How far two values of an output differ, and whether that is too far.
 
-Exact passes must leave integers, booleans, text and the places of NaN as they are, and floats within `EXACT`: kernels
-of onnxruntime round the last bit by where a buffer lies. After others, and in models with half precision, floats may
-differ by `CLOSE` times the RMS of the original output plus as much of the value itself.
+After exact passes integers, booleans, text and the places of NaN must be the same, and floats within `EXACT`: kernels
+of onnxruntime round the last bit differently by where a buffer lies. After other passes, and in models with half
+precision, floats may differ by `CLOSE` times the RMS of the original output plus as much of the value itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from verify.compare.error import largest_float32, measure
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
 EXACT = {"float64": 1e-14, "complex128": 1e-14}
 EXACT_FLOAT32 = 1e-6
+ROUNDING = 1e-4  # what sums in another order may change, where onnxruntime packs the weights of LSTM, GRU and RNN
 
 
 def difference(wanted: Any, got: Any, exact: bool, half: bool = False, limit: float | None = None) -> tuple[str, float]:
@@ -47,6 +48,14 @@ def difference(wanted: Any, got: Any, exact: bool, half: bool = False, limit: fl
             EXACT.get(wanted.dtype.name, EXACT_FLOAT32) if exact else max(close, CLOSE["float16"]) if half else close
         )
     return _near(wanted, got, limit) or _floats(wanted, got, limit)
+
+
+def without_overflow(wanted: Any, got: Any) -> tuple[Any, int]:
+    """`wanted` with the value of `got` where only `wanted` is not finite, and how many such places there are."""
+    if not isinstance(wanted, np.ndarray) or wanted.dtype.kind != "f" or getattr(got, "shape", None) != wanted.shape:
+        return wanted, 0
+    overflowed = ~np.isfinite(wanted) & np.isfinite(got)
+    return np.where(overflowed, got, wanted).astype(wanted.dtype), int(overflowed.sum())
 
 
 def _same_bits(wanted: Any, got: Any) -> bool:

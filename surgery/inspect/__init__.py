@@ -1,5 +1,5 @@
 """What an ONNX file contains: interface, operators, weights, and what each target is known to refuse."""
 
-from surgery.inspect.describe import Description, describe
+from surgery.inspect.description import Description, describe
 
 __all__ = ["Description", "describe"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from surgery.inspect.describe import Description
+from surgery.inspect.description import Description
 from verify.render.text import port_text
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from surgery.diagnose.findings import join
 from surgery.diagnose.model_view import ModelView
-from surgery.diagnose.static import pass_findings, table_findings
-from surgery.pipeline.context import Options
-from surgery.targets import TARGETS, load_target
+from surgery.diagnose.static import only_by_pass, pass_findings, table_findings
+from surgery.pipeline.options import Options
+from surgery.targets import load_target
+
+# One target of each product: the oldest TensorRT that a current DeepStream ships stands for the others.
+SHOWN = ("tensorrt-rtx", "tensorrt", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Refusals:
 
 def refusals(view: ModelView, folder: str) -> dict[str, Refusals]:
     """What each target refuses in the model; external data is in `folder`."""
-    return {target: _refusals(view, folder, target) for target in TARGETS}
+    return {target: _refusals(view, folder, target) for target in SHOWN}
 
 
 def _refusals(view: ModelView, folder: str, target: str) -> Refusals:
@@ -45,9 +47,10 @@ def _refusals(view: ModelView, folder: str, target: str) -> Refusals:
         skipped = "; ".join(failed)
     except Exception as error:  # a broken model that cannot be read as a graph
         found, skipped = [], f"{type(error).__name__}: {error}"
-    refused = [f for f in join(table_findings(view, target), found, "error") if f.severity == "error"]
+    known = load_target(target)
+    refused = [f for f in [*table_findings(view, known), *only_by_pass(found, known)] if f.severity == "error"]
     nodes = {(finding.path, finding.node): finding for finding in refused}
     fixable = {(finding.path, finding.node) for finding in found if finding.details["fixable"]}
     operators = Counter(finding.op for finding in nodes.values())
     ordered = dict(sorted(operators.items(), key=lambda item: (-item[1], item[0])))
-    return Refusals(load_target(target).version, ordered, len(fixable & nodes.keys()), skipped)
+    return Refusals(known.version, ordered, len(fixable & nodes.keys()), skipped)

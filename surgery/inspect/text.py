@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from surgery.inspect.compare import Change, changes
-from surgery.inspect.describe import Description
+from surgery.inspect.description import Description
 from surgery.inspect.targets import Refusals
 from surgery.inspect.weights import Total
 from verify.render.text import port_text, visible

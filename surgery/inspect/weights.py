@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from surgery.diagnose.model_view import dtype_name
-from surgery.graph.nodes import external_entry
+from verify.model.external import external_entry
 from verify.model.walk import every_node, node_name, subgraphs
 
 BITS = {

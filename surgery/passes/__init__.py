@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 
 from surgery.passes.plug_ins import PlugIns, load_plug_ins
 from surgery.pipeline.rule import Pass
+from verify.errors import SurgeonError
 from verify.report import Check
 
 PIPELINE: tuple[str, ...] = (
     "cleanup.misplaced_node",
     "cleanup.duplicate_tensor_name",
-    "interface.interface_names",
+    "interface.undocumented_interface",
     "cleanup.shared_dim_name",
     "cleanup.constant_node",
     "cleanup.identity_node",
@@ -109,3 +111,11 @@ def plug_in_failures() -> tuple[str, ...]:
 def plug_in_checks() -> list[Check]:
     """The same as checks of a report; empty when every plug-in was loaded."""
     return [Check("plug-in", "skip", f"not loaded, so its passes did not run: {text}") for text in plug_in_failures()]
+
+
+def check_codes(codes: Iterable[str]) -> None:
+    """Raise SurgeonError for a code, or the beginning of one, that no pass has."""
+    for code in codes:
+        if not any(rule.code.startswith(code) for rule in all_passes()):
+            failed = "".join(f" (a plug-in was not loaded: {text})" for text in plug_in_failures())
+            raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules{failed}")

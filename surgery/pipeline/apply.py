@@ -5,41 +5,23 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import onnx
 
 from surgery.graph import infer, read, write
+from surgery.graph.names import Names
 from surgery.pipeline.bindings import bind
-from surgery.pipeline.context import Context, Options
-from surgery.pipeline.opset import lift
+from surgery.pipeline.context import Context
+from surgery.pipeline.opset import default_opset, lift
+from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import PassFailure, run_passes
 from surgery.targets import load_target
 from verify.errors import SurgeonError
-from verify.interface.recognise import recognise
 from verify.model.walk import opsets_of
 from verify.report import Finding
-
-
-@dataclass(frozen=True)
-class Run:
-    """How `fix` works, beside what the passes are told (`surgery.pipeline.context.Options`).
-
-    check_inputs        .npz file (or dict of arrays) with one array per input, instead of drawn ones
-    strict              write nothing when the result could not be compared with the original
-    guard               compare before writing; False leaves a report that says so
-    in_place            allow the target to be the source, which is backed up first
-    save_external_data  move weights into a file beside the model
-    """
-
-    check_inputs: Any = None
-    strict: bool = False
-    guard: bool = True
-    in_place: bool = False
-    save_external_data: bool = False
 
 
 @dataclass
@@ -53,32 +35,6 @@ class Outcome:
     applied: list[Finding]
     context: Context
     types: dict[str, Any] = field(default_factory=dict)
-
-
-def split_options(options: dict[str, Any]) -> tuple[Options, Run]:
-    """Sort keyword options into those of the passes and those of the run; unknown names are a SurgeonError."""
-    known = {entry.name for entry in fields(Options)}
-    own = {entry.name for entry in fields(Run)}
-    unknown = sorted(options.keys() - known - own)
-    if unknown:
-        raise SurgeonError(f"unknown option '{unknown[0]}'; choose from {', '.join(sorted(known | own))}")
-    return Options(**{k: v for k, v in options.items() if k in known}), Run(
-        **{k: v for k, v in options.items() if k in own}
-    )
-
-
-def with_spec(options: Options, model: onnx.ModelProto, path: Path | None) -> Options:
-    """The options with the spec's name or file replaced by what it says of this model.
-
-    Raises:
-        SurgeonError: the spec is unknown, or the model is none of its modules.
-    """
-    if not isinstance(options.spec, (str, Path)):
-        return options
-    found = recognise(model, path, options.spec)
-    if found is None:
-        raise SurgeonError(f"{path or 'the model'}: is no module of spec '{options.spec}' by name, inputs or outputs")
-    return replace(options, spec=found)
 
 
 def apply_passes(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
@@ -123,9 +79,11 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
             continue
         if fixed is model and model is not original and "converted" not in lifted:
             return Outcome(original, applied, context)  # a restamp alone mends nothing
-        if lifted:
-            context.troubles.append(lifted)
-        types = {name: tensor.dtype for name, tensor in graph.tensors().items() if tensor.dtype is not None}
+        if context.opset != default_opset(model) and fixed is not model:
+            lifted = f"opset {default_opset(original)} reads as {context.opset} unchanged"
+        context.troubles += [*context.declined, *([lifted] if lifted else [])]
+        names = Names(graph)
+        types = {names.of(t): t.dtype for t in names.tensors_of(graph) if t.dtype is not None}
         return Outcome(fixed, applied, context, types)
 
 

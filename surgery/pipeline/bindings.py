@@ -9,9 +9,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import replace_uses
-from surgery.graph.names import parents
 from surgery.graph.nodes import Constant
-from surgery.pipeline.context import Options
+from surgery.graph.walk import nodes_inside
+from surgery.pipeline.options import Options, like
 from verify.errors import SurgeonError
 
 
@@ -70,9 +70,10 @@ def cut_outputs(graph: gs.Graph, names: Sequence[str]) -> None:
     known = {tensor.name: tensor for tensor in graph.inputs}
     for node in graph.nodes:
         known.update((tensor.name, tensor) for tensor in node.outputs if tensor.name)
-    inner = {t.name for g, outer in parents(graph).values() if outer for node in g.nodes for t in node.outputs}
+    inner = {t.name for node in graph.nodes for other in nodes_inside(node) for t in other.outputs}
     for name in names:
         if name not in known:
             place = "inside a subgraph" if name in inner else "not in the model"
-            raise SurgeonError(f"--output '{name}': {place}; name a tensor of the main graph")
+            hint = like(name, known) or "; name a tensor of the main graph"
+            raise SurgeonError(f"--outputs '{name}': {place}{hint}")
     graph.outputs = [known[name] for name in dict.fromkeys(names)]

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.nodes import constant_of, static_shape_of
 from surgery.graph.schemas import fewest
+from surgery.graph.walk import every_graph, has_reference
+from surgery.pipeline.options import Options
 from surgery.targets import Target, load_target
 from verify.model.walk import opsets_of
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked of `fix`.
-
-    target                 "tensorrt-rtx", "tensorrt" or "onnxruntime"
-    select, ignore         pass codes or code prefixes ("SG1"); empty select means the default set
-    skip_nodes             names of nodes no pass may touch
-    fold_limit             bytes a folded constant may be larger than the constants it is computed from
-    loop_limit             largest constant trip count that is unrolled
-    spec                   a verify.interface.spec.Spec for the interface passes, or None
-    input_shapes           dims of an input by its name; a number pins a dim, a name or -1 leaves it free
-    set_inputs             inputs that become constants, by name
-    outputs                names of the tensors that are to be the outputs; empty keeps those of the model
-    """
-
-    target: str = "tensorrt-rtx"
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    skip_nodes: frozenset[str] = frozenset()
-    fold_limit: int = 64 * 1024
-    loop_limit: int = 64
-    spec: Any = None
-    input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
-    set_inputs: dict[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Context:
@@ -54,9 +27,14 @@ class Context:
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
         self._names: set[str] | None = None
         self.troubles: list[str] = []
+        self.declined: dict[str, int] = {}  # what a pass could not do, and the opset in which it could (0 for none)
         self.renamed_inputs: dict[str, str] = {}
         self.renamed_outputs: dict[str, str] = {}
         self._memory: dict[str, Any] = {}
+
+    def decline(self, code: str, place: str, reason: str, opset: int) -> None:
+        """Note that the pass `code` leaves a place as it is."""
+        self.declined[f"{code} leaves '{place}' as it is: {reason}"] = opset
 
     def fresh(self, base: str) -> str:
         """`base`, with a number where the model (`root`, its subgraphs and functions) has that name already."""
@@ -83,7 +61,8 @@ class Context:
     def nodes(self, graph: gs.Graph, *ops: str) -> Iterable[gs.Node]:
         """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order.
 
-        Nodes with fewer inputs or outputs than the operator has are left out: no pass can tell what they mean.
+        Left out is what no pass can tell the meaning of: nodes with fewer inputs or outputs than the operator has, and
+        nodes with an attribute that the caller of a function sets.
         """
         index = self._by_op.get(id(graph))
         if index is None:
@@ -93,7 +72,8 @@ class Context:
                 operator = node.op if not node.domain else f"{node.domain}::{node.op}"
                 if operator not in least:
                     least[operator] = fewest(node.op, node.domain or "", self.opset)
-                if len(node.inputs) >= least[operator][0] and len(node.outputs) >= least[operator][1]:
+                enough = len(node.inputs) >= least[operator][0] and len(node.outputs) >= least[operator][1]
+                if enough and not has_reference(node):
                     index[operator].append(node)
             self._by_op[id(graph)] = index
         if len(ops) == 1:
@@ -121,22 +101,20 @@ class Context:
             return opsets_of(graph.import_domains or ()).get("", self.opset)
         return self.opset
 
-    @staticmethod
-    def constant(tensor: gs.Tensor | None) -> np.ndarray | None:
-        """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed."""
-        if isinstance(tensor, gs.Constant):
-            return np.asarray(tensor.values)
-        if tensor is not None and len(tensor.inputs) == 1 and tensor.inputs[0].op == "Constant":
-            return constant_value(tensor.inputs[0])
-        return None
+    constant = staticmethod(constant_of)
+    static_shape = staticmethod(static_shape_of)
 
     @staticmethod
-    def static_shape(tensor: gs.Tensor | None) -> tuple[int, ...] | None:
-        """The shape when every dim is a known number, else None."""
-        shape = None if tensor is None else tensor.shape
-        if shape is None or not all(isinstance(dim, (int, np.integer)) and dim >= 0 for dim in shape):
+    def number(tensor: gs.Tensor | None, rank: int | None) -> float | None:
+        """The one number of a constant, else None.
+
+        Args:
+            rank: of the tensor it is combined with; a constant of more dims would give the result more dims too.
+        """
+        value = Context.constant(tensor)
+        if value is None or value.size != 1 or value.ndim > (rank or 0):
             return None
-        return tuple(int(dim) for dim in shape)
+        return float(value.reshape(-1)[0])
 
     @staticmethod
     def rank(tensor: gs.Tensor | None) -> int | None:
@@ -144,28 +122,10 @@ class Context:
         return None if tensor is None or tensor.shape is None else len(tensor.shape)
 
 
-Fix = Callable[[], None]
-CONSTANT_FORMS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
-
-
-def constant_value(node: gs.Node) -> np.ndarray | None:
-    """What a Constant node makes, or None for sparse tensors, strings and references to a function's attributes."""
-    value = node.attrs.get("value")
-    if isinstance(value, gs.Constant):
-        return np.asarray(value.values)
-    for form, dtype in CONSTANT_FORMS.items():
-        if isinstance(node.attrs.get(form), (int, float, list)):
-            return np.asarray(node.attrs[form], dtype=dtype)
-    return None
-
-
 def _names(graph: gs.Graph) -> Iterator[str]:
     """Every tensor and node name of a graph, of the graphs inside its nodes and of its functions."""
-    todo = [graph, *getattr(graph, "functions", [])]
-    while todo:
-        inner = todo.pop()
+    for inner, _ in every_graph(graph):
         yield from (tensor.name for tensor in inner.inputs)
         for node in inner.nodes:
             yield node.name
             yield from (tensor.name for tensor in (*node.inputs, *node.outputs))
-            todo.extend(value for value in node.attrs.values() if isinstance(value, gs.Graph))

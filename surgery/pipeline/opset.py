@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import onnx
 
@@ -13,7 +14,22 @@ from verify.model.walk import dims_of, domain_of, fed_inputs, opsets_of, walk_no
 
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
 PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
-PARTLY = ("MaxPool", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SplitToSequence", "ScatterElements")
+PARTLY = (
+    "Loop",
+    "OneHot",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "MaxPool",
+    "SequenceConstruct",
+    "SequenceEmpty",
+    "SequenceInsert",
+    "SplitToSequence",
+    "ScatterElements",
+)
+REDEFINED = (
+    "BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "OneHot", "Resize", "RoiAlign",
+)  # fmt: skip
+OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
 WRONG = ("PRelu",)  # the converter leaves the slope of PRelu unbroadcast, which means another axis since opset 7
 
 
@@ -41,9 +57,27 @@ def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
     return converted, f"converted from opset {version} to {MODERN}"
 
 
+def for_declined(operators: Iterable[tuple[str, str, frozenset[str]]], version: int, declined: Iterable[int]) -> int:
+    """The opset in which what passes declined to do can be done and every node means the same; 0 where there is none.
+
+    Args:
+        operators: operator, domain and names of the attributes of every node.
+        version: the present opset.
+        declined: the opset that each rewrite needs.
+    """
+    wanted = [opset for opset in declined if version < opset <= MODERN]
+    known = {(op, attributes) for op, domain, attributes in operators if not domain_of(domain)} if wanted else set()
+    for later in (max(*wanted, PLAIN), max(wanted), min(wanted)) if wanted else ():
+        if all(means_the_same(op, "", (version, later), attributes) for op, attributes in known):
+            return later
+    return 0
+
+
 def refuses(target: Target, op: str, domain: str) -> bool:
     """Whether the target has this operator in no form, or not in every form."""
-    return target.refuses(f"op:{domain}::{op}" if domain else f"op:{op}") is not None or op in PARTLY
+    return target.refuses(f"op:{domain}::{op}" if domain else f"op:{op}") is not None or (
+        op in PARTLY and target.name.startswith("tensorrt")
+    )
 
 
 def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
@@ -70,19 +104,43 @@ def default_opset(model: onnx.ModelProto) -> int:
 
 
 def restamped(model: onnx.ModelProto, version: int) -> onnx.ModelProto | None:
-    """The same nodes under another version of the default domain, or None where an operator's schema differs."""
+    """The same nodes under a later version of the default domain, or None where one of them means something else."""
     old = default_opset(model)
-    for op, domain in operators(model.graph.node):
-        if not domain:
-            first, second = schema(op, "", old), schema(op, "", version)
-            if first is None or second is None or first.since_version != second.since_version:
-                return None
+    for node in walk_nodes(model.graph.node):
+        attributes = frozenset(attribute.name for attribute in node.attribute)
+        if not domain_of(node.domain) and not means_the_same(node.op_type, "", (old, version), attributes):
+            return None
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for entry in copy.opset_import:
         if not domain_of(entry.domain):
             entry.version = version
     return copy
+
+
+@cache
+def means_the_same(op: str, domain: str, opsets: tuple[int, int], attributes: frozenset[str]) -> bool:
+    """Whether a node with these attributes means the same at both opsets.
+
+    So it is where the operator is equal at both, or has gained types, inputs that may be left out and attributes with
+    defaults, and has lost none of the node's own attributes.
+    """
+    first, second = (schema(op, domain, opset) for opset in opsets)
+    if op == "Constant":  # every later form of it is one more attribute
+        return True
+    if first is None or second is None or second.deprecated or op in REDEFINED:
+        return bool(first and second and first.since_version == second.since_version)
+    inputs, later = ([(i.name, i.option) for i in known.inputs] for known in (first, second))
+    if later[: len(inputs)] != inputs or any(option != OPTIONAL for _, option in later[len(inputs) :]):
+        return False
+    for name, attribute in second.attributes.items():
+        old = first.attributes.get(name)
+        if old is None and not attribute.default_value.name:
+            return False
+        if old is not None and (old.type, old.default_value) != (attribute.type, attribute.default_value):
+            return False
+    lost = set(first.attributes) - set(second.attributes)
+    return not any(name in attributes or first.attributes[name].default_value.name for name in lost)
 
 
 def operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:

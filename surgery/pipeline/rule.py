@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import onnx_graphsurgeon as gs
-
-from surgery.pipeline.context import Context
 from verify.report import Finding
 
-__all__ = ["Finding", "Kind", "Pass", "finding"]
+if TYPE_CHECKING:
+    import onnx_graphsurgeon as gs
+
+    from surgery.pipeline.context import Context
+
+__all__ = ["Declined", "Finding", "Kind", "Pass", "finding"]
 
 Kind = Literal[
     "cleanup",  # smaller and plainer, always applied
@@ -25,6 +27,19 @@ Kind = Literal[
     "interface",  # changes graph inputs or outputs, only when a spec or an option asks for it
     "chosen",  # off unless selected by code
 ]
+
+
+class Declined(Exception):
+    """A fix that cannot be done after all, raised before it has changed the graph.
+
+    Args:
+        reason: what is missing.
+        opset: the first version of the default domain in which it could be done; 0 where there is none.
+    """
+
+    def __init__(self, reason: str, opset: int = 0) -> None:
+        super().__init__(reason)
+        self.opset = opset
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,8 @@ class Pass:
     find      looks at one graph (main, subgraph or function body) and yields findings; changes nothing
     exact     True when the values it leaves are bit-identical for every input (no rounding, no assumption)
     feature   for `replace`: key in the target's table; the pass runs only where the target refuses that feature
+    removes_overflow  True when its result may be finite where the original overflows to NaN or infinity; the guard
+              does not compare such places then, and the report says so
     """
 
     code: str
@@ -45,6 +62,7 @@ class Pass:
     exact: bool
     kind: Kind = "cleanup"
     feature: str = ""
+    removes_overflow: bool = False
 
 
 def finding(

@@ -8,8 +8,11 @@ from dataclasses import replace
 import onnx_graphsurgeon as gs
 
 from surgery.graph import edit, infer
+from surgery.graph.walk import every_graph, node_name, nodes_inside
+from surgery.pipeline import opset
 from surgery.pipeline.context import Context
-from surgery.pipeline.rule import Pass
+from surgery.pipeline.rule import Declined, Pass
+from surgery.values import propagate
 from verify.errors import SurgeonError
 from verify.report import Finding
 
@@ -24,21 +27,9 @@ class PassFailure(Exception):
         self.code = code
 
 
-def graphs(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
-    """The graph itself, every subgraph of If, Loop and Scan, and every local function body, each with its path."""
-    yield graph, path
-    for node in graph.nodes:
-        for name, value in node.attrs.items():
-            if isinstance(value, gs.Graph):
-                yield from graphs(value, f"{path}{node.name or node.op}/{name}/")
-    if not path:
-        for function in graph.functions:
-            yield from graphs(function, f"{function.domain}::{function.name}/")
-
-
 def all_graphs(graph: gs.Graph, context: Context) -> list[tuple[gs.Graph, str]]:
-    """What `graphs` gives, kept until a graph changes."""
-    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(graphs(graph)))
+    """What `every_graph` gives, kept until a graph changes."""
+    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(every_graph(graph)))
     return found
 
 
@@ -65,7 +56,7 @@ def find_all(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> Iterat
         for inner, path in all_graphs(graph, context):
             try:
                 for found in rule.find(inner, context):
-                    yield replace(found, code=rule.code, path=path.rstrip("/"))
+                    yield replace(found, code=rule.code, path=path)
             except (SurgeonError, MemoryError):
                 raise
             except Exception as error:
@@ -84,14 +75,20 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
     for found in list(find_all(graph, [rule], context)):
         nodes = {id(node) for node in found.touches}
         # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
-        branches = [value for node in found.touches for value in node.attrs.values() if isinstance(value, gs.Graph)]
-        inside = {id(node) for branch in branches for inner, _ in graphs(branch, "inside/") for node in inner.nodes}
-        if found.fix is None or nodes & claimed or any(n.name in context.options.skip_nodes for n in found.touches):
+        inside = {id(inner) for node in found.touches for inner in nodes_inside(node)}
+        if (
+            found.fix is None
+            or nodes & claimed
+            or any(node_name(n) in context.options.skip_nodes for n in found.touches)
+        ):
             continue
         try:
             found.fix()
         except (SurgeonError, MemoryError):
             raise
+        except Declined as reason:
+            context.decline(rule.code, found.node or found.op, str(reason), reason.opset)
+            continue
         except Exception as error:
             raise PassFailure(rule.code, error) from error
         claimed |= nodes | inside
@@ -126,7 +123,7 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
         SurgeonError: the nodes of the graph read from each other in a circle.
     """
     context.root = graph
-    for inner, _ in list(graphs(graph)):
+    for inner, _ in list(every_graph(graph)):
         if edit.misplaced(inner) is not None:
             edit.sorted_nodes(inner)
     active = [rule for rule in rules if wanted(rule, context)]
@@ -134,11 +131,25 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
     for number in range(1, MAX_ROUNDS + 1):
         infer.infer(graph, context.opsets)
         context.invalidate()
+        propagate.contents(graph, context)
+        context.declined.clear()
         before = len(applied)
         for rule in active:
             found = run_pass(graph, rule, context)
             applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
-        if len(applied) == before:
+        if not _raise_opset(graph, context) and len(applied) == before:
             return applied
     context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
     return applied
+
+
+def _raise_opset(graph: gs.Graph, context: Context) -> bool:
+    """Read the model as of a later opset, where passes declined for want of one and every node means the same there."""
+    if not context.declined or graph.functions:
+        return False
+    nodes = (node for inner, _ in every_graph(graph) for node in inner.nodes)
+    operators = ((node.op, node.domain or "", frozenset(node.attrs)) for node in nodes)
+    later = opset.for_declined(operators, context.opset, context.declined.values())
+    if later:
+        context.opsets[""] = later
+    return later > 0

@@ -174,7 +174,7 @@ def candidates(model: onnx.ModelProto, skip: frozenset[str] = frozenset()) -> Ca
     for scope in found.scopes.values():
         for index, node in enumerate(scope.graph.node):
             key = (scope.path, index)
-            if key in taken or node.name in skip or not lowerable(scope, node):
+            if key in taken or node_name(node) in skip or not lowerable(scope, node):
                 continue
             if node.op_type in MOVES:
                 found.moves.append(key)
@@ -192,7 +192,7 @@ def _attention_units(model: onnx.ModelProto, found: Candidates, skip: frozenset[
         names = set(attention.nodes)
         keys = [(scope.path, i) for i, node in enumerate(scope.graph.node) if node_name(node) in names]
         nodes = [found.node(key) for key in keys]
-        if len(keys) == len(names) and all(lowerable(scope, n) and n.name not in skip for n in nodes):
+        if len(keys) == len(names) and all(lowerable(scope, n) and node_name(n) not in skip for n in nodes):
             units.append(Unit("attention", tuple(keys), attention.nodes[len(names) // 2], "attention"))
     return units
 

@@ -6,7 +6,7 @@ made once for each graph, so a tensor read by ten half-precision nodes costs one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import ml_dtypes
 import numpy as np
@@ -14,36 +14,56 @@ import onnx
 from onnx import helper, numpy_helper
 
 from surgery.precision.candidates import FLOAT, MOVES, Key, Scope, data_inputs, data_outputs, scopes
-from verify.model.walk import initializer_names, reads, walk_graphs
+from verify.compare.rounding import Lowered, drop_unread, lower_values, round_tensors
+from verify.model.walk import reads, tensor_names
 
 SUFFIX = {"fp16": "__fp16", "bf16": "__bf16"}
+DTYPE = {"fp16": "float16", "bf16": "bfloat16"}
 ONNX_TYPE = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
 LARGEST = {"fp16": 65504.0, "bf16": float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)}
+
+NEGLIGIBLE = 1e-6
 
 Choice = Mapping[Key, str]
 
 
-def write(model: onnx.ModelProto, choice: Choice, *, simulate: bool = False) -> onnx.ModelProto:
+def with_casts(model: onnx.ModelProto, choice: Choice) -> onnx.ModelProto:
     """A copy of the model in which the nodes of `choice` compute in the precision it names ("fp16" or "bf16").
 
-    With `simulate` every tensor stays float32 and is rounded where the real model would hold fewer bits. Sums stay
-    float32 inside a node, as they do on tensor cores. Graph inputs and outputs keep name and type.
+    Graph inputs and outputs keep name and type.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    taken = set(_names(copy.graph))
+    taken = set(tensor_names(copy.graph))
     for scope in list(scopes(copy.graph)):
         mine = {key[1]: kind for key, kind in choice.items() if key[0] == scope.path}
         if mine:
-            _Rewriter(scope, mine, simulate, taken).run()
+            _Rewriter(scope, mine, taken).run()
+    return copy
+
+
+def with_roundings(model: onnx.ModelProto, choice: Choice) -> onnx.ModelProto:
+    """A float32 copy of the model that rounds what the nodes of `choice` read and write to their precision."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    taken = set(tensor_names(copy.graph))
+    for scope in list(scopes(copy.graph)):
+        lowered = {}
+        for (path, index), kind in choice.items():
+            if path == scope.path:
+                node = scope.graph.node[index]
+                inputs, outputs = frozenset(data_inputs(scope, node)), frozenset(data_outputs(scope, node))
+                lowered[index] = Lowered(DTYPE[kind], inputs, outputs, moves=node.op_type in MOVES)
+        if lowered:
+            round_tensors(scope.graph, lowered, taken)
     return copy
 
 
 class _Rewriter:
     """Rewrites one graph; `emitted` is its new node list."""
 
-    def __init__(self, scope: Scope, mine: Mapping[int, str], simulate: bool, taken: set[str]) -> None:
-        self.scope, self.mine, self.simulate, self.taken = scope, mine, simulate, taken
+    def __init__(self, scope: Scope, mine: Mapping[int, str], taken: set[str]) -> None:
+        self.scope, self.mine, self.taken = scope, mine, taken
         self.forms: dict[tuple[str, str], str] = {}
         graph = scope.graph
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -86,22 +106,19 @@ class _Rewriter:
         after = []
         for position, name in enumerate(node.output):
             if name in outputs:
-                new.output[position], casts = self._output(name, kind, exact=node.op_type in MOVES)
+                new.output[position], casts = self._output(name, kind)
                 after += casts
         self.emitted += [new, *after]
 
     def _form(self, name: str, kind: str) -> str:
         """Name of the tensor in this precision, made where it is not there yet."""
-        if self.simulate and self.held.get(name) == kind:
-            return name
         known = (name, kind) in self.forms
         form = self._named(name, kind)
         if not known:
             if name in self.constants:
                 self.scope.graph.initializer.append(self._constant(self.constants[name], form, kind))
             else:
-                source = name if self.simulate else self._source(name)
-                self.emitted += self._round(source, form, kind) if self.simulate else [_cast(source, form, kind)]
+                self.emitted.append(_cast(self._source(name), form, kind))
         return form
 
     def _source(self, name: str) -> str:
@@ -119,22 +136,13 @@ class _Rewriter:
             self.forms[name, kind] = form
         return self.forms[name, kind]
 
-    def _output(self, name: str, kind: str, *, exact: bool) -> tuple[str, list[onnx.NodeProto]]:
+    def _output(self, name: str, kind: str) -> tuple[str, list[onnx.NodeProto]]:
         self.held[name] = kind
-        if self.simulate:
-            raw = name + "__raw"
-            return (name, []) if exact else (raw, self._round(raw, name, kind))
         form = self._named(name, kind)
         return form, [_cast(form, name, "fp32")] if name in self.full else []
 
-    def _round(self, source: str, target: str, kind: str) -> list[onnx.NodeProto]:
-        middle = f"{target}__rounded"
-        return [_cast(source, middle, kind), _cast(middle, target, "fp32")]
-
     def _constant(self, tensor: onnx.TensorProto, form: str, kind: str) -> onnx.TensorProto:
-        values = lower_values(numpy_helper.to_array(tensor), kind)
-        if self.simulate:
-            return numpy_helper.from_array(values.astype(np.float32), form)
+        values = lower_values(numpy_helper.to_array(tensor), DTYPE[kind])
         return helper.make_tensor(form, ONNX_TYPE[kind], tensor.dims, values.tobytes(), raw=True)
 
     def _forget(self, graph: onnx.GraphProto, dropped: set[str]) -> None:
@@ -142,26 +150,24 @@ class _Rewriter:
         kept = [value for value in graph.value_info if value.name not in dropped]
         del graph.value_info[:]
         graph.value_info.extend(kept)
-        used = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
-        gone = [i for i, tensor in enumerate(graph.initializer) if tensor.name not in used]
-        for index in reversed(gone):
-            if graph.initializer[index].name in self.constants:
-                del graph.initializer[index]
+        drop_unread(graph, self.constants.keys())
 
 
-def lower_values(values: np.ndarray, kind: str) -> np.ndarray:
-    """float32 values rounded to nearest in the other precision; too large ones become infinite."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float16 if kind == "fp16" else ml_dtypes.bfloat16)
+def loses_values(tensor: onnx.TensorProto, kind: str) -> bool:
+    """Whether a float32 constant has values that become 0 or infinite in this precision, such as an epsilon of 1e-12.
+
+    A value that is 0 beside the largest of the tensor, as single weights are, does not count.
+    """
+    if tensor.data_type != FLOAT:
+        return False
+    values = numpy_helper.to_array(tensor)
+    lowered = lower_values(values, DTYPE[kind]).astype(np.float32)
+    size = np.abs(values)
+    finite = np.isfinite(values)
+    largest = float(size.max(where=finite, initial=0.0))
+    zero = (lowered == 0) & (values != 0) & (size > NEGLIGIBLE * largest)
+    return bool(np.any(zero | (finite & ~np.isfinite(lowered))))
 
 
 def _cast(source: str, target: str, kind: str) -> onnx.NodeProto:
     return helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=ONNX_TYPE.get(kind, FLOAT))
-
-
-def _names(graph: onnx.GraphProto) -> Iterator[str]:
-    """Every tensor name that a graph or a graph inside it uses."""
-    for inner in walk_graphs(graph):
-        yield from initializer_names(inner)
-        yield from (value.name for value in (*inner.input, *inner.output))
-        yield from (name for node in inner.node for name in (*node.input, *node.output))

@@ -6,7 +6,7 @@ from surgery.precision.candidates import HEAVY, Candidates, Key, data_inputs, da
 from verify.model.walk import initializer_names
 
 
-def settle(found: Candidates, chosen: dict[Key, str], *, prune: bool = True) -> dict[Key, str]:
+def with_moves(found: Candidates, chosen: dict[Key, str], *, prune: bool = True) -> dict[Key, str]:
     """`chosen` with the precision of moving nodes added and, with `prune`, without light nodes that stand alone.
 
     A move takes the precision of what it reads, or, when all its readers agree on a lower one, theirs: then the Cast

@@ -14,16 +14,16 @@ from typing import Any
 
 import onnx
 
+from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from surgery.precision.candidates import Candidates, Key, Unit, candidates, data_inputs, data_outputs
-from surgery.precision.casts import LARGEST, write
-from surgery.precision.data_movement import settle
-from surgery.precision.measure import Feeds, errors, magnitudes, run
+from surgery.precision.casts import LARGEST, loses_values, with_casts, with_roundings
+from surgery.precision.data_movement import with_moves
+from surgery.precision.measure import Feeds, errors, magnitudes, run, with_zero_rows
 from surgery.precision.search import search
+from surgery.precision.types import prepare
 from verify.errors import SurgeonError
-from verify.model.walk import initializer_names, walk_nodes
+from verify.model.walk import walk_nodes
 
-PRECISIONS = ("fp16", "bf16", "mixed")
-DEFAULT_MAX_ERROR = 1e-2
 # Values this close to the largest of the type may pass it on other inputs than those measured.
 HEADROOM = 2.0
 
@@ -44,7 +44,7 @@ class Lowered:
     errors     of each output, RMS of the difference over the RMS of the float32 output
     lowered    number of nodes in each precision
     stayed     nodes that could be in half precision and are not
-    casts      Casts added; naive counts them as if each lowered node were wrapped by itself
+    casts      number of Casts added
     runs       how often the model was run
     """
 
@@ -54,7 +54,6 @@ class Lowered:
     lowered: dict[str, int] = field(default_factory=dict)
     stayed: list[Stayed] = field(default_factory=list)
     casts: int = 0
-    naive_casts: int = 0
     runs: int = 0
 
     @property
@@ -94,7 +93,8 @@ def lower(
         SurgeonError: unknown precision, or nothing to measure with.
     """
     _check(precision, feeds)
-    typed = typed_copy(model)
+    typed = prepare(model)
+    feeds = [*feeds, *with_zero_rows(typed, feeds[0])]
     found = candidates(typed, skip_nodes)
     result = Lowered(precision, max_error)
     if unfused_attention:
@@ -102,25 +102,23 @@ def lower(
     _keep_odd_convolutions(found, result)
     fits = _fitting(typed, found, precision, feeds, result)
     choice = _choose(typed, found, fits, feeds, max_runs, result)
-    lowered = write(typed, choice)
-    _count(typed, lowered, found, choice, result)
+    lowered = with_casts(typed, choice)
+    _count(typed, lowered, choice, result)
     return _shaped(_finished(model, lowered)), result
 
 
-def _check(precision: str, feeds: Sequence[Feeds]) -> None:
+def check_precision(precision: str) -> None:
+    """Raise SurgeonError unless the precision is one of `PRECISIONS`."""
     if precision not in PRECISIONS:
         raise SurgeonError(f"unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
+
+
+def _check(precision: str, feeds: Sequence[Feeds]) -> None:
+    check_precision(precision)
     if not feeds:
         raise SurgeonError(
             "half precision is chosen by measured error and there are no inputs; give --calibrate FILE.npz"
         )
-
-
-def typed_copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with inferred types of all tensors, Constant nodes turned into initializers, and nodes in sorted order."""
-    from surgery.precision.types import prepare
-
-    return prepare(model)
 
 
 def _fitting(
@@ -132,7 +130,12 @@ def _fitting(
     names = [name for names in tensors.values() for path, name in names if not path]
     largest = magnitudes(typed, names, feeds)
     fits: dict[Unit, str] = {}
+    constants = {t.name: t for scope in found.scopes.values() for t in scope.graph.initializer}
     for unit, touched in tensors.items():
+        lost = next((n for _, n in touched if n in constants and loses_values(constants[n], kind)), "")
+        if lost:
+            result.stayed.append(Stayed(unit.name, unit.op, f"constant '{lost}' is 0 or infinite in {kind}"))
+            continue
         size, name = max(((largest.get(n, 0.0), n) for path, n in touched if not path), default=(0.0, ""))
         if size * HEADROOM <= LARGEST[kind]:
             fits[unit] = kind
@@ -157,13 +160,13 @@ def _choose(
 
     def measure(units: Sequence[Unit]) -> dict[str, float]:
         result.runs += 1
-        choice = settle(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
-        return errors(reference, run(write(typed, choice, simulate=True), feeds))
+        choice = with_moves(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
+        return errors(reference, run(with_roundings(typed, choice), feeds))
 
     kept, reasons = search(list(fits), measure, result.budget, max_runs)
     result.stayed += [Stayed(unit.name, unit.op, why) for unit, why in reasons.items()]
-    choice = settle(found, {key: fits[unit] for unit in kept for key in unit.keys})
-    result.errors = errors(reference, run(write(typed, choice, simulate=True), feeds))
+    choice = with_moves(found, {key: fits[unit] for unit in kept for key in unit.keys})
+    result.errors = errors(reference, run(with_roundings(typed, choice), feeds))
     return choice
 
 
@@ -202,17 +205,10 @@ def _tensors(found: Candidates, unit: Unit) -> list[tuple[str, str]]:
     return pairs
 
 
-def _count(
-    typed: onnx.ModelProto, lowered: onnx.ModelProto, found: Candidates, choice: dict[Key, str], result: Lowered
-) -> None:
+def _count(typed: onnx.ModelProto, lowered: onnx.ModelProto, choice: dict[Key, str], result: Lowered) -> None:
     for kind in choice.values():
         result.lowered[kind] = result.lowered.get(kind, 0) + 1
     result.casts = _casts(lowered.graph) - _casts(typed.graph)
-    for key in choice:
-        scope, node = found.scopes[key[0]], found.node(key)
-        stored = initializer_names(scope.graph)
-        result.naive_casts += len([n for n in data_inputs(scope, node) if n not in stored])
-        result.naive_casts += len(data_outputs(scope, node))
 
 
 def _casts(graph: onnx.GraphProto) -> int:
@@ -223,7 +219,7 @@ def _shaped(lowered: onnx.ModelProto) -> onnx.ModelProto:
     """The lowered model with attention in the form TensorRT fuses once it is in half precision (pass SG201)."""
     from surgery.passes.speed.three_dim_attention import PASS
     from surgery.pipeline.apply import apply_passes
-    from surgery.pipeline.context import Options
+    from surgery.pipeline.options import Options
 
     return apply_passes(lowered, "", [PASS], Options()).model
 

@@ -1,8 +1,7 @@
 """Runs a model and measures what fewer bits cost at its outputs.
 
-onnxruntime's CPU kernels for float16 sum in float32 and skip the rounding between two float16 nodes, so a float16 model
-looks better there than it is on a GPU. Errors are measured on the float32 model with every rounding written out
-instead (`surgery.precision.casts.write(..., simulate=True)`), with graph optimizations off so that none is removed.
+Errors are measured on the float32 model with every rounding written out (`verify.compare.rounding`), with graph
+optimizations off so that none is removed.
 """
 
 from __future__ import annotations
@@ -53,6 +52,25 @@ def _source(model: onnx.ModelProto, folder: str) -> Any:
     copy.CopyFrom(model)
     onnx.save(copy, path, save_as_external_data=True, location="weights")
     return str(path)
+
+
+def with_zero_rows(model: onnx.ModelProto, feed: Feeds) -> list[dict[str, Array]]:
+    """The feed with the first row of each float input zero, if the model gives finite outputs on it; else nothing.
+
+    A row of zeros is what padding gives, and what an epsilon that half precision rounds to 0 turns into NaN.
+    """
+    zeroed = {}
+    for name, value in feed.items():
+        array = np.array(value)
+        if array.dtype == np.float32 and array.ndim and array.size:
+            array.reshape(-1, array.shape[-1])[0] = 0
+        zeroed[name] = array
+    try:
+        outputs = run(model, [zeroed])[0]
+    except Exception:  # every kind of refusal means that the model does not take such inputs
+        return []
+    floats = [value for value in outputs.values() if value.dtype.kind == "f"]
+    return [zeroed] if all(np.isfinite(value).all() for value in floats) else []
 
 
 def error(reference: Array, found: Array) -> float:

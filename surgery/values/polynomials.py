@@ -1,7 +1,7 @@
-"""Whole numbers that are partly unknown: polynomials over the names of dims, enough for the arithmetic of shapes.
+"""Integers that depend on the sizes of dims, as polynomials over the names of dims: enough for shape arithmetic.
 
-A value is an int, or a `Poly` when it depends on a dim. Names of dims stand for numbers from 0 up; names that begin
-with '?' for any number. Two values are equal for every input when their polynomials are.
+A value is an int, or a `Polynomial` when it depends on a dim. A name of a dim stands for a number from 0
+up, a name that begins with '?' for any number. Two values are equal for every input when their polynomials are.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-Value = Any  # int, bool or Poly
+Value = Any  # int, bool or Polynomial
 _FRESH = count(1)
 MANY_TERMS = 16
 
 
-class Poly:
-    """A sum of terms, each a whole number times names; immutable."""
+class Polynomial:
+    """A sum of terms, each a product of an integer and names; immutable."""
 
     __slots__ = ("terms",)
 
@@ -25,7 +25,7 @@ class Poly:
         self.terms = {names: factor for names, factor in terms.items() if factor}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Poly) and self.terms == other.terms
+        return isinstance(other, Polynomial) and self.terms == other.terms
 
     def __hash__(self) -> int:
         return hash(frozenset(self.terms.items()))
@@ -36,23 +36,23 @@ class Poly:
         )
 
     @property
-    def natural(self) -> bool:
-        """Whether it is surely not negative."""
+    def is_not_negative(self) -> bool:
+        """Whether it is known to be 0 or more for every input."""
         return all(f >= 0 and not any(name.startswith("?") for name in names) for names, f in self.terms.items())
 
 
-def symbol(name: str) -> Poly:
+def symbol(name: str) -> Polynomial:
     """The value that has this name."""
-    return Poly({(name,): 1})
+    return Polynomial({(name,): 1})
 
 
-def unknown() -> Poly:
+def unknown() -> Polynomial:
     """A value of which nothing is known."""
     return symbol(f"?{next(_FRESH)}")
 
 
 def of_dims(shape: Any, owner: object) -> list[Value]:
-    """The dims of a shape as values; a dim without a name is a number of its own, from 0 up."""
+    """The dims of a shape as values; a dim without a name gets a name of its own."""
     return [
         int(dim) if isinstance(dim, (int, np.integer)) else symbol(dim or f"dim {id(owner)}:{axis}")
         for axis, dim in enumerate(shape)
@@ -61,11 +61,11 @@ def of_dims(shape: Any, owner: object) -> list[Value]:
 
 def known(value: Value) -> bool:
     """Whether it is a number."""
-    return not isinstance(value, Poly)
+    return not isinstance(value, Polynomial)
 
 
 def _terms(value: Value) -> dict[tuple[str, ...], int]:
-    return value.terms if isinstance(value, Poly) else {(): int(value)}
+    return value.terms if isinstance(value, Polynomial) else {(): int(value)}
 
 
 def _simple(terms: dict[tuple[str, ...], int]) -> Value:
@@ -74,7 +74,7 @@ def _simple(terms: dict[tuple[str, ...], int]) -> Value:
         return 0
     if terms.keys() == {()}:
         return terms[()]
-    return Poly(terms) if len(terms) <= MANY_TERMS else unknown()
+    return Polynomial(terms) if len(terms) <= MANY_TERMS else unknown()
 
 
 def add(left: Value, right: Value, sign: int = 1) -> Value:
@@ -140,7 +140,7 @@ def equal(left: Value, right: Value) -> Value:
     gap = subtract(left, right)
     if known(gap):
         return gap == 0
-    return False if _surely_positive(gap) or _surely_positive(subtract(right, left)) else unknown()
+    return False if surely_positive(gap) or surely_positive(subtract(right, left)) else unknown()
 
 
 def less(left: Value, right: Value) -> Value:
@@ -148,16 +148,17 @@ def less(left: Value, right: Value) -> Value:
     gap = subtract(right, left)
     if known(gap):
         return gap > 0
-    if _surely_positive(gap):
+    if surely_positive(gap):
         return True
     back = subtract(left, right)
-    return False if isinstance(back, Poly) and back.natural else unknown()
+    return False if isinstance(back, Polynomial) and back.is_not_negative else unknown()
 
 
-def _surely_positive(value: Value) -> bool:
+def surely_positive(value: Value) -> bool:
+    """Whether it is above zero for every input."""
     if known(value):
         return bool(value > 0)
-    return isinstance(value, Poly) and value.natural and value.terms.get((), 0) > 0
+    return isinstance(value, Polynomial) and value.is_not_negative and value.terms.get((), 0) > 0
 
 
 def largest(left: Value, right: Value) -> Value:

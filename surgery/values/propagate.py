@@ -1,13 +1,14 @@
-"""What small integer tensors hold, as far as it is known for every input: numbers and dims (see
-`surgery.values.polynomials`).
+"""The contents of small integer tensors (shapes, sizes, axes), as far as they are known for every input.
 
-Contents are NumPy arrays of objects of the tensor's shape. Only operators that the arithmetic of shapes is made of are
-followed, over at most `LIMIT` elements; int64 and bool follow symbols, other integer types only numbers.
+Contents are NumPy arrays of objects in the tensor's shape; an element is a number or a polynomial over dims
+(`surgery.values.polynomials`). Only the operators of shape arithmetic are followed, for at most `LIMIT` elements.
+int64 and bool tensors may hold polynomials, other integer types only numbers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -15,19 +16,42 @@ import onnx_graphsurgeon as gs
 from surgery.graph import infer
 from surgery.graph.protos import nbytes
 from surgery.graph.read import snapshot
-from surgery.pipeline.context import Context
+from surgery.graph.walk import has_reference, subgraphs
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
-from surgery.values.shapes import SHAPED, is_better, is_open
+from surgery.values.shapes import SHAPE_RULES, chosen_shapes, has_unknown_dims, is_more_precise, shape_from
 from verify.model.walk import dims_of
 
 
-def contents(graph: gs.Graph, context: Context) -> dict[int, Contents]:
-    """Contents of the tensors this graph makes, by id; those of which nothing is known are missing."""
-    return context.memo(f"contents {id(graph)}", lambda: _evaluate(graph, context))  # type: ignore[no-any-return]
+class Memory(Protocol):
+    """What is kept of a model until a graph changes: the pipeline's context."""
+
+    opsets: dict[str, int]
+    root: gs.Graph | None
+
+    def memo(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, kept under `key`."""
 
 
-def of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
+def contents(graph: gs.Graph, context: Memory) -> dict[int, Contents]:
+    """Contents of the tensors that this graph makes or sees around it, by id; those not known are missing.
+
+    The first call after a change follows the whole model, and sets the shapes that follow from contents.
+    """
+    known: dict[int, dict[int, Contents]] = context.memo("contents", lambda: _of_model(context))
+    if id(graph) not in known:
+        _evaluate(graph, {}, known, context)
+    return known[id(graph)]
+
+
+def _of_model(context: Memory) -> dict[int, dict[int, Contents]]:
+    known: dict[int, dict[int, Contents]] = {}
+    if context.root is not None:
+        _evaluate(context.root, {}, known, context)
+    return known
+
+
+def content_of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
     """Contents of one tensor: of a small integer constant, or as found; else None."""
     if isinstance(tensor, gs.Constant):
         values, kept = getattr(tensor, "contents", (None, None))
@@ -44,39 +68,37 @@ def _of_constant(tensor: gs.Constant) -> Contents:
     return np.asarray(tensor.values).astype(object)
 
 
-def _evaluate(graph: gs.Graph, context: Context) -> dict[int, Contents]:
-    found: dict[int, Contents] = {}
-    improved: set[int] = set()
+def _evaluate(
+    graph: gs.Graph, outer: dict[int, Contents], known: dict[int, dict[int, Contents]], context: Memory
+) -> None:
+    """Follow one graph, and those inside its nodes when their node is reached; `outer` holds what they see around."""
+    found = known[id(graph)] = dict(outer)
+    improved: set[int] = context.memo("improved", set)
     for node in graph.nodes:
-        _improve(node, found, improved, context)
+        for _, inner in subgraphs(node):
+            _evaluate(inner, found, known, context)
+        if has_reference(node):
+            continue
+        _set_shapes(node, found, improved, context)
         rule = RULES.get(node.op) if not node.domain else None
         if rule is None or not node.outputs:
             continue
         try:
-            results = rule(node, [of(tensor, found) for tensor in node.inputs], context)
+            results = rule(node, [content_of(tensor, found) for tensor in node.inputs])
         except (ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError):
             continue
         for tensor, value in zip(node.outputs, results if isinstance(results, list) else [results], strict=False):
             if value is not None and value.size <= LIMIT and _fits(tensor, value):
                 found[id(tensor)] = value
-    return found
 
 
-def _improve(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Context) -> None:
-    """Set the shapes of outputs that follow from contents found here, or from a shape that was set so."""
-    if node.domain or not any(is_open(out) for out in node.outputs):
+def _set_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> None:
+    """Set the shapes of outputs that follow from contents, or from shapes that were set before in this way."""
+    if node.domain or not any(has_unknown_dims(out) for out in node.outputs):
         return
-    if node.op in SHAPED and len(node.inputs) > 1:
-        wanted = of(node.inputs[1], found)
-        dims = None if wanted is None else SHAPED[node.op](node, wanted)
-        results = [dims]
-    elif any(id(tensor) in improved for tensor in node.inputs) and not _holds_graph(node):
-        data = {p: _numeric(t, of(t, found)) for p, t in enumerate(node.inputs) if numbers(of(t, found)) is not None}
-        results = [_dims(kind) for kind in infer.infer_node(node, context.opsets, data)]
-    else:
-        return
+    results = _better_shapes(node, found, improved, context)
     for tensor, shape in zip(node.outputs, results, strict=False):
-        if shape is not None and isinstance(tensor, gs.Variable) and is_better(shape, tensor.shape):
+        if shape is not None and isinstance(tensor, gs.Variable) and is_more_precise(shape, tensor.shape):
             tensor.shape = shape
             tensor.snapshot = snapshot(tensor)
             improved.add(id(tensor))
@@ -88,8 +110,23 @@ def _dims(kind: Any) -> list[int | str | None] | None:
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
 
 
-def _holds_graph(node: gs.Node) -> bool:
-    return any(isinstance(value, gs.Graph) for value in node.attrs.values())
+def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> list[Any]:
+    """Shapes of the outputs, None where nothing is known beyond what inference has found."""
+    if node.op == "If":
+        return chosen_shapes(node) if any(id(t) in improved for _, g in subgraphs(node) for t in g.outputs) else []
+    if any(subgraphs(node)):
+        return []
+    wanted = [content_of(tensor, found) for tensor in node.inputs]
+    if node.op in SHAPE_RULES:
+        shape = shape_from(node, wanted)
+        if shape is not None:
+            return [shape]
+    data = {place: value for place, value in enumerate(wanted) if value is not None and numbers(value) is not None}
+    seen = any(not isinstance(node.inputs[place], gs.Constant) for place in data)
+    if not seen and not any(id(tensor) in improved for tensor in node.inputs):
+        return []
+    values = {place: _numeric(node.inputs[place], value) for place, value in data.items()}
+    return [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)]
 
 
 def _numeric(tensor: gs.Tensor, value: Contents) -> Any:
@@ -109,4 +146,4 @@ def _fits(tensor: gs.Tensor, value: Contents) -> bool:
     return all(span.min <= v <= span.max if polynomials.known(v) else dtype == np.int64 for v in value.flat)
 
 
-__all__ = ["LIMIT", "Contents", "contents", "numbers", "of"]
+__all__ = ["LIMIT", "Contents", "content_of", "contents", "numbers"]

@@ -1,4 +1,4 @@
-"""Shapes that follow from the contents of a shape operand, and when a shape says more than the one before."""
+"""Output shapes that follow from the contents of shape operands, and which of two shapes is more precise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from surgery.values import polynomials
 from surgery.values.operators import Contents
 
 
-def is_open(tensor: gs.Tensor) -> bool:
+def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
+    """Whether two tensors have the same shape for every input."""
+    if left.shape is None or right.shape is None or len(left.shape) != len(right.shape):
+        return False
+    pairs = zip(polynomials.of_dims(left.shape, left), polynomials.of_dims(right.shape, right), strict=True)
+    return all(one == other for one, other in pairs)
+
+
+def has_unknown_dims(tensor: gs.Tensor) -> bool:
     return isinstance(tensor, gs.Variable) and (
         tensor.shape is None or any(dim is None or _made_up(dim) for dim in tensor.shape)
     )
@@ -23,8 +31,8 @@ def _made_up(dim: Any) -> bool:
     return isinstance(dim, str) and dim.startswith("unk__")
 
 
-def is_better(new: list[Any], old: Any) -> bool:
-    """Whether a shape says more than the one before, and nothing against it."""
+def is_more_precise(new: list[Any], old: Any) -> bool:
+    """Whether `new` gives a dim that `old` leaves open, and contradicts none of its sizes."""
     if old is None:
         return True
     if len(old) != len(new):
@@ -43,8 +51,8 @@ def _dim(value: Any) -> int | str | None:
     return names[0] if plain else None
 
 
-def _reshaped(node: gs.Node, wanted: Contents) -> list[Any] | None:
-    source = node.inputs[0]
+def _reshaped(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
+    source, wanted = node.inputs[0], operands[1]
     if wanted.ndim != 1 or node.attrs.get("allowzero"):
         return None
     own = polynomials.of_dims(source.shape, source) if source.shape is not None else None
@@ -59,8 +67,8 @@ def _reshaped(node: gs.Node, wanted: Contents) -> list[Any] | None:
     return [_dim(dim) for dim in dims]
 
 
-def _expanded(node: gs.Node, wanted: Contents) -> list[Any] | None:
-    source = node.inputs[0]
+def _expanded(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
+    source, wanted = node.inputs[0], operands[1]
     if source.shape is None or wanted.ndim != 1:
         return None
     own = polynomials.of_dims(source.shape, source)
@@ -79,16 +87,51 @@ def _broadcast(left: Any, right: Any) -> Any:
     return known[0] if known and known[0] > 1 else polynomials.unknown()
 
 
-def _tiled(node: gs.Node, wanted: Contents) -> list[Any] | None:
-    source = node.inputs[0]
+def _tiled(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
+    source, wanted = node.inputs[0], operands[1]
     if source.shape is None or wanted.shape != (len(source.shape),):
         return None
     own = polynomials.of_dims(source.shape, source)
     return [_dim(polynomials.multiply(dim, times)) for dim, times in zip(own, wanted, strict=True)]
 
 
-SHAPED: dict[str, Callable[[gs.Node, Contents], list[Any] | None]] = {
-    "Reshape": _reshaped,
-    "Expand": _expanded,
-    "Tile": _tiled,
+def _filled(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
+    return [_dim(dim) for dim in operands[0]] if operands[0].ndim == 1 else None
+
+
+def _counted(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
+    start, limit, delta = (operand.reshape(-1)[0] for operand in operands)
+    return (
+        [_dim(limit)] if polynomials.known(start) and start == 0 and polynomials.known(delta) and delta == 1 else None
+    )
+
+
+SHAPE_RULES: dict[str, tuple[tuple[int, ...], Callable[[gs.Node, list[Contents]], list[Any] | None]]] = {
+    "Reshape": ((1,), _reshaped),
+    "Expand": ((1,), _expanded),
+    "Tile": ((1,), _tiled),
+    "ConstantOfShape": ((0,), _filled),
+    "Range": ((0, 1, 2), _counted),
 }
+
+
+def shape_from(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
+    """The shape that a node of `SHAPE_RULES` gives, with names of dims where operands hold them, else None."""
+    places, rule = SHAPE_RULES[node.op]
+    if any(place >= len(operands) or operands[place] is None for place in places):
+        return None
+    return rule(node, operands)
+
+
+def chosen_shapes(node: gs.Node) -> list[list[Any] | None]:
+    """What both branches of an If agree on, for each output."""
+    branches = [value.outputs for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    if len(branches) != 2 or len(branches[0]) != len(branches[1]):
+        return []
+    return [_agreed(one.shape, other.shape) for one, other in zip(*branches, strict=True)]
+
+
+def _agreed(one: Any, other: Any) -> list[Any] | None:
+    if one is None or other is None or len(one) != len(other):
+        return None
+    return [left if left == right else None for left, right in zip(one, other, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -59,6 +60,30 @@ def test_a_pass_is_one_file_one_test_and_one_line(tmp_path: Path) -> None:
     assert "SG090" in run(["surgeon", "rules"], copy, variables)
 
 
+def test_a_row_of_a_target_is_appended_and_probed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    copy = copy_repository(tmp_path)
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"<!-- append: (\S+) -->\n```toml\n(.*?)```", page, re.S)
+    assert len(rows) == 2
+    for path, row in rows:
+        with (copy / path).open("a", encoding="utf-8") as table:
+            table.write("\n" + row)
+    probe = re.search(r"^python (-m surgery\.targets\.probe (\S+))$", page, re.M)
+    assert probe is not None
+    variables = environment(tmp_path, copy)
+    run([sys.executable, *probe[1].split()], copy, variables)
+    for name, refuses in (("tensorrt-rtx", True), ("onnxruntime", False)):
+        path = Path("surgery", "targets", f"{name}.json")
+        before, after = (json.loads((folder / path).read_text(encoding="utf-8")) for folder in (ROOT, copy))
+        assert (after["refusals"].pop(probe[2], None) is not None) is refuses
+        assert after == before
+    script = f"from surgery.targets import load_target; print(load_target('tensorrt-rtx').refuses('{probe[2]}'))"
+    assert "two dims" in run([sys.executable, "-c", script], copy, variables)
+    tests = str(copy / "tests" / "surgery" / "targets")
+    run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", tests], copy, variables)
+
+
 def test_a_pass_may_live_in_a_package_of_its_own(tmp_path: Path) -> None:
     project, module = write_files("docs/howto/write-a-pass.md", tmp_path)
     points = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["entry-points"]
@@ -96,8 +121,8 @@ def test_every_dependency_has_its_reason() -> None:
     stated = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = {re.match(r"[\w-]+", entry)[0] for entry in stated} - {"onnx-surgeon"}  # type: ignore[index]
     rows = [row for row in (ROOT / "CONTRIBUTING.md").read_text().splitlines() if row.startswith("| ")]
-    told = {name.strip() for row in rows for name in row.split("|")[1].split(",")}
-    assert names <= told, names - told
+    stated_here = {name.strip() for row in rows for name in row.split("|")[1].split(",")}
+    assert names <= stated_here, names - stated_here
 
 
 def test_examples_parse_on_every_python(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_profiles_that_name_no_input_are_an_error(model: Path, monkeypatch: pyte
     [
         ([Refusal("A", 0, "n", "Odd", "not\nknown")], "Odd n: not known; surgeon diagnose explains"),
         ([Refusal("A", message="no")], "no; surgeon diagnose explains"),
+        ([Refusal("A", op="Odd", message="false")], "Odd: TensorRT gives no reason; surgeon diagnose explains"),
         ([Refusal("A", message="no", tensor="x")], "x: no; surgeon diagnose explains"),
         (
             [Refusal("A", op="Odd", message="no"), Refusal("B"), Refusal("C")],
@@ -236,7 +237,7 @@ def test_no_module_hides_an_exported_function() -> None:
 
 
 def test_record_then_verify_by_the_public_functions(model: Path) -> None:
-    golden = record_golden(model, "recorded", sizes={"x": (2, 3)})
+    golden = record_golden(model, "recorded", sizes={"x": (2, 3)}).golden
     assert golden.cases[0].inputs[0].shape == (2, 3)
     good = verify_model(model, spec=None, goldens=["recorded"], tensorrt=False)
     assert [(check.name, check.status) for check in good.checks] == [("onnx", "pass"), ("golden", "pass")]

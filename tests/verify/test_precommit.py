@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,10 +42,39 @@ def test_hooks_name_commands_and_files_that_exist() -> None:
         assert hook["language"] == "python"
 
 
-class Repository:
-    """A git repository with the hooks installed."""
+@pytest.mark.parametrize(
+    ("path", "runs"),
+    [
+        ("net.onnx", True),
+        ("a/b/NET.ONNX", True),
+        ("a/net.onnx.data", True),
+        ("net.onnx_data", True),
+        ("golden/index.json", True),
+        ("a/golden/net-01234567.npz", True),
+        ("golden/README.md", False),
+        ("marigolden/index.json", False),
+        ("net.onnx.bak", False),
+        ("onnx", False),
+    ],
+)
+def test_files_that_the_verify_hook_runs_for(path: str, runs: bool) -> None:
+    hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
+    assert bool(re.search(hook["files"], path)) is runs
 
-    def __init__(self, folder: Path, hooks: Path) -> None:
+
+@pytest.fixture(scope="module")
+def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository, as pre-commit takes it."""
+    pytest.importorskip("pre_commit")
+    clone = tmp_path_factory.mktemp("hooks") / "surgeon"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    return clone
+
+
+class Repository:
+    """A git repository with the hooks installed: those of `config`, where it is given, as they are printed there."""
+
+    def __init__(self, folder: Path, hooks: Path, config: str = "") -> None:
         self.folder = folder
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
@@ -57,8 +87,9 @@ class Repository:
         self.run("git", "init", "-q", "-b", "main")
         revision = subprocess.check_output(["git", "-C", str(hooks), "rev-parse", "HEAD"], text=True).strip()
         wanted = [{"id": "surgeon-fix"}, {"id": "surgeon-verify", "args": ["--no-trt"]}]
-        config = {"repos": [{"repo": str(hooks), "rev": revision, "hooks": wanted}]}
-        (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+        text = config.replace("/path/to/surgeon", str(hooks)).replace("v0.1.0", revision)
+        text = text or yaml.safe_dump({"repos": [{"repo": str(hooks), "rev": revision, "hooks": wanted}]})
+        (folder / ".pre-commit-config.yaml").write_text(text)
         self.run(sys.executable, "-m", "pre_commit", "install")
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -75,10 +106,7 @@ class Repository:
 
 
 @pytest.mark.slow
-def test_good_commit_passes_and_bad_ones_are_stopped(tmp_path: Path) -> None:
-    pytest.importorskip("pre_commit")
-    hooks = tmp_path / "hooks"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(hooks)], check=True)
+def test_good_commit_passes_and_bad_ones_are_stopped(hooks: Path, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "own", hooks)
     path = repository.folder / "net.onnx"
     write(path)
@@ -109,4 +137,52 @@ def test_good_commit_passes_and_bad_ones_are_stopped(tmp_path: Path) -> None:
     inside = next((tmp_path / "home").glob("repo*/py_env*/bin/python*"))
     absent = "import importlib.util as u, sys; sys.exit(any(u.find_spec(n) for n in ('torch', 'sam2')))"
     subprocess.run([str(inside), "-c", absent], check=True)
+    shutil.rmtree(tmp_path / "home")
+
+
+def printed(fence: str, after: str) -> str:
+    """The code block of the README that begins with `fence` and follows `after`."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = text.index(fence, text.index(after)) + len(fence)
+    return text[start : text.index("```", start)]
+
+
+@pytest.mark.slow
+def test_the_snippet_of_the_readme_stops_the_bad_model_of_the_readme(hooks: Path, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "own", hooks, printed("```yaml\n", "[pre-commit](https://pre-commit.com) hook"))
+    script = printed("python - <<'END'\n", "## Fix a model").split("END\n")[0]
+    run = {"check": True, "cwd": repository.folder, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    subprocess.run([sys.executable, "-c", script], **run)  # type: ignore[call-overload]
+    stopped = repository.commit()
+    assert stopped.returncode == 1, stopped.stdout
+    assert "FAIL tensorrt parser BitwiseAnd: " in " ".join(stopped.stdout.split())
+
+    for command in (["fix", "points.onnx", "--in-place"], ["golden", "record", "points.onnx"]):
+        subprocess.run([sys.executable, "-m", "surgery", *command], **run)  # type: ignore[call-overload]
+    (repository.folder / "points.onnx.bak").unlink()
+    passed = repository.commit()
+    assert passed.returncode == 0, passed.stdout
+
+    index = repository.folder / "golden" / "index.json"
+    index.write_text(index.read_text().replace('"1/x"', '"2/x"'))
+    stopped = repository.commit()
+    assert stopped.returncode == 1, stopped.stdout
+    assert "points.onnx" in stopped.stdout
+    assert "cannot be made again here" in " ".join(stopped.stdout.split())
+    shutil.rmtree(tmp_path / "home")
+
+
+@pytest.mark.slow
+def test_a_hook_without_tensorrt_fails_and_says_so(hooks: Path, tmp_path: Path) -> None:
+    config = printed("```yaml\n", "[pre-commit](https://pre-commit.com) hook")
+    without = "\n".join(line for line in config.splitlines() if "additional_dependencies" not in line)
+    repository = Repository(tmp_path / "own", hooks, without)
+    write(repository.folder / "net.onnx")
+    stopped = repository.commit()
+    assert stopped.returncode == 1, stopped.stdout
+    assert "FAIL tensorrt TensorRT is not installed" in " ".join(stopped.stdout.split())
+    config_file = repository.folder / ".pre-commit-config.yaml"
+    config_file.write_text(f"{config_file.read_text()}\n        args: [--no-trt]\n")
+    passed = repository.commit()
+    assert passed.returncode == 0, passed.stdout
     shutil.rmtree(tmp_path / "home")

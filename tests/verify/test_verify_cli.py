@@ -177,9 +177,16 @@ def test_without_tensorrt_skipped_or_exit_4(surgeon: Surgeon, good: Path, monkey
 
 
 def test_strict_wants_a_golden_where_a_folder_is_named(surgeon: Surgeon, good: Path) -> None:
-    other = write(Path("other.onnx"))
-    assert surgeon("verify", other, "--no-trt", "--golden", "golden")[0] == 0
-    assert surgeon("verify", other, "--no-trt", "--golden", "golden", "--strict")[0] == 1
+    other = write(Path("other.onnx"), w=weight() * 2)
+    assert surgeon("verify", good, other, "--no-trt", "--golden", "golden")[0] == 0
+    assert surgeon("verify", good, other, "--no-trt", "--golden", "golden", "--strict")[0] == 1
+
+
+def test_a_golden_folder_that_has_none_of_the_models_is_an_error(surgeon: Surgeon, good: Path) -> None:
+    other = write(Path("other.onnx"), w=weight() * 2)
+    code, out, _ = surgeon("verify", other, "--no-trt", "--golden", "golden")
+    assert code == 2
+    assert "no golden of these models; it has ../net.onnx" in " ".join(out.split())
 
 
 def test_external_data(surgeon: Surgeon) -> None:
@@ -239,3 +246,30 @@ def test_comparing_with_a_provider_that_is_not_here_is_exit_4(surgeon: Surgeon, 
     assert (code, out) == (4, "")
     assert "onnxruntime has no CUDAExecutionProvider here" in err
     assert surgeon("diagnose", good, "--against", "CPUExecutionProvider")[0] == 0
+
+
+def test_shapes_go_to_the_models_that_have_the_input(surgeon: Surgeon, own_folder: None) -> None:
+    write(Path("a.onnx"), TEXT.replace("[2,8] x", "[N,8] x").replace("[2,16] y", "[N,16] y"))
+    write(Path("b.onnx"), TEXT.replace("8] x", "8] image").replace("(x,", "(image,"))
+    assert surgeon("verify", "a.onnx", "b.onnx", "--no-trt", "--input-shape", "x:3x8")[0] == 0
+    code, out, err = surgeon("verify", "a.onnx", "b.onnx", "--no-trt", "--input-shape", "z:3x8")
+    assert (code, out) == (2, "")
+    assert "no input 'z' in these models; they have x, image" in err
+    code, out, _ = surgeon("verify", "a.onnx", "--no-trt", "--input-shape", "x:3x9")
+    assert (code, "cannot have shape [3, 9]" in " ".join(out.split())) == (2, True)
+
+
+def test_a_spec_without_the_models_is_an_error(surgeon: Surgeon, good: Path) -> None:
+    spec = Path("own.toml")
+    spec.write_text("""name = "own"
+[modules.segmenter]
+inputs = [{ name = "image", dims = [1, 3] }]
+outputs = [{ name = "mask", dims = [1, 3] }]
+""")
+    code, out, _ = surgeon("verify", good, "--no-trt", "--spec", spec)
+    words = " ".join(out.split())
+    assert code == 2
+    assert "skip interface the model is no module of own.toml, which has segmenter" in words
+    assert "own.toml FAIL file no model is a module of own.toml, which has segmenter" in words
+    other = write(Path("seg.onnx"), "m (float[1,3] image) => (float[1,3] mask) { mask = Neg(image) }")
+    assert surgeon("verify", good, other, "--no-trt", "--spec", spec)[0] == 0

@@ -9,8 +9,8 @@ from typing import Any
 
 from verify.compare.divergence_graph import Pair, fetching, nodes_near, pairs, rounded, size_of
 from verify.compare.statistics import Limits, judge, tensor_statistics
-from verify.errors import SurgeonError, no_file
-from verify.model.files import require_content
+from verify.errors import SurgeonError
+from verify.model.read import read_model
 from verify.report import Check
 
 BATCH_BYTES = 256 << 20
@@ -55,16 +55,7 @@ def way(path: Path, other: str = "") -> Way:
     Raises:
         SurgeonError: the file is no model, or `other` is none of these.
     """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if not path.is_file():
-        raise no_file(path)
-    require_content(path)
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except DecodeError:
-        raise SurgeonError(f"{path}: not an ONNX model, or cut short") from None
+    model = read_model(path)
     label, folder = f"{path} ({other})" if other else str(path), path.parent
     if other in HALVES:
         return Way(label, rounded(model, other), folder)
@@ -178,7 +169,7 @@ def as_check(found: Divergence, one: Way, other: Way, where: str = "") -> Check:
         else ""
     )
     text = (
-        f"the first tensor to part from {other.label} is '{pair.name}'{also}, made by {pair.op} '{pair.node}'"
+        f"the first tensor that differs from {other.label} is '{pair.name}'{also}, made by {pair.op} '{pair.node}'"
         f"{f' ({where})' if where else ''}: {'; '.join(found.first.wrong)}; {found.compared} compared up to there"
     )
     for words, near in (("what it reads", found.before), ("what is made of it", found.after)):

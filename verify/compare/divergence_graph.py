@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
+from verify.compare.rounding import Lowered, round_tensors, rounded_constant
 from verify.model.infer import infer_types
-from verify.model.walk import node_name, reads
+from verify.model.walk import node_name, reads, tensor_names
 
 REPLACES = "surgeon.replaces"
 
@@ -93,8 +94,7 @@ def size_of(model: onnx.ModelProto) -> dict[str, int]:
 def rounded(model: onnx.ModelProto, dtype: str) -> onnx.ModelProto:
     """The model with every float32 tensor of the main graph rounded to `dtype` ("float16", "bfloat16") and back.
 
-    Sums inside a node stay float32, as tensor cores keep them; what a node writes and what it reads is rounded. Values
-    beyond the range of the type become infinite, as they would.
+    Graph inputs stay as they are. See `verify.compare.rounding`.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -104,29 +104,12 @@ def rounded(model: onnx.ModelProto, dtype: str) -> onnx.ModelProto:
         for value in (*known.value_info, *known.output)
         if value.type.tensor_type.elem_type == TensorProto.FLOAT
     }
-    target = getattr(TensorProto, dtype.upper())
-    nodes: list[onnx.NodeProto] = []
     for tensor in result.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT:
-            nodes += _rounding(tensor.name + "__full", tensor.name, target)
-            tensor.name += "__full"
-    for node in result.graph.node:
-        extra = []
-        for position, name in enumerate(node.output):
-            if name in floats:
-                node.output[position] = f"{name}__full"
-                extra += _rounding(f"{name}__full", name, target)
-        nodes += [node, *extra]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del result.graph.node[:]
-    result.graph.node.extend(copies)
-    # Declared types of renamed tensors stay under the old name, which the second Cast makes now.
+            tensor.CopyFrom(rounded_constant(tensor, tensor.name, dtype))
+    lowered = {
+        index: Lowered(dtype, frozenset(), frozenset(name for name in node.output if name in floats))
+        for index, node in enumerate(result.graph.node)
+    }
+    round_tensors(result.graph, lowered, set(tensor_names(result.graph)))
     return result
-
-
-def _rounding(source: str, target: str, dtype: int) -> list[onnx.NodeProto]:
-    narrow = helper.make_node("Cast", [source], [f"{target}__narrow"], name=f"{target}__round", to=dtype)
-    return [
-        narrow,
-        helper.make_node("Cast", [f"{target}__narrow"], [target], name=f"{target}__widen", to=TensorProto.FLOAT),
-    ]

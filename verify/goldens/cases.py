@@ -12,7 +12,7 @@ from verify.errors import SurgeonError
 from verify.inputs.draw import draw_inputs
 from verify.inputs.ranges import Range, input_ranges
 from verify.inputs.seeded import draw
-from verify.interface.check import read_dims
+from verify.interface.check import read_dims, show
 from verify.interface.spec import Spec, SpecFile, load_spec
 from verify.model.walk import fed_inputs
 
@@ -92,6 +92,7 @@ def _fits(dims: tuple[int | str, ...] | None, shape: tuple[int, ...]) -> bool:
 
 def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) -> Plan:
     """Free dims are 4 unless `sizes` gives the input's shape; integers keep to what the graph asks of them."""
+    check_sizes(model, sizes)
     axes = {f"{name}:{axis}": int(size) for name, shape in sizes.items() for axis, size in enumerate(shape)}
     blank = draw_inputs(model, sizes=axes, default_size=FREE_DIM, style="zeros")
     ranges = input_ranges(model)
@@ -106,6 +107,17 @@ def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) 
             drawn[name] = how
     shapes = {name: blank[name].shape for name in drawn}
     return Plan("", stored, drawn, shapes, {name: str(blank[name].dtype) for name in drawn})
+
+
+def check_sizes(model: onnx.ModelProto, sizes: Mapping[str, Sequence[int]]) -> None:
+    """Raise SurgeonError where a shape names no input or does not fit the dims that it declares."""
+    declared = {value.name: read_dims(value) for value in fed_inputs(model.graph)}
+    for name, shape in sizes.items():
+        if name not in declared:
+            raise SurgeonError(f"no input '{name}' to give a shape; the model has {', '.join(declared) or 'none'}")
+        dims = declared[name]
+        if dims is not None and not _fits(dims, tuple(shape)):
+            raise SurgeonError(f"input '{name}' is {show(dims)} and cannot be {list(shape)}")
 
 
 def _how(array: Any, span: Range | None, seed: str) -> dict[str, Any] | None:

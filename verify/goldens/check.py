@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from verify.compare.statistics import share_above
 from verify.compare.tolerance import exceeded
 from verify.errors import SurgeonError
 from verify.goldens.compact import statistics
-from verify.goldens.index import Case, Golden, Tensor, find, folders, read_data
+from verify.goldens.find import find_golden, folders
+from verify.goldens.index import Case, Golden, Tensor, read_data
 from verify.inputs.seeded import draw
 from verify.interface.check import read_dims, show
 from verify.model.walk import fed_inputs
@@ -40,13 +42,16 @@ def check_goldens(
     """Find the golden of a model and check the model against it; a skipped check where none was recorded.
 
     Args:
-        given: folders to look in; empty for the usual ones (`verify.goldens.index.folders`).
+        given: folders to look in; empty for the usual ones (`verify.goldens.find.folders`).
         required: a golden that is missing in the folders given is a failure.
         scale: tolerances are multiplied by it.
     """
-    found = find(path, metadata, folders(given))
+    found = find_golden(path, model, folders(given))
     if found is not None:
-        return check_golden(path, model, found, scale)
+        how = f" ({found.how})" if found.how else ""
+        used = {"golden": found.golden.id, "folder": str(found.golden.folder)}
+        checks = check_golden(path, model, found.golden, scale)
+        return [replace(c, message=c.message + how, figures={**c.figures, **used}) for c in checks]
     message = f"none recorded for {_described(metadata) or 'this model'}; see surgeon golden record --help"
     return [Check("golden", "fail" if required and given else "skip", message)]
 

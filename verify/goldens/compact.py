@@ -25,7 +25,6 @@ WHOLE = 4096
 PROBES = 1024
 BLOCKS = 256
 LEVELS = 16
-SUMS = ("sum", "abs", "square", "projection 1", "projection 2")
 DENSE = np.dtype(np.float64)
 
 
@@ -72,7 +71,10 @@ def weights(size: int) -> Array:
 
 
 def block_sums(flat: Array) -> Array:
-    """`SUMS` of every block: float64 [blocks, 5]. The last block is filled up with zeros."""
+    """Sum, sum of magnitudes, sum of squares and two projections of every block: float64 [blocks, 5].
+
+    The last block is filled up with zeros.
+    """
     size = block_size(flat.size)
     filled = np.zeros(math.ceil(flat.size / size) * size, DENSE)
     filled[: flat.size] = flat

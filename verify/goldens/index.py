@@ -1,4 +1,4 @@
-"""Goldens: what a model gave when it was known to be right, small enough for git, found by the model's metadata.
+"""Goldens: what a model gave when it was known to be right, small enough for git.
 
 A golden folder holds `index.json` and one .npz of packed tensors (`verify.goldens.compact`) for each recorded model.
 The index names what made each golden, how its inputs are drawn, and the tolerance of every tensor with its reason.
@@ -6,12 +6,13 @@ The index names what made each golden, how its inputs are drawn, and the toleran
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from verify.errors import SurgeonError
 from verify.model.files import require_content
 
 INDEX = "index.json"
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # 1 has no hashes, interface and settings
 MAX_INDEX_BYTES = 64 << 20
 MAX_DATA_BYTES = 256 << 20
 MAX_ELEMENTS = 1 << 28
+# Largest tolerance of an RMS error that an index may hold; recording refuses noise above 0.01, and allows 8 times that.
+MAX_RMS_TOLERANCE = 0.1
 # Metadata that must agree between a SAM2 model and its golden.
 IDENTITY = ("spec", "module", "model_type", "model_version", "checkpoint", "semantics", "image_size", "precision")
 
@@ -59,9 +63,13 @@ class Case:
 class Golden:
     """What was recorded of one model.
 
-    match    metadata that a model must have, or {"file": path relative to the golden folder}
-    made_by  what made it: versions, the source of the outputs, the model's metadata
-    data     name of the .npz in the same folder
+    match          metadata that a model must have, or {"file": path relative to the golden folder}
+    made_by        what made it: versions, the source of the outputs, the model's metadata
+    data           name of the .npz in the same folder
+    data_sha256    of the arrays in it (`arrays_hash`)
+    model_sha256   of the model it was recorded of (`verify.goldens.find.content_hash`)
+    interface      inputs and outputs of that model (`verify.goldens.find.interface`)
+    settings       how its inputs were chosen ("seed", "sizes": {input: shape}), used again when it is recorded anew
     """
 
     id: str
@@ -70,29 +78,10 @@ class Golden:
     data: str
     cases: tuple[Case, ...]
     folder: Path
-
-
-def folders(given: Sequence[Path] = ()) -> list[Path]:
-    """Where goldens are looked for: the folders given, else `./golden` and those that ship with surgeon.
-
-    Raises:
-        SurgeonError: a folder that was given holds no index.
-    """
-    for folder in given:
-        if not (folder / INDEX).is_file():
-            raise SurgeonError(
-                f"{folder}: no {INDEX} here; record goldens with: surgeon golden record MODEL -o {folder}"
-            )
-    here = [Path("golden")] if Path("golden", INDEX).is_file() else []
-    return list(given) or [*here, *[folder for folder in (shipped(),) if folder is not None]]
-
-
-def shipped() -> Path | None:
-    """The goldens that came with surgeon: inside the installed package, or beside it in a checkout."""
-    for folder in (Path(__file__).parent / "shipped", Path(__file__).parents[2] / "golden"):
-        if (folder / INDEX).is_file():
-            return folder
-    return None
+    data_sha256: str = ""
+    model_sha256: str = ""
+    interface: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_index(folder: Path) -> list[Golden]:
@@ -103,8 +92,8 @@ def read_index(folder: Path) -> list[Golden]:
             raise SurgeonError(f"{path}: larger than an index can be; record the goldens again")
         require_content(path)
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise SurgeonError(f"{path}: format {content['format']}, this surgeon reads {FORMAT}; update surgeon")
+        if content["format"] not in READABLE:
+            raise SurgeonError(f"{path}: format {content['format']}, this surgeon reads up to {FORMAT}; update surgeon")
         return [_golden(entry, folder) for entry in content["goldens"]]
     except OSError as error:
         raise SurgeonError(f"{path}: {error.strerror or error}") from None
@@ -118,15 +107,36 @@ def _golden(entry: Mapping[str, Any], folder: Path) -> Golden:
     if not re.fullmatch(r"[A-Za-z0-9_.+-]+\.npz", data):
         raise ValueError(f"{data!r} is no file name")
     cases = tuple(_case(case) for case in entry["cases"])
-    return Golden(str(entry["id"]), dict(entry["match"]), dict(entry["made_by"]), data, cases, folder)
+    later = {key: str(entry.get(key, "")) for key in ("data_sha256", "model_sha256")}
+    return Golden(
+        str(entry["id"]),
+        dict(entry["match"]),
+        dict(entry["made_by"]),
+        data,
+        cases,
+        folder,
+        **later,
+        interface=dict(entry.get("interface", {})),
+        settings=dict(entry.get("settings", {})),
+    )
 
 
 def _case(case: Mapping[str, Any]) -> Case:
     inputs, outputs = (tuple(_tensor(entry) for entry in case[side]) for side in ("inputs", "outputs"))
     for output in outputs:
-        if any(type(dict(output.tolerance or {})[key]) not in (int, float) for key in ("max_rel", "rms_rel", "block")):
-            raise ValueError(f"tolerance of {output.name!r} is no number")
+        _check_tolerance(output)
     return Case(str(case["name"]), inputs, outputs, str(case["inputs_sha256"]))
+
+
+def _check_tolerance(output: Tensor) -> None:
+    """ValueError where a tolerance is no finite number, or so large that nothing would fail."""
+    tolerance = dict(output.tolerance or {})
+    for key in ("max_rel", "rms_rel", "block", *(["flips"] if "flips" in tolerance else [])):
+        value = tolerance[key]
+        if type(value) not in (int, float) or not 0 <= value < math.inf:
+            raise ValueError(f"tolerance {key} of {output.name!r} is {value!r}")
+    if tolerance["rms_rel"] > MAX_RMS_TOLERANCE:
+        raise ValueError(f"tolerance rms_rel of {output.name!r} is {tolerance['rms_rel']:g}, which tells nothing")
 
 
 def _tensor(entry: Mapping[str, Any]) -> Tensor:
@@ -134,21 +144,6 @@ def _tensor(entry: Mapping[str, Any]) -> Tensor:
     if any(type(dim) is not int or dim < 0 for dim in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"shape of {entry['name']!r} is {list(shape)}")
     return Tensor(**{**entry, "shape": shape})
-
-
-def find(path: Path, metadata: Mapping[str, str], where: Iterable[Path]) -> Golden | None:
-    """The golden of a model, by its metadata or by its place; None when nothing was recorded for it."""
-    for folder in where:
-        goldens = read_index(folder)
-        for golden in goldens:
-            if "file" not in golden.match and all(metadata.get(k) == v for k, v in golden.match.items()):
-                return golden
-        by_file = [golden for golden in goldens if "file" in golden.match]
-        same = [golden for golden in by_file if golden.match["file"] == place(path, folder)]
-        named = [golden for golden in by_file if os.path.basename(golden.match["file"]) == path.name]
-        if same or len(named) == 1:
-            return (same or named)[0]
-    return None
 
 
 def place(path: Path, folder: Path) -> str:
@@ -162,15 +157,31 @@ def identity(metadata: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def read_data(golden: Golden) -> dict[str, Any]:
-    """Arrays of a golden by their key; SurgeonError when the file is missing, damaged, or unpacks too large."""
+    """Arrays of a golden by their key.
+
+    Raises:
+        SurgeonError: the file is missing, damaged, unpacks too large, or holds other arrays than the index says.
+    """
     from verify.inputs.draw import load_npz
 
-    return load_npz(golden.folder / golden.data, MAX_DATA_BYTES)
+    path = golden.folder / golden.data
+    arrays = load_npz(path, MAX_DATA_BYTES)
+    if golden.data_sha256 and arrays_hash(arrays) != golden.data_sha256:
+        raise SurgeonError(f"{path}: not the arrays that {INDEX} was written for; restore both files or record again")
+    return arrays
+
+
+def arrays_hash(arrays: Mapping[str, Any]) -> str:
+    """SHA-256 of the names, types, shapes and bytes of arrays."""
+    sha = hashlib.sha256()
+    for key, array in sorted(arrays.items()):
+        sha.update(f"{key} {array.dtype.str} {list(array.shape)} ".encode() + array.tobytes())
+    return sha.hexdigest()
 
 
 def write_index(folder: Path, goldens: Sequence[Golden]) -> None:
     """Write the index so that it is either whole or what it was before."""
-    entries = [{k: v for k, v in asdict(golden).items() if k != "folder"} for golden in goldens]
+    entries = [{k: v for k, v in asdict(golden).items() if k != "folder" and v not in ("", {})} for golden in goldens]
     for entry in entries:
         for case in entry["cases"]:
             for side in ("inputs", "outputs"):

@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,24 @@ import numpy as np
 
 from verify.atomic_write import write_whole
 from verify.compare.statistics import Limits, judge
-from verify.compare.tolerance import derive
+from verify.compare.tolerance import derive, exceeded
 from verify.errors import SurgeonError
 from verify.goldens.cases import Plan, plans
-from verify.goldens.check import digest, store
+from verify.goldens.check import check_golden, digest, make_inputs, store
 from verify.goldens.compact import pack, statistics
-from verify.goldens.index import INDEX, Case, Golden, Tensor, identity, place, read_index, write_index
+from verify.goldens.find import content_hash, find_golden, interface, is_orphan
+from verify.goldens.index import (
+    INDEX,
+    Case,
+    Golden,
+    Tensor,
+    arrays_hash,
+    identity,
+    place,
+    read_data,
+    read_index,
+    write_index,
+)
 from verify.inputs.seeded import draw
 from verify.interface.recognise import read_metadata
 from verify.run.session import open_session
@@ -30,9 +42,18 @@ if TYPE_CHECKING:
 
 # Given inputs, the outputs to record, from another source than the model itself.
 ReferenceOutputs = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-# A tensor whose RMS error from run to run is above this share of its RMS tells nothing apart.
+# A tensor whose RMS error from run to run is above this share of its RMS shows no change.
 MOST_NOISE = 0.01
+DEFAULT_SEED = 1
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A golden that was written, and in `changes` what it replaced; empty for a model that had none."""
+
+    golden: Golden
+    changes: str = ""
 
 
 def record(
@@ -40,24 +61,89 @@ def record(
     model: onnx.ModelProto,
     folder: Path,
     *,
-    seed: int = 1,
+    seed: int | None = None,
     inputs: Mapping[str, Any] | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
     reference: ReferenceOutputs | None = None,
     made_by: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Golden:
+) -> Recording:
     """Record a golden; arguments and errors are those of `verify.record_golden`. `model` may lack its weights."""
     metadata = read_metadata(model)
     match = identity(metadata) or {"file": place(path, folder)}
     name = "-".join(match.values())
-    planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes or {})
+    known = read_index(folder) if (folder / INDEX).exists() else []
+    earlier = _earlier(path, model, folder, name)
+    seed, inputs, sizes = _again(earlier, seed, inputs, sizes)
+    changes = what_changed(path, model, earlier) if earlier else ""
+    content = content_hash(path, model)
+    planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes)
     recorded = [_record_case(path, plan, f"c{number}", reference, progress) for number, plan in enumerate(planned)]
-    cases = tuple(case for case, _ in recorded)
+    arrays = {key: array for _, packed in recorded for key, array in packed.items()}
     words = {package: _version(package) for package in PACKAGES} | {"outputs": "the model itself", "seed": str(seed)}
-    golden = Golden(name, match, words | metadata | dict(made_by or {}), _data_file(name), cases, folder)
-    _write(golden, {key: array for _, packed in recorded for key, array in packed.items()})
-    return golden
+    golden = Golden(
+        name,
+        match,
+        words | metadata | dict(made_by or {}),
+        _data_file(name),
+        tuple(case for case, _ in recorded),
+        folder,
+        data_sha256=arrays_hash(arrays),
+        model_sha256=content,
+        interface=interface(model),
+        settings={"seed": seed, "sizes": {name: list(shape) for name, shape in sizes.items()}},
+    )
+    replaced = {name} | ({earlier.id} if earlier else set())
+    others = [other for other in known if other.id not in replaced]
+    _write(golden, arrays, others)
+    if earlier and earlier.data not in {golden.data, *(other.data for other in others)}:
+        (folder / earlier.data).unlink(missing_ok=True)
+    return Recording(golden, changes)
+
+
+def _earlier(path: Path, model: onnx.ModelProto, folder: Path, name: str) -> Golden | None:
+    """The golden that a new one of this model replaces: that of its place, or one whose own model is gone."""
+    found = find_golden(path, model, [folder]) if (folder / INDEX).exists() else None
+    return found.golden if found and (found.golden.id == name or is_orphan(found.golden)) else None
+
+
+def _again(
+    earlier: Golden | None,
+    seed: int | None,
+    inputs: Mapping[str, Any] | None,
+    sizes: Mapping[str, Sequence[int]] | None,
+) -> tuple[int, Mapping[str, Any] | None, Mapping[str, Sequence[int]]]:
+    """Seed, inputs and sizes to record with: what was given, else those of the earlier golden."""
+    settings = earlier.settings if earlier else {}
+    if earlier and inputs is None and seed is None and not sizes and len(earlier.cases) == 1:
+        tensors = earlier.cases[0].inputs
+        if tensors and all(tensor.drawn is None for tensor in tensors):
+            inputs = make_inputs(earlier.cases[0], read_data(earlier))
+        elif not settings and "file" in earlier.match:
+            settings = {"seed": earlier.made_by.get("seed", 1), "sizes": {t.name: t.shape for t in tensors}}
+    return (
+        int(settings.get("seed", DEFAULT_SEED)) if seed is None else seed,
+        inputs,
+        sizes or settings.get("sizes", {}),
+    )
+
+
+def what_changed(path: Path, model: onnx.ModelProto, earlier: Golden) -> str:
+    """How far the outputs of a model are from an earlier golden of it, in one line."""
+    try:
+        (check,) = check_golden(path, model, earlier)
+    except SurgeonError as error:
+        return f"replaces an earlier golden that cannot be read: {error}"
+    tensors: Mapping[str, Mapping[str, Any]] = check.figures.get("tensors", {})
+    if not tensors:
+        return f"replaces an earlier golden that does not fit: {check.message}"
+    moved = [
+        f"{name} moved by {figures['rms_rel']:.2g} RMS" if "rms_rel" in figures else f"{name}: {figures['problem']}"
+        for name, figures in tensors.items()
+        if exceeded(figures, figures["tolerance"])
+    ]
+    more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
+    return f"replaces an earlier golden; {', '.join(moved[:3]) + more if moved else 'outputs as before'}"
 
 
 def _record_case(
@@ -158,7 +244,7 @@ def nudge(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return moved
 
 
-def _write(golden: Golden, arrays: Mapping[str, Any]) -> None:
+def _write(golden: Golden, arrays: Mapping[str, Any], others: Sequence[Golden]) -> None:
     try:
         golden.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -166,9 +252,7 @@ def _write(golden: Golden, arrays: Mapping[str, Any]) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **dict(arrays))
     write_whole(golden.folder / golden.data, content.getvalue())
-    others = read_index(golden.folder) if (golden.folder / INDEX).exists() else []
-    kept = [other for other in others if other.id != golden.id]
-    write_index(golden.folder, sorted([*kept, golden], key=lambda item: item.id))
+    write_index(golden.folder, sorted([*others, golden], key=lambda item: item.id))
 
 
 def _version(package: str) -> str:
@@ -179,6 +263,6 @@ def _version(package: str) -> str:
 
 
 def _data_file(name: str) -> str:
-    """A file name that can be read, and told from that of every other golden."""
+    """A readable file name that no other golden has."""
     digits = hashlib.sha256(name.encode()).hexdigest()[:8]
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.")[-100:] + f"-{digits}.npz"

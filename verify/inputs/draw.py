@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy as np
 
 from verify.errors import SurgeonError
 from verify.inputs.ranges import Range, input_ranges
+from verify.model.expressions import evaluate
 from verify.model.files import require_content
 from verify.model.walk import fed_inputs
 
@@ -22,21 +24,37 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 1 << 26
 MAX_NPZ_BYTES = 4 << 30
-STYLES = ("random", "zeros", "edge")
 EDGE_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-6, 1e3, -1e3, 2.5, 3.5)
 
 
 def free_dims(model: onnx.ModelProto) -> list[str]:
     """Keys of the dims that are not fixed: the dim_param, or "input:axis" where it is missing or a mere '?'.
 
-    One dim_param counts as one size everywhere, as ONNX has it.
+    One dim_param counts as one size everywhere, as ONNX has it. One that is computed, such as "past + seq", gives the
+    names it is computed from.
     """
     keys: dict[str, None] = {}
     for value in fed_inputs(model.graph):
         for axis, dim in enumerate(_tensor_type(value).shape.dim):
             if not dim.HasField("dim_value") or dim.dim_value < 0:
-                keys[_key(value.name, axis, dim)] = None
+                key = _key(value.name, axis, dim)
+                keys |= dict.fromkeys(names_in(key) or (key,))
     return list(keys)
+
+
+def names_in(dim: str) -> tuple[str, ...]:
+    """Names that a dim such as "past + seq" or "2*n" is computed from; () for a plain name.
+
+    A hyphen without spaces around it is part of a name, as in "batch-size".
+    """
+    if not re.fullmatch(r"[\w\s+*/()-]+", dim) or not re.search(r"[+*]|//|\s-\s", dim) or re.search(r"\S-\S", dim):
+        return ()
+    names = tuple(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", dim)))
+    try:
+        evaluate(dim, dict.fromkeys(names, 1))
+    except SurgeonError:
+        return ()
+    return names
 
 
 def draw_inputs(
@@ -99,7 +117,10 @@ def _shape(value: onnx.ValueInfoProto, sizes: Mapping[str, int], default_size: i
         if dim.HasField("dim_value") and dim.dim_value >= 0:
             dims.append(int(dim.dim_value))
         else:
-            dims.append(sizes.get(f"{value.name}:{axis}", sizes.get(_key(value.name, axis, dim), default_size)))
+            key = _key(value.name, axis, dim)
+            known = {name: sizes.get(name, default_size) for name in names_in(key)}
+            size = max(evaluate(key, known), 0) if known else default_size
+            dims.append(sizes.get(f"{value.name}:{axis}", sizes.get(key, size)))
     return tuple(dims)
 
 

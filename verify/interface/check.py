@@ -89,15 +89,9 @@ def check_shapes(model: onnx.ModelProto | str | Path, spec: Spec) -> list[Check]
 def _load(model: onnx.ModelProto | str | Path) -> onnx.ModelProto:
     if not isinstance(model, str | Path):
         return model
-    import onnx
-    from google.protobuf.message import DecodeError
+    from verify.model.read import read_model
 
-    from verify.errors import SurgeonError
-
-    try:
-        return onnx.load(str(model), load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise SurgeonError(f"cannot read {model}: {error}; export or copy the file again") from error
+    return read_model(model)
 
 
 def _check_port(kind: str, port: Port, values: ValueInfos, ports: Sequence[Port]) -> Check:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import SurgeonError
-from verify.interface.expressions import evaluate
+from verify.model.expressions import evaluate
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +35,9 @@ else:
 
 Dim = int | str
 Shape = tuple[int, ...]
+# What an input may hold: the kinds of `verify.inputs.seeded`, which needs NumPy and is not imported here.
+VALUES = ("normal", "integers", "constant", "photo", "mask", "coordinates", "labels", "signs", "count")
+PORT_KEYS = ("name", "dims", "description", "dtype", "values")
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def load_spec(
     known.update(fixed)
     relations = {n: _substitute(text, known) for n, text in data.get("relations", {}).items()}
     modules = {name: _module(name, table, known, symbols, relations) for name, table in data["modules"].items()}
+    _check_golden(data.get("golden", {}), modules, data.get("symbols", {}))
     size = known.get("image")
     side = size if isinstance(size, int) else None
     return SpecFile(data["name"], modules, side, batch or sizes.get("batch", 1), data.get("golden", {}))
@@ -240,7 +244,10 @@ def _module(
     relations: Mapping[str, str],
 ) -> Spec:
     def port(entry: Mapping[str, Any]) -> Port:
-        dims = tuple(_dim(dim, known, symbols, relations, f"{name}.{entry['name']}") for dim in entry["dims"])
+        where = f"{name}.{entry['name']}"
+        _check_names("key", list(entry), PORT_KEYS, where)
+        _check_names("kind of values", [entry.get("values", "normal")], VALUES, where)
+        dims = tuple(_dim(dim, known, symbols, relations, where) for dim in entry["dims"])
         text, values = entry.get("description", ""), entry.get("values", "normal")
         return Port(entry["name"], entry.get("dtype", "float32"), dims, text, values)
 
@@ -250,6 +257,23 @@ def _module(
         raise SurgeonError(f"module {name} of the spec lacks {error}") from error
     title, file = table.get("title", name), table.get("file", f"{name}.onnx")
     return Spec(name, title, file, inputs, outputs, symbols, relations, table.get("optional", False))
+
+
+def _check_golden(
+    golden: Mapping[str, Sequence[Mapping[str, Any]]], modules: Mapping[str, Spec], symbols: Mapping[str, Any]
+) -> None:
+    """SurgeonError where a case of [golden] names no module, symbol or input."""
+    _check_names("module", list(golden), list(modules), "[golden]")
+    for name, cases in golden.items():
+        known = [*symbols, *(port.name for port in modules[name].inputs)]
+        for case in cases:
+            _check_names("symbol or input", list(case), known, f"[golden] {name}")
+
+
+def _check_names(kind: str, names: Sequence[str], known: Sequence[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise SurgeonError(f"spec: {where}: no {kind} {name!r}; choose {', '.join(known)}")
 
 
 def _dim(

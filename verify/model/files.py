@@ -18,21 +18,30 @@ def require_content(path: Path) -> None:
             raise SurgeonError(f"{path}: a Git LFS pointer, not the file itself; fetch the file with: git lfs pull")
 
 
+DATA = (".onnx.data", ".onnx_data")  # where exporters put weights beside MODEL.onnx
+
+
 def find_models(paths: Iterable[Path]) -> list[Path]:
     """The files given, and every file that ends in .onnx (in any case) at any depth of the folders given; each once.
 
-    Hidden folders and virtual environments inside a folder are left out.
+    A file of weights (`net.onnx.data`) stands for its model. Hidden folders and virtual environments inside a folder
+    are left out.
 
     Raises:
         SurgeonError: a folder holds no such file.
     """
     found: list[Path] = []
     for path in paths:
-        inside = sorted(_inside(path)) if path.is_dir() else [path]
+        inside = sorted(_inside(path)) if path.is_dir() else [_model_of(path)]
         if not inside:
             raise SurgeonError(f"{path}: no .onnx file in this folder or below it")
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _model_of(path: Path) -> Path:
+    ending = next((ending for ending in DATA if path.name.lower().endswith(ending)), "")
+    return path.with_name(path.name[: len(path.name) - len(ending)] + ".onnx") if ending else path
 
 
 def _inside(folder: Path) -> Iterator[Path]:

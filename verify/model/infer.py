@@ -12,20 +12,23 @@ LONG = 1 << 20
 INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 
 
-def infer_types(model: onnx.ModelProto) -> onnx.ModelProto:
+def infer_types(model: onnx.ModelProto, data_prop: bool = True) -> onnx.ModelProto:
     """A copy of the model with the types and shapes that ONNX infers, without the values of large weights.
 
     Where inference fails the copy has only the declared types; it may be the model itself then.
+
+    Args:
+        data_prop: follow the contents of shapes too, which ONNX gets wrong in places.
     """
     model = _without_weights(model)
     plain = None
-    for data_prop in (True, False):
+    for follow in (True, False) if data_prop else (False,):
         try:
-            if data_prop and _has_large_numbers(model):
+            if follow and _has_large_numbers(model):
                 plain = onnx.shape_inference.infer_shapes(model)
                 if _has_long_vectors(plain):
                     return plain
-            return onnx.shape_inference.infer_shapes(model, data_prop=data_prop)
+            return onnx.shape_inference.infer_shapes(model, data_prop=follow)
         except Exception:  # onnx raises its C++ errors as several bare types
             continue
     return model if plain is None else plain

@@ -76,6 +76,14 @@ def captured(graph: onnx.GraphProto) -> list[str]:
     return [name for name in found if name not in own]
 
 
+def tensor_names(graph: onnx.GraphProto) -> Iterator[str]:
+    """Every tensor name that a graph or a graph inside it uses."""
+    for inner in walk_graphs(graph):
+        yield from initializer_names(inner)
+        yield from (value.name for value in (*inner.input, *inner.output))
+        yield from (name for node in inner.node for name in (*node.input, *node.output))
+
+
 def node_name(node: onnx.NodeProto) -> str:
     """The node's name; `node_of_OUTPUT`, as TensorRT calls it, where the file leaves the name blank."""
     return node.name or f"node_of_{next((name for name in node.output if name), node.op_type)}"

@@ -1,4 +1,4 @@
-"""Print reports: text for people, JSON and SARIF for programs, one self-contained HTML page."""
+"""Print reports: text for people, JSON, SARIF, GitHub annotations and JUnit for programs, one self-contained page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from verify.report import Report, exit_code
 
 __all__ = ["FORMATS", "RuleText", "show", "write_html"]
 
-FORMATS = ("text", "json", "sarif")
+FORMATS = ("text", "json", "sarif", "github", "junit")
 
 
 def show(
@@ -49,6 +49,14 @@ def show(
         from verify.render.sarif import to_sarif
 
         stream.write(to_sarif(reports, rules or {}))
+    elif format == "github":
+        from verify.render.github import to_github
+
+        stream.write(to_github(reports))
+    elif format == "junit":
+        from verify.render.junit import to_junit
+
+        stream.write(to_junit(reports))
     else:
         raise SurgeonError(f"unknown format '{format}'; choose one of {', '.join(FORMATS)}")
     return exit_code(reports)

@@ -11,7 +11,7 @@ from typing import Any
 
 from verify.report import Check, Finding, Report, exit_code
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 def tool_version() -> str:
@@ -77,6 +77,7 @@ def to_json(reports: Sequence[Report]) -> str:
                 "exit_code": report.exit_code,
                 "cached": report.cached,
                 "checks": [check_data(check) for check in report.checks],
+                "verdicts": [plain(vars(one)) for one in report.verdicts],
                 "findings": [finding_data(finding) for finding in report.findings],
             }
             for report in reports

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from verify.render.templates import fill
+from verify.render.fill_template import fill
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from verify.render.templates import fill
+from verify.render.fill_template import fill
 
 if TYPE_CHECKING:
     from markupsafe import Markup

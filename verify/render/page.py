@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from verify.render.data import check_data, finding_data, plain, tool_version
+from verify.render.fill_template import fill
 from verify.render.rule_text import RuleText
 from verify.render.tables import tables_of
-from verify.render.templates import fill
 from verify.render.text import group_findings, headline, place, port_text, verdict
 from verify.report import Check, Finding, Report, counted
 
@@ -54,6 +54,7 @@ def _report(report: Report) -> dict[str, Any]:
         "failed": report.exit_code != 0,
         "found": found,
         "checks": list(map(_check, report.checks)),
+        "verdicts": [plain(vars(one)) for one in report.verdicts],
         "groups": list(map(_group, group_findings(report.findings))),
     }
 

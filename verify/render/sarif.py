@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from verify.render.data import finding_data, plain, tool_version
+from verify.render.github import message_of
 from verify.render.rule_text import RuleText
-from verify.report import Check, Finding, Report, exit_code
+from verify.report import Check, Finding, Report, Verdict, exit_code
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 SOURCE_LINE = re.compile(r"(?P<file>[\w./\\-]+\.py):(?P<line>[1-9]\d*)")
@@ -39,6 +40,7 @@ def to_sarif(reports: Sequence[Report], rules: Mapping[str, RuleText]) -> str:
         "exitCode": code,
     }
     said = [_notification(report, check) for report in reports for check in report.checks if _is_said(check)]
+    said += [_judgement(report, one) for report in reports for one in report.verdicts]
     if said:
         invocation["toolExecutionNotifications"] = said
     run = {
@@ -55,6 +57,8 @@ def _unique(items: Any) -> list[Any]:
 
 
 def _rule(code: str, text: RuleText | None) -> dict[str, Any]:
+    if text is None and code.startswith("check-"):
+        return {"id": code, "shortDescription": {"text": f"The check '{code.removeprefix('check-')}' failed."}}
     if text is None:
         return {"id": code}
     help_text = "\n\n".join(f"{heading}: {body}" for heading, body in text.sections.items()) or text.title
@@ -75,7 +79,7 @@ def _results(report: Report) -> list[dict[str, Any]]:
 
 def _of_check(report: Report, check: Check) -> dict[str, Any]:
     return {
-        "ruleId": f"check-{check.name}",
+        "ruleId": _check_code(check),
         "level": "error",
         "message": {"text": plain(check.message) or check.name},
         "locations": [{"physicalLocation": _physical(report.model)}],
@@ -83,9 +87,13 @@ def _of_check(report: Report, check: Check) -> dict[str, Any]:
     }
 
 
+def _check_code(check: Check) -> str:
+    """`check-tensorrt-parser` for the check "tensorrt parser": an identifier, as code-scanning pages want it."""
+    return "check-" + (re.sub(r"[^a-z0-9]+", "-", check.name.lower()).strip("-") or "unnamed")
+
+
 def _of_finding(report: Report, finding: Finding) -> dict[str, Any]:
     data = finding_data(finding)
-    parts = [finding.message, finding.why, finding.advice]
     name = "/".join(part for part in (finding.path, finding.node) if part)
     location: dict[str, Any] = {"physicalLocation": _physical(report.model)}
     if name:
@@ -94,7 +102,7 @@ def _of_finding(report: Report, finding: Finding) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "level": finding.severity,
-        "message": {"text": plain(" ".join(_sentence(part) for part in parts if part))},
+        "message": {"text": plain(message_of([finding]))},
         "locations": [location],
         "partialFingerprints": _fingerprint(report.model, finding.code, name, finding.message),
         "properties": {key: data[key] for key in ("op", "where", "fixable", "details")},
@@ -104,11 +112,6 @@ def _of_finding(report: Report, finding: Finding) -> dict[str, Any]:
         line = {"artifactLocation": _artifact(source["file"]), "region": {"startLine": int(source["line"])}}
         result["relatedLocations"] = [{"id": 0, "physicalLocation": line, "message": {"text": plain(finding.where)}}]
     return result
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _is_said(check: Check) -> bool:
@@ -123,6 +126,15 @@ def _notification(report: Report, check: Check) -> dict[str, Any]:
         "level": "note" if skipped else "error",
         "message": {"text": plain(text)},
         "locations": [{"physicalLocation": _physical(report.model)}],
+    }
+
+
+def _judgement(report: Report, one: Verdict) -> dict[str, Any]:
+    return {
+        "level": "error" if one.asked and one.state == "refused" else "note",
+        "message": {"text": plain(f"{one.judge}: {one.message}")},
+        "locations": [{"physicalLocation": _physical(report.model)}],
+        "properties": {"state": one.state, "asked": one.asked},
     }
 
 

@@ -10,9 +10,10 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from verify.report import Finding, Report, counted
+from verify.report import Finding, Report, Verdict, counted
 
 STATUS = {"pass": ("pass", "green"), "fail": ("FAIL", "bold red"), "skip": ("skip", "yellow")}
+STATES = {"accepted": "green", "refused": "bold red", "unknown": "yellow"}
 SEVERITY = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 LOG_WIDTH = 100
 NAMES_SHOWN = 8
@@ -26,7 +27,7 @@ def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False) -
     console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False, soft_wrap=True)
     for report in reports:
         _report(console, report, quiet)
-    for line in Text(_summary(reports)).wrap(console, console.width):
+    for line in Text(summary(reports)).wrap(console, console.width):
         line.rstrip()
         console.print(line)
 
@@ -44,6 +45,8 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
         word, style = STATUS[check.status]
         name = Text(f"{visible(check.name):{min(widest, 20)}}  ", style="bold")
         _row(console, Text(word, style=style), name.append(visible(check.message), style="not bold"))
+    for one in report.verdicts:
+        _row(console, Text("judge", style="dim"), _judgement(one))
     for group in group_findings(findings):
         console.print()
         head = Text(group[0].severity, style=SEVERITY[group[0].severity])
@@ -54,6 +57,13 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
         for label, body in _lines(group):
             _row(console, Text(label, style="dim"), Text(visible(body)))
     console.print()
+
+
+def _judgement(one: Verdict) -> Text:
+    """Who says what of the model; a second opinion does not count."""
+    style = STATES[one.state] if one.asked else "dim"
+    aside = "" if one.asked else " (another product, for information)"
+    return Text.assemble(f"{visible(one.judge)}: ", (visible(one.message), style), aside)
 
 
 def _row(console: Console, label: Text, body: Text) -> None:
@@ -92,6 +102,8 @@ def _lines(group: Sequence[Finding]) -> Iterable[tuple[str, str]]:
         yield "flags", " ".join(details["flags"])
     if first.severity == "error" and "fixable" in details:
         yield "fix", "surgeon fix does it" if details["fixable"] else "by hand; surgeon fix does not do it"
+    if details.get("source"):
+        yield "source", str(details["source"])
     if details.get("rtx_only"):
         yield "rtx", "full TensorRT takes this; only TensorRT-RTX refuses it"
     if details.get("says"):
@@ -140,6 +152,8 @@ def verdict(reports: Sequence[Report]) -> str:
     statuses = {check.status for report in reports for check in report.checks}
     if failed:
         return f"{models}: {failed} of {len(reports)} failed"
+    if any(one.asked and one.state == "unknown" for report in reports for one in report.verdicts):
+        return f"{models}: unknown whether the target takes {'it' if len(reports) == 1 else 'all of them'}"
     if "pass" in statuses:
         return f"{models}: all checks {'that ran ' if 'skip' in statuses else ''}passed"
     if any(report.findings for report in reports):
@@ -147,7 +161,8 @@ def verdict(reports: Sequence[Report]) -> str:
     return f"{models}: nothing was checked"
 
 
-def _summary(reports: Sequence[Report]) -> str:
+def summary(reports: Sequence[Report]) -> str:
+    """The verdict, and how many checks and findings of each kind there are."""
     statuses = [check.status for report in reports for check in report.checks]
     severities = [finding.severity for report in reports for finding in report.findings]
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verify.errors import MissingBackend, SurgeonError
-from verify.model.walk import fed_inputs
-from verify.report import Check
+from verify.errors import MissingBackend
+from verify.report import Check, Verdict
 from verify.tensorrt import engine
 from verify.tensorrt.profiles import show_profile
 
 if TYPE_CHECKING:
-    import onnx
-
     from verify.interface.spec import Spec
 
 
 def spec_profiles(spec: Spec | None) -> dict[str, Any] | None:
     """The spec's profile of each input; the builder leaves out inputs whose dims are fixed in the file."""
     return None if spec is None else {name: (p.min, p.opt, p.max) for name, p in spec.profiles().items()}
-
-
-def known_profiles(model: onnx.ModelProto, path: Path, profiles: Mapping[str, Any]) -> dict[str, Any]:
-    """The profiles as they are; SurgeonError where one names no input of the model."""
-    inputs = [value.name for value in fed_inputs(model.graph)]
-    for name in profiles:
-        if name not in inputs:
-            raise SurgeonError(f"{path} has no input '{name}'; it has {', '.join(inputs) or 'none'}")
-    return dict(profiles)
 
 
 def check_tensorrt(
@@ -62,6 +50,21 @@ def check_tensorrt(
     return [Check("tensorrt parser", "pass", f"accepted by {version}", figures), _builder(built, strict, figures)]
 
 
+def verdicts_of(checks: Sequence[Check]) -> list[Verdict]:
+    """What the checks of `check_tensorrt` come to: one verdict under the name of the TensorRT that ran, or none."""
+    own = {check.name: check for check in checks if check.name in ("tensorrt", "tensorrt parser", "tensorrt builder")}
+    ran = [check for check in own.values() if "version" in check.figures]
+    if not ran:
+        return []
+    judge = f"{engine.product(ran[0].figures['version'])} (built here)"
+    builder = own.get("tensorrt builder")
+    if any(check.status == "fail" for check in own.values()):
+        return [Verdict(judge, "refused", "refuses it")]
+    if builder is None or builder.status == "skip" or "guessed" in builder.figures:
+        return [Verdict(judge, "unknown", "unknown: sizes were guessed; give --input-shape")]
+    return [Verdict(judge, "accepted", "accepts it")]
+
+
 def _builder(built: engine.BuildResult, strict: bool, figures: Mapping[str, Any]) -> Check:
     """What the builder said; at guessed sizes it says nothing of other sizes."""
     name = "tensorrt builder"
@@ -82,7 +85,8 @@ def _first_refusal(built: engine.BuildResult) -> str:
     first = built.refusals[0]
     where = " ".join(part for part in (first.op, first.node_name or first.tensor) if part)
     more = f" (and {len(built.refusals) - 1} more)" if len(built.refusals) > 1 else ""
-    return f"{where}: {_line(first.message)}{more}".removeprefix(": ")
+    reason = "TensorRT gives no reason" if first.message == "false" else _line(first.message)
+    return f"{where}: {reason}{more}".removeprefix(": ")
 
 
 def _reason(built: engine.BuildResult) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import SurgeonError
+from verify.model.read import read_model
 from verify.tensorrt import engine as tensorrt
 from verify.tensorrt.attention import Attention, find_attentions, obstacle
 from verify.tensorrt.log import Kernel, kernels, memory
@@ -107,8 +108,15 @@ def compile_model(
     seconds = time.perf_counter() - started
     if built.ok:
         return _read(Path(path), target, built, seconds)
-    messages = (*(f"{r.op} '{r.node_name}': {r.message}" for r in built.refusals), *built.messages)
+    messages = (*map(_refusal_text, built.refusals), *built.messages)
     return Compiled(Path(path).name, target, tensorrt.version(), False, messages, seconds=seconds)
+
+
+def _refusal_text(refusal: tensorrt.Refusal) -> str:
+    """`Foo 'name': message`, without what TensorRT leaves empty."""
+    place = " ".join(filter(None, (refusal.op, f"'{refusal.node_name}'" if refusal.node_name else "")))
+    message = "TensorRT gives no reason" if refusal.message in ("", "false") else refusal.message
+    return f"{place}: {message}" if place else message
 
 
 def _read(path: Path, target: str, built: tensorrt.BuildResult, seconds: float) -> Compiled:
@@ -141,11 +149,10 @@ def _counts(values: Any) -> dict[str, int]:
 
 def read_with_shapes(path: str | Path, profiles: Mapping[str, Any]) -> onnx.ModelProto:
     """The model with the shapes and types of its tensors inferred at the usual size of `profiles`, weights left out."""
-    import onnx
 
     from verify.model.infer import infer_types
 
-    model = onnx.load(path, load_external_data=False)
+    model = read_model(path)
     for value in model.graph.input:
         points = profiles.get(value.name)
         dims = value.type.tensor_type.shape.dim

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verify.errors import MissingBackend, no_file
+from verify.errors import MissingBackend, SurgeonError, no_file
 from verify.tensorrt.process import Ended, Unusable, ask
 
 BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
+PRODUCTS = {"tensorrt_rtx": "TensorRT-RTX", "tensorrt": "TensorRT"}
 INSTALL = "pip install tensorrt-rtx"
 PARSE_LIMIT = 300.0
 BUILD_LIMIT = 1200.0
@@ -136,6 +137,12 @@ def version() -> str:
     return name
 
 
+def product(text: str = "") -> str:
+    """Name and version as people write them, "TensorRT-RTX 1.7.1.116", of `version()` or of a text that it gave."""
+    module, _, number = (text or version()).partition(" ")
+    return f"{PRODUCTS.get(module, module)} {number}".strip()
+
+
 def parse(path: str | Path, *, limit: float = PARSE_LIMIT) -> list[Refusal]:
     """Every error TensorRT's parser has with the ONNX file at `path`; an empty list when it accepts the file.
 
@@ -174,7 +181,7 @@ def build(
 
     Raises:
         MissingBackend: TensorRT is not installed or cannot run here.
-        SurgeonError: there is no such file.
+        SurgeonError: there is no such file, or `engine` cannot be written.
     """
     request = _request(path, build=True, detailed=detailed) | {
         "profiles": None
@@ -190,6 +197,8 @@ def build(
         return BuildResult(
             False, messages=(str(error),), seconds=error.seconds, profiles=dict(profiles or {}), parsed=False
         )
+    if "unwritten" in answer:
+        raise SurgeonError(answer["unwritten"])
     return _build_result(answer, derived=profiles is None)
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify.errors import SurgeonError
+from verify.model.read import read_model
 from verify.model.shape_text import parse_static_shape
 from verify.model.walk import fed_inputs
 from verify.tensorrt.engine import Profiles
 
 if TYPE_CHECKING:
     import onnx
+
+    from verify.interface.spec import Spec
 
 Shape = tuple[int, ...]
 
@@ -59,25 +62,19 @@ def profiles_for(
         smallest, largest: `input:shape` at the other points.
         sizes: values that fix a symbol of the spec at all three points, e.g. {"frames": 7}.
     """
-    import onnx
 
     from verify.interface.recognise import recognise
 
-    model = onnx.load(path, load_external_data=False)
+    model = read_model(path)
     dynamic = dynamic_inputs(model)
     given = {name: (shape, shape, shape) for name, shape in map(parse_static_shape, shapes)}
     low, high = dict(map(parse_static_shape, smallest)), dict(map(parse_static_shape, largest))
     for name in {**low, **high}:
         usual = given[name][1] if name in given else high.get(name, low.get(name, ()))
         given[name] = (low.get(name, usual), usual, high.get(name, usual))
-    unknown = [name for name in given if name not in {value.name for value in model.graph.input}]
-    if unknown:
-        known = ", ".join(value.name for value in model.graph.input)
-        raise SurgeonError(f"{path} has no input '{unknown[0]}'; it has {known}")
-    for value in model.graph.input:
-        if value.name in given:
-            _check_dims(value, given[value.name])
+    check_given(model, path, given)
     spec = recognise(model, path)
+    _check_sizes(path, spec, sizes or {})
     if spec is not None:
         fixed = sizes or {}
         points_of = [spec.shapes(**{n: fixed.get(n, spec.ranges[n][i]) for n in spec.symbols()}) for i in range(3)]
@@ -86,7 +83,17 @@ def profiles_for(
     return {name: given[name] for name in dynamic if name in given} or None
 
 
-def _check_dims(value: onnx.ValueInfoProto, points: tuple[Shape, ...]) -> None:
+def check_given(model: onnx.ModelProto, path: str | Path, profiles: Profiles) -> None:
+    """Raise SurgeonError for a profile that names no input, does not fit its dims, or whose points are out of order."""
+    inputs = {value.name: value for value in fed_inputs(model.graph)}
+    for name, points in profiles.items():
+        if name not in inputs:
+            raise SurgeonError(f"{path} has no input '{name}'; it has {', '.join(inputs) or 'none'}")
+        _check_dims(inputs[name], points)
+        _check_order(name, points)
+
+
+def _check_dims(value: onnx.ValueInfoProto, points: Sequence[Sequence[int]]) -> None:
     """Raise SurgeonError for a shape that the input cannot have."""
     dims = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in value.type.tensor_type.shape.dim]
     if not value.type.tensor_type.HasField("shape"):
@@ -95,6 +102,28 @@ def _check_dims(value: onnx.ValueInfoProto, points: tuple[Shape, ...]) -> None:
         if len(shape) != len(dims) or any(dim and dim != size for dim, size in zip(dims, shape, strict=True)):
             names = [str(dim.dim_value or dim.dim_param or "?") for dim in value.type.tensor_type.shape.dim]
             raise SurgeonError(f"input '{value.name}' is [{', '.join(names)}], so it cannot have shape {list(shape)}")
+
+
+def _check_order(name: str, points: Sequence[Sequence[int]]) -> None:
+    """Raise SurgeonError where the smallest shape is above the usual one, or the usual one above the largest."""
+    for (option, low), (other, high) in (
+        (("--min-shape", points[0]), ("--input-shape", points[1])),
+        (("--input-shape", points[1]), ("--max-shape", points[2])),
+    ):
+        if any(a > b for a, b in zip(low, high, strict=True)):
+            raise SurgeonError(
+                f"input '{name}': {option} {'x'.join(map(str, low))} is above {other} {'x'.join(map(str, high))}; "
+                "give shapes from the smallest to the largest"
+            )
+
+
+def _check_sizes(path: str | Path, spec: Spec | None, sizes: Mapping[str, int]) -> None:
+    """Raise SurgeonError for a size that the spec of the model does not leave open."""
+    symbols = [] if spec is None else list(spec.symbols())
+    for name in sizes:
+        if name not in symbols:
+            known = f"its spec leaves {', '.join(symbols)} open" if symbols else "no spec leaves one of its sizes open"
+            raise SurgeonError(f"{path} has no size '{name}': {known}; give the shape of an input with --input-shape")
 
 
 def dynamic_inputs(model: onnx.ModelProto) -> list[str]:
@@ -122,6 +151,6 @@ def _typed(path: str | Path) -> bool:
     """Whether half precision is written into the graph, which TensorRT 10 honours only when told to."""
     import onnx
 
-    model = onnx.load(path, load_external_data=False)
+    model = read_model(path)
     halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
     return any(a.i in halves for n in model.graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to")

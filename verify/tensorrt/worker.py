@@ -13,7 +13,11 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from verify.atomic_write import write_whole
+from verify.errors import SurgeonError
 
 # Written by every TensorRT call that would like a GPU; says nothing of the model.
 CUDA_NOISE = re.compile(r"\n?[^\n]*catchCudaError[^\n]*")
@@ -145,12 +149,18 @@ def _build(
             "engine_bytes": 0 if engine is None else engine.nbytes,
         }
         if engine is not None:
-            if request["engine"]:
-                with open(request["engine"], "wb") as stream:
-                    stream.write(engine)
-            return result
+            return result | (_write(engine, Path(request["engine"])) if request["engine"] else {})
         first = first or result
     return first or {}
+
+
+def _write(engine: Any, path: Path) -> dict[str, Any]:
+    """Write the engine; the answer says why it could not be written."""
+    try:
+        write_whole(path, engine)
+    except SurgeonError as error:
+        return {"unwritten": str(error)}
+    return {}
 
 
 def _serialize(trt: Any, builder: Any, network: Any, profiles: dict[str, Any], request: dict[str, Any]) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
 from surgery.diagnose.rules import code_of, report_codes
-from surgery.targets import load_target
 from surgery.targets.catalog import Feature, load_catalog
+from surgery.targets.table import load_table
 from verify.model.walk import domain_of
 
 if sys.version_info >= (3, 11):
@@ -89,11 +89,6 @@ def of_feature(feature: Feature) -> Reason:
     return Reason(code, feature.key, feature.reason, feature.advice, feature.key, feature.rtx_only)
 
 
-def refused_operator(op: str, domain: str, target: str) -> str | None:
-    """What the target's table says of the operator whatever its attributes; None where it may accept it."""
-    return load_target(target).refuses(f"op:{domain + '::' if domain else ''}{op}")
-
-
 @cache
 def _entries() -> list[dict[str, Any]]:
     text = files(__package__).joinpath("messages.toml").read_text(encoding="utf-8")
@@ -120,7 +115,7 @@ def _by_operator(op: str, domain: str) -> Reason | None:
         return of_feature(known)
     schema = _standard(domain, op)
     if schema is None:
-        return of_code("SG820")
+        return replace(of_code("SG847"), rtx_only=True) if op in load_table("tensorrt").plugins else of_code("SG820")
     if schema.has_function or schema.has_context_dependent_function:
         return of_feature(catalog["function-body"])
     return of_code("SG821")

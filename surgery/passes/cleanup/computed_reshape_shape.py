@@ -4,9 +4,9 @@ What it does: stores the shape as a constant: a number for each known dim, 0 (co
 dim at the same place, and -1 for the one dim that remains.
 Why: TensorRT computes such a shape on the host at every run, and Myelin does not fuse across the Reshape.
 Before → After: `Reshape(x: [n, 12], Concat(Shape(x)[:1], [3, 4]))` → `Reshape(x, [0, 3, 4])`
-Leaves alone: shapes with two free dims that are not copies, and shapes that already hold a -1 beside a free dim.
-Numerics: exact for every tensor that has elements; for an empty tensor -1 has no meaning and the Reshape fails at run
-time.
+Leaves alone: shapes with two free dims that are not copies; shapes that already hold a -1 beside a free dim; shapes
+that would get a -1 beside a dim that may be zero, since such a Reshape fails for an empty tensor.
+Numerics: exact.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from surgery.graph.nodes import Constant
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values import polynomials
-from surgery.values.propagate import contents, of
+from surgery.values.propagate import content_of, contents
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Reshape"):
         if len(node.inputs) != 2 or context.constant(node.inputs[1]) is not None:
             continue
-        wanted = of(node.inputs[1], contents(graph, context))
+        wanted = content_of(node.inputs[1], contents(graph, context))
         if wanted is None or wanted.ndim != 1:
             continue
         shape = constant_shape(node.inputs[0], list(wanted), bool(node.attrs.get("allowzero")))
@@ -50,6 +50,10 @@ def constant_shape(source: gs.Tensor, wanted: list[Any], allowzero: bool) -> lis
     if len(left) > 1 or (left and -1 in shape):
         return None
     if left:
+        # Runtimes refuse a -1 beside a dim of zero: they cannot tell what is left of no elements.
+        rest = [own[place] if place in copied else dim for place, dim in enumerate(shape) if place != left[0]]
+        if not all(polynomials.surely_positive(dim) for dim in rest):
+            return None
         shape[left[0]] = -1
     return shape
 

@@ -21,10 +21,10 @@ from math import prod
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import settle
+from surgery.graph.edit import replace_by_constant
 from surgery.graph.nodes import Constant
 from surgery.graph.protos import nbytes
-from surgery.passes.ops.evaluate import cone, evaluate
+from surgery.passes.ops.evaluate import evaluate, nodes_behind
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -56,7 +56,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         index = next(place for place, out in enumerate(node.outputs) if out is tensor)
         constant = Constant(tensor.name, np.ascontiguousarray(value).reshape(value.shape))
         yield finding(
-            f"'{tensor.name}' has the same value at every run", node, partial(settle, graph, node, index, constant)
+            f"'{tensor.name}' has the same value at every run",
+            node,
+            partial(replace_by_constant, graph, node, index, constant),
         )
 
 
@@ -132,7 +134,7 @@ def _worthwhile(graph: gs.Graph, nodes: list[gs.Node], context: Context) -> tupl
         read = [t for t in node.outputs if t.name and _read_outside(graph, t, mine, context)]
         if not read:
             continue
-        part = cone(inside, read[0])
+        part = nodes_behind(inside, read[0])
         grown = sum(_size(tensor) or 0 for tensor in read) - _freed(part)
         if grown > context.options.fold_limit:
             mine.discard(id(node))  # it stays, so what it reads is read from outside

@@ -14,11 +14,12 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, nodes_inside
+from surgery.graph.edit import disconnect
 from surgery.graph.nodes import Node
+from surgery.graph.walk import nodes_inside
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
-from surgery.values.propagate import contents, numbers, of
+from surgery.values.propagate import content_of, contents, numbers
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -39,7 +40,7 @@ def _condition(graph: gs.Graph, node: gs.Node, context: Context) -> bool | None:
     value = context.constant(node.inputs[0])
     if value is not None and value.size == 1:
         return bool(value.reshape(-1)[0])
-    known = numbers(of(node.inputs[0], contents(graph, context))) if context.opset_of(graph) >= 7 else None
+    known = numbers(content_of(node.inputs[0], contents(graph, context))) if context.opset_of(graph) >= 7 else None
     return bool(known[0]) if known is not None and len(known) == 1 else None
 
 

@@ -3,45 +3,97 @@
 What it does: writes the body once for each iteration, and concatenates what the iterations collect.
 Why: TensorRT cannot fuse a loop, and refuses a loop whose carried tensors change their shape.
 Before → After: `y = Loop(2, true, x) <body: out = Relu(in)>` → `y = Relu(Relu(x))`
-Leaves alone: trip counts that are above `--loop-limit` or not constant, bodies that may stop early, results of more
-than 5,000 nodes, and a body that runs zero times and collects something.
+Leaves alone: trip counts that are above `--loop-limit` or not constant, bodies that may stop early, a body that runs
+zero times and collects something, and models that would come to more than 10,000 nodes, or 64 MB of them (loops inside
+loops multiply).
 Numerics: exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import copy_nodes, disconnect, nodes_inside
+from surgery.graph.edit import copy_nodes, disconnect
 from surgery.graph.nodes import Constant, Node, Variable
+from surgery.graph.protos import nbytes
+from surgery.graph.walk import nodes_inside
 from surgery.pipeline.context import Context
-from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.pipeline.rule import Declined, Finding, Pass, finding
 
-MOST_NODES = 5000
+MOST_NODES = 10_000  # of the whole model
+MOST_BYTES = 64 << 20  # of tensors in the attributes of all its nodes
+
+
+@dataclass(frozen=True)
+class Size:
+    """Nodes, and bytes of the tensors that their attributes hold."""
+
+    nodes: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Size) -> Size:
+        return Size(self.nodes + other.nodes, self.bytes + other.bytes)
+
+    def __mul__(self, times: int) -> Size:
+        return Size(self.nodes * times, self.bytes * times)
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Loop"):
-        body = node.attrs.get("body")
-        trips = context.constant(node.inputs[0])
-        if not isinstance(body, gs.Graph) or trips is None or trips.size != 1:
+        count = _turns(node, context)
+        if count is None or (count == 0 and len(node.outputs) > len(node.inputs) - 2):
             continue
-        count = int(trips.reshape(-1)[0])
-        states = len(node.inputs) - 2
-        if not 0 <= count <= context.options.loop_limit or count * len(body.nodes) > MOST_NODES:
-            continue
-        if count == 0 and len(node.outputs) > states:
-            continue
-        if len(body.inputs) != states + 2 or len(body.outputs) - 1 < len(node.outputs):
-            continue
-        if _starts(node, context) and _goes_on(body, context):
+        present = context.memo("nodes of the model", lambda: _present(graph, context))
+        if _starts(node, context) and _goes_on(node.attrs["body"], context) and _fits(present, node, context):
             # Nodes further inside are copied as they are now: they wait for the next round.
             fix = partial(_unroll, graph, node, count, context)
             yield finding(f"always runs {count} times", node, fix, *nodes_inside(node))
+
+
+def _turns(node: gs.Node, context: Context) -> int | None:
+    """The trip count of a Loop, or None where it is not known or too large."""
+    body, trips = node.attrs.get("body"), context.constant(node.inputs[0])
+    if not isinstance(body, gs.Graph) or trips is None or trips.size != 1:
+        return None
+    count, states = int(trips.reshape(-1)[0]), len(node.inputs) - 2
+    whole = len(body.inputs) == states + 2 and len(body.outputs) - 1 >= len(node.outputs)
+    return count if whole and 0 <= count <= context.options.loop_limit else None
+
+
+def _present(graph: gs.Graph, context: Context) -> Size:
+    """What the whole model comes to as it stands."""
+    root = context.root if context.root is not None else graph
+    return sum((_size(each) for each in (root, *getattr(root, "functions", ()))), Size())
+
+
+def _fits(present: Size, node: gs.Node, context: Context) -> bool:
+    """Whether the model stays small enough with this Loop, and every Loop of known length inside it, unrolled."""
+    whole = present + _unrolled(node, context)
+    return whole.nodes <= MOST_NODES and whole.bytes <= MOST_BYTES
+
+
+def _unrolled(node: gs.Node, context: Context) -> Size:
+    return _size(node.attrs["body"], context) * (_turns(node, context) or 0)
+
+
+def _size(graph: gs.Graph, unroll: Context | None = None) -> Size:
+    """What one graph and those inside it come to; with `unroll`, each Loop of known length as it is when unrolled."""
+    total = Size()
+    for node in graph.nodes:
+        if getattr(node, "dead", False):
+            continue
+        values = node.attrs.values()
+        total += Size(1, sum(nbytes(value) for value in values if isinstance(value, gs.Constant)))
+        if unroll is not None and node.op == "Loop" and not node.domain and _turns(node, unroll) is not None:
+            total += _unrolled(node, unroll)
+        else:
+            total = sum((_size(value, unroll) for value in values if isinstance(value, gs.Graph)), total)
+    return total
 
 
 def _starts(node: gs.Node, context: Context) -> bool:
@@ -64,6 +116,10 @@ def _goes_on(body: gs.Graph, context: Context) -> bool:
 
 def _unroll(graph: gs.Graph, node: gs.Node, count: int, context: Context) -> None:
     body: gs.Graph = node.attrs["body"]
+    if not _fits(_present(graph, context), node, context):  # others that were found with it took the room
+        raise Declined(
+            f"unrolled, the model would have more than {MOST_NODES:,} nodes or {MOST_BYTES >> 20} MB of them"
+        )
     carried = list(node.inputs[2:])
     outputs = list(node.outputs)
     collected: list[list[gs.Tensor]] = [[] for _ in outputs[len(carried) :]]

@@ -15,10 +15,10 @@ from functools import partial
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass
-from surgery.passes.cleanup.no_op_node import same_shape
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
-from surgery.values.propagate import contents, numbers, of
+from surgery.values.propagate import content_of, contents, numbers
+from surgery.values.shapes import same_shape
 
 MOST = 1 << 20
 
@@ -39,7 +39,7 @@ def _side(graph: gs.Graph, node: gs.Node, context: Context) -> int | None:
         chosen = {bool(item) for item in node.inputs[0].values.reshape(-1)[:1]}
         same = bool((node.inputs[0].values == next(iter(chosen), False)).all())
         return (1 if chosen == {True} else 2) if same and chosen else None
-    values = numbers(of(node.inputs[0], contents(graph, context)))
+    values = numbers(content_of(node.inputs[0], contents(graph, context)))
     if not values or any(value != values[0] for value in values):
         return None
     return 1 if values[0] else 2

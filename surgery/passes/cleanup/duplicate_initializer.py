@@ -19,9 +19,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import replace_uses
-from surgery.graph.nodes import Stored, external_entry
+from surgery.graph.nodes import Stored
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
+from verify.model.external import external_entry
 from verify.report import Finding as Found
 
 

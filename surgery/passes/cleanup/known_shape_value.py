@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import settle
+from surgery.graph.edit import replace_by_constant
 from surgery.graph.nodes import Constant
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -43,7 +43,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             array = np.asarray(numbers(value), dtype=np.dtype(tensor.dtype)).reshape(value.shape)
             constant = Constant(tensor.name, array)
             message = f"'{tensor.name}' is {array.tolist()} for every input"
-            yield finding(message, node, partial(settle, graph, node, index, constant))
+            yield finding(message, node, partial(replace_by_constant, graph, node, index, constant))
 
 
 def _covered(reader: gs.Node, known: set[int]) -> bool:

@@ -24,7 +24,8 @@ from surgery.graph.nodes import dtype_of
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values import polynomials
-from surgery.values.propagate import contents, numbers, of
+from surgery.values.propagate import content_of, contents, numbers
+from surgery.values.shapes import same_shape
 
 Rule = Callable[[gs.Node, Any, Context], bool]
 
@@ -39,14 +40,6 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
                 continue
             if rule(node, contents(graph, context), context) and can_bypass(graph, node):
                 yield finding(f"returns '{node.inputs[0].name}' unchanged", node, partial(bypass, graph, node))
-
-
-def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
-    """Whether two tensors have the same shape for every input."""
-    if left.shape is None or right.shape is None or len(left.shape) != len(right.shape):
-        return False
-    pairs = zip(polynomials.of_dims(left.shape, left), polynomials.of_dims(right.shape, right), strict=True)
-    return all(one == other for one, other in pairs)
 
 
 def _cast(node: gs.Node, found: Any, context: Context) -> bool:
@@ -64,7 +57,7 @@ def _transpose(node: gs.Node, found: Any, context: Context) -> bool:
 def _reshape(node: gs.Node, found: Any, context: Context) -> bool:
     if same_shape(node.inputs[0], node.outputs[0]):
         return True
-    shape = numbers(of(node.inputs[1], found)) if len(node.inputs) > 1 else node.attrs.get("shape")
+    shape = numbers(content_of(node.inputs[1], found)) if len(node.inputs) > 1 else node.attrs.get("shape")
     own = node.inputs[0].shape
     if shape is None or own is None or len(shape) != len(own) or node.attrs.get("allowzero") or shape.count(-1) > 1:
         return False
@@ -72,7 +65,7 @@ def _reshape(node: gs.Node, found: Any, context: Context) -> bool:
 
 
 def _expand(node: gs.Node, found: Any, context: Context) -> bool:
-    wanted, shape = of(node.inputs[1], found), node.inputs[0].shape
+    wanted, shape = content_of(node.inputs[1], found), node.inputs[0].shape
     if wanted is None or shape is None or wanted.ndim != 1 or wanted.size > len(shape):
         return same_shape(node.inputs[0], node.outputs[0])
     own = polynomials.of_dims(shape, node.inputs[0])[len(shape) - wanted.size :]
@@ -80,7 +73,7 @@ def _expand(node: gs.Node, found: Any, context: Context) -> bool:
 
 
 def _tile(node: gs.Node, found: Any, context: Context) -> bool:
-    repeats = numbers(of(node.inputs[1], found)) if len(node.inputs) == 2 else None
+    repeats = numbers(content_of(node.inputs[1], found)) if len(node.inputs) == 2 else None
     return repeats is not None and all(count == 1 for count in repeats)
 
 
@@ -88,7 +81,7 @@ def _slice(node: gs.Node, found: Any, context: Context) -> bool:
     shape = node.inputs[0].shape
     if shape is None:
         return False
-    operands = [None if t.is_empty() else of(t, found) for t in node.inputs[1:]]
+    operands = [None if t.is_empty() else content_of(t, found) for t in node.inputs[1:]]
     if len(node.inputs) == 1:
         operands = [
             np.asarray(node.attrs[key], dtype=object) if key in node.attrs else None
@@ -117,7 +110,7 @@ def _slice(node: gs.Node, found: Any, context: Context) -> bool:
 def _pad(node: gs.Node, found: Any, context: Context) -> bool:
     pads = node.attrs.get("pads") or node.attrs.get("paddings")
     if pads is None and len(node.inputs) > 1:
-        pads = numbers(of(node.inputs[1], found))
+        pads = numbers(content_of(node.inputs[1], found))
     return pads is not None and all(width == 0 for width in pads)
 
 

@@ -56,7 +56,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _follow(graph: gs.Graph, tensor: gs.Tensor, path: Path, context: Context) -> bool:
-    """Whether every way from `tensor` leads to a Reshape through nodes that mind the last dim only."""
+    """Whether every way from `tensor` leads to a Reshape through nodes that work on the last dim only."""
     if context.is_output(graph, tensor) or len(tensor.outputs) != 1 or tensor.shape is None:
         return False
     reader = tensor.outputs[0]
@@ -119,7 +119,7 @@ def _reshape(graph: gs.Graph, path: Path, lead: list[int | str | None], context:
 
 
 def _shape(graph: gs.Graph, tensor: gs.Tensor, lead: list[int | str | None], context: Context) -> None:
-    """Give a tensor its new shape, and a name of its own: under the old one stands what the original has there."""
+    """Give a tensor its new shape and a new name: the original has another tensor under the old name."""
     tensor.shape = [*lead, tensor.shape[-1]]
     if not context.is_output(graph, tensor):
         tensor.name = context.fresh(f"{tensor.name}/SG019")

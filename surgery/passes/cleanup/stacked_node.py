@@ -19,8 +19,9 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer, replace_input
+from surgery.graph.edit import replace_input
 from surgery.graph.nodes import Constant
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -113,8 +114,8 @@ def _cuts(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> 
         starts, ends, axes, *steps = ([int(item) for item in value] for value in values if value is not None)
         columns = starts, ends, [axis % rank for axis in axes], *(steps or [[1] * len(axes)])
         cuts = [[*have, *more] for have, more in zip(cuts, columns, strict=True)]
-    apart = len(set(cuts[2])) == len(cuts[2])
-    return cuts if apart and (len(node.inputs) == 5 or set(cuts[3]) == {1}) else None
+    distinct = len(set(cuts[2])) == len(cuts[2])
+    return cuts if distinct and (len(node.inputs) == 5 or set(cuts[3]) == {1}) else None
 
 
 def _cut(node: gs.Node, cuts: list[list[int]], context: Context) -> None:

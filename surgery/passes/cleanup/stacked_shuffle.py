@@ -16,7 +16,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -71,7 +71,7 @@ def shorter(
 
 
 def _arranged(groups: Sequence[list[int]], row: list[int]) -> list[int] | None:
-    """The order in which the groups make up the row, or None where one is torn apart; empty groups come first."""
+    """The order in which the groups make up the row, or None where one is split; empty groups come first."""
     place = {piece: index for index, piece in enumerate(row)}
     order = sorted(range(len(groups)), key=lambda index: place[groups[index][0]] if groups[index] else -1)
     return order if [piece for index in order for piece in groups[index]] == row else None

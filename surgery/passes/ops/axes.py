@@ -1,4 +1,4 @@
-"""Shape arithmetic for axes that are known only at run time, in operators TensorRT runs on shape tensors."""
+"""Shape arithmetic for axes that are known only at run time, in operators that TensorRT runs on shape tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from surgery.pipeline.context import Context
 INT64 = np.int64
 
 
-def mask(build: Build, axes: gs.Tensor, rank: int) -> gs.Tensor:
+def axes_mask(build: Build, axes: gs.Tensor, rank: int) -> gs.Tensor:
     """int64[rank], 1 where the axis is among `axes` (int64[k], negative ones count from the end), else 0."""
     positive = build(
         "Where", build("Less", axes, np.array([0], INT64)), build("Add", axes, np.array([rank], INT64)), axes
@@ -22,7 +22,7 @@ def mask(build: Build, axes: gs.Tensor, rank: int) -> gs.Tensor:
     return build.axes("ReduceMax", build.cast(hits, INT64), [1], keepdims=0)
 
 
-def pick(build: Build, dims: gs.Tensor, keep: gs.Tensor, rank: int, count: int) -> gs.Tensor:
+def masked_dims(build: Build, dims: gs.Tensor, keep: gs.Tensor, rank: int, count: int) -> gs.Tensor:
     """int64[count]: the entries of `dims` (int64[rank]) where `keep` (int64[rank], `count` ones) is 1, in order."""
     before = np.triu(np.ones((rank, rank), INT64), 1)  # [i, j]: i comes before j
     place = build.axes("ReduceSum", build("Mul", build.unsqueeze(keep, 1), before), [0], keepdims=0)
@@ -31,15 +31,15 @@ def pick(build: Build, dims: gs.Tensor, keep: gs.Tensor, rank: int, count: int) 
     return build.axes("ReduceSum", kept, [1], keepdims=0)
 
 
-def without(build: Build, tensor: Any, axes: gs.Tensor, rank: int, count: int) -> gs.Tensor:
+def squeeze(build: Build, tensor: Any, axes: gs.Tensor, rank: int, count: int) -> gs.Tensor:
     """`tensor` (of `rank`) reshaped to lose `axes`, all of size one; `count` dims remain."""
-    keep = build("Sub", np.array([1], INT64), mask(build, axes, rank))
-    return build("Reshape", tensor, pick(build, build("Shape", tensor), keep, rank, count))
+    keep = build("Sub", np.array([1], INT64), axes_mask(build, axes, rank))
+    return reshaped(build, tensor, masked_dims(build, build("Shape", tensor), keep, rank, count))
 
 
-def spread(build: Build, tensor: gs.Tensor, axes: gs.Tensor, rank: int) -> gs.Tensor:
+def unsqueeze(build: Build, tensor: gs.Tensor, axes: gs.Tensor, rank: int) -> gs.Tensor:
     """`tensor` reshaped to `rank` dims, those among `axes` new and of size one."""
-    new = mask(build, axes, rank)
+    new = axes_mask(build, axes, rank)
     old_rank = len(tensor.shape)
     before = np.triu(np.ones((rank, rank), INT64), 1)
     keep = build("Sub", np.array([1], INT64), new)
@@ -48,7 +48,15 @@ def spread(build: Build, tensor: gs.Tensor, axes: gs.Tensor, rank: int) -> gs.Te
         return build.reshape(tensor, [1] * rank)
     inside = build("Min", place, np.array([old_rank - 1], INT64))
     dims = build("Gather", build("Shape", tensor), inside)
-    return build("Reshape", tensor, build("Add", build("Mul", keep, dims), new))
+    return reshaped(build, tensor, build("Add", build("Mul", keep, dims), new))
+
+
+def reshaped(build: Build, tensor: gs.Tensor, dims: gs.Tensor) -> gs.Tensor:
+    """`tensor` in a shape that is computed at run time, where a dim of zero means zero."""
+    shape = build.context.static_shape(tensor)
+    if shape is not None and 0 not in shape:
+        return build("Reshape", tensor, dims)
+    return build("Reshape", tensor, dims, allowzero=1)
 
 
 def single_kept_axis(node: gs.Node, rank: int, context: Context) -> int | None:

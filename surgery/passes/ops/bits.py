@@ -1,4 +1,4 @@
-"""Integers taken apart into bits and put together again with integer division, for targets without bit operations."""
+"""Split integers into bits and put them together again by integer division, for targets without bit operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PART = 31
 
 
 def width(dtype: Any) -> int:
-    """Bits of an integer type."""
+    """Number of bits of an integer type."""
     return int(np.dtype(dtype).itemsize) * 8
 
 
@@ -23,7 +23,7 @@ def work_type(dtype: Any) -> np.dtype[Any]:
 
 
 def wrapped(build: Build, value: gs.Tensor, dtype: Any) -> gs.Tensor:
-    """`value` (int32 or int64) reduced to the range of an eight- or sixteen-bit type, still in its own type."""
+    """`value` (int32 or int64) wrapped around to the range of an 8-bit or 16-bit `dtype`; it keeps its own type."""
     kind = np.dtype(dtype)
     if kind.itemsize >= np.dtype(value.dtype).itemsize:
         return value
@@ -47,7 +47,7 @@ def bits(build: Build, value: gs.Tensor, count: int) -> gs.Tensor:
 def number(build: Build, digits: gs.Tensor, negative: gs.Tensor, count: int) -> gs.Tensor:
     """The integer of `count` bits (last dim, lowest first) and a sign bit worth -2^count, as 0 or 1.
 
-    Added up in parts of 31 bits, since onnxruntime sums int64 in floating point of 53 bits.
+    The sum is built in parts of 31 bits, because onnxruntime adds int64 in floating point, which is exact to 53 bits.
     """
     kind, rank = np.dtype(digits.dtype), len(digits.shape)
     total = build("Mul", negative, np.array(-(1 << count), kind))

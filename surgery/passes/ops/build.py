@@ -1,21 +1,23 @@
-"""Makes the nodes that take the place of a refused one: names, types, shapes, position and provenance in one place."""
+"""Builds the nodes that replace a refused one, with their names, types, shapes, position and provenance."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, producer, replace_uses
+from surgery.graph.edit import disconnect, replace_uses
 from surgery.graph.infer import infer_node
 from surgery.graph.nodes import Constant, Node, Variable, dtype_of, number_of
+from surgery.graph.schemas import first_opset, misfit
+from surgery.graph.walk import producer
 from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Declined
 from verify.model.walk import dims_of
 
-Value = "gs.Tensor | np.ndarray | float | int | bool | None"
 SMALL = 4096  # elements of a constant that is computed with here and now
 AXES_AS_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # other reductions: 18
 
@@ -26,7 +28,8 @@ class Build:
     Call it with an operator, its inputs and attributes; it gives back the output tensor, or a tuple of them when
     `outputs` is above 1. An input may be a tensor, an array (becomes a constant), a Python number (becomes a scalar
     constant of the type of the first tensor input, of a branch in Where) or None (an optional input left out). Output
-    types and shapes come from ONNX's own inference for the operator.
+    types and shapes come from ONNX's own inference for the operator. A node that the model's opset does not have makes
+    it raise `Declined`, which the pipeline takes for "not here": collect all nodes before you change anything else.
     """
 
     def __init__(self, graph: gs.Graph, node: gs.Node, context: Context, code: str) -> None:
@@ -36,7 +39,7 @@ class Build:
         self.base = next((out.name for out in node.outputs if out.name), node.name or node.op)
 
     def name(self, what: str) -> str:
-        """A tensor name no other tensor of the model has, with where it comes from in it."""
+        """A new tensor name, made from the replaced node, the code of the pass and `what`."""
         return self.context.fresh(f"{self.base}/{self.code}/{what}")
 
     def constant(self, value: Any, dtype: Any = None) -> gs.Constant:
@@ -55,11 +58,26 @@ class Build:
         tensors = [self._input(value, like) for value in inputs]
         while tensors and tensors[-1].is_empty():
             tensors.pop()
+        self.demand(op, domain, tensors, attrs, outputs)
         made = [Variable(self.name(op)) for _ in range(outputs)]
         node = Node(op, name=made[0].name, attrs=attrs, inputs=tensors, outputs=made, domain=domain or None)
         _set_types(node, self.context)
         self.nodes.append(node)
         return made[0] if outputs == 1 else tuple(made)
+
+    def demand(self, op: str, domain: str, inputs: Sequence[gs.Tensor], attrs: Iterable[str], outputs: int) -> None:
+        """Give up, with the graph as it was, where the model's opset has no such node.
+
+        Raises:
+            Declined: it has not.
+        """
+        kinds = [0 if tensor.is_empty() else number_of(tensor.dtype) for tensor in inputs]
+        version = self.opset if domain in ("", "ai.onnx") else self.context.opsets.get(domain, 1)
+        reason = misfit(op, domain, version, kinds, attrs, outputs)
+        if reason:
+            for node in self.nodes:
+                disconnect(self.graph, node)
+            raise Declined(reason, first_opset(op, domain, kinds, attrs, outputs) if domain in ("", "ai.onnx") else 0)
 
     def _input(self, value: Any, like: Any) -> gs.Tensor:
         if value is None:
@@ -127,11 +145,13 @@ class Build:
             replace_uses(formal, actual)
             results = [actual if tensor is formal else tensor for tensor in results]
         self.nodes += inner.nodes
+        for node in inner.nodes:
+            self.demand(node.op, node.domain or "", node.inputs, node.attrs, len(node.outputs))
         return results
 
     def insert(self) -> None:
         """Put the new nodes in front of the old one, which stays."""
-        position = _place(self.graph, self.node)
+        position = _position(self.graph, self.node)
         self.graph.nodes[position:position] = self.nodes
         for node in self.nodes:
             self.context.made(node, self.code, self.node)
@@ -139,16 +159,16 @@ class Build:
     def replace(self, *results: gs.Tensor | None) -> None:
         """Put the new nodes where the old one is; `results` take over its outputs, which keep names and readers."""
         outputs = list(self.node.outputs)
-        position = _place(self.graph, self.node)
+        position = _position(self.graph, self.node)
         disconnect(self.graph, self.node)
         for result, output in zip(results, outputs, strict=False):
             if result is not None and output.name:
-                self._hand_over(result, output)
+                self._take_over_output(result, output)
         self.graph.nodes[position:position] = self.nodes
         for node in self.nodes:
             self.context.made(node, self.code, self.node)
 
-    def _hand_over(self, result: gs.Tensor, output: gs.Tensor) -> None:
+    def _take_over_output(self, result: gs.Tensor, output: gs.Tensor) -> None:
         maker = producer(result)
         if maker is None or not any(maker is node for node in self.nodes) or _is_output_of(result, self.node):
             maker = Node("Identity", name=self.name("Identity"), inputs=[result], outputs=[output])
@@ -157,11 +177,11 @@ class Build:
             index = next(place for place, tensor in enumerate(maker.outputs) if tensor is result)
             replace_uses(result, output)
             maker.outputs[index] = output
-        adopt(output, result)
+        _set_missing_type(output, result)
 
 
-def _place(graph: gs.Graph, node: gs.Node) -> int:
-    """Where the node stands in the list, looked for from where the last one stood: fixes go from front to back."""
+def _position(graph: gs.Graph, node: gs.Node) -> int:
+    """Position of the node in the list. The search starts where the last one ended, since fixes go front to back."""
     nodes, start = graph.nodes, vars(graph).get("last_place", 0)
     places = chain(range(start, len(nodes)), range(min(start, len(nodes))))
     graph.last_place = next(place for place in places if nodes[place] is node)
@@ -172,7 +192,7 @@ def _is_output_of(tensor: gs.Tensor, node: gs.Node) -> bool:
     return any(tensor is output for output in node.outputs)
 
 
-def adopt(output: gs.Tensor, result: gs.Tensor) -> None:
+def _set_missing_type(output: gs.Tensor, result: gs.Tensor) -> None:
     """Give `output` the type and shape of `result` where it has none of its own."""
     if isinstance(output, gs.Variable):
         output.dtype = output.dtype if output.dtype is not None else result.dtype

@@ -1,4 +1,4 @@
-"""Values of constant expressions, from the kernels the model itself would run on: onnxruntime, else onnx.reference."""
+"""Values of constant expressions, computed by onnxruntime, which runs the model too, else by onnx.reference."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ SECONDS = 20.0
 
 
 def evaluate(nodes: Sequence[gs.Node], wanted: Sequence[gs.Tensor], opsets: dict[str, int]) -> dict[int, np.ndarray]:
-    """Values of `wanted` by id, from nodes that depend on constants only; those that cannot be computed are missing.
+    """Values of the tensors `wanted` by id; those that cannot be computed are missing.
 
-    All together in one run; when that fails, each by itself.
+    Args:
+        nodes: in graph order; they depend on constants only. They run once for all tensors, and when that fails once
+            for each tensor.
     """
-    found = _together(list(nodes), list(wanted), opsets)
+    found = _computed(list(nodes), list(wanted), opsets)
     if found is not None:
         return found
     values: dict[int, np.ndarray] = {}
     inside = {id(node): place for place, node in enumerate(nodes)}
     for tensor in wanted if len(wanted) > 1 else ():
-        values.update(_together(cone(inside, tensor), [tensor], opsets) or {})
+        values.update(_computed(nodes_behind(inside, tensor), [tensor], opsets) or {})
     return values
 
 
-def cone(inside: Mapping[int, int], tensor: gs.Tensor) -> list[gs.Node]:
-    """The nodes that `tensor` depends on among those in `inside` (place by id), in graph order.
+def nodes_behind(inside: Mapping[int, int], tensor: gs.Tensor) -> list[gs.Node]:
+    """The nodes that `tensor` depends on among those in `inside` (position in the graph by id), in graph order.
 
-    A known shape needs none of the nodes that make the values.
+    A Shape of known dims depends on no node.
     """
     found: dict[int, gs.Node] = {}
     todo = [tensor]
@@ -48,13 +50,13 @@ def cone(inside: Mapping[int, int], tensor: gs.Tensor) -> list[gs.Node]:
 
 
 def shape_value(node: gs.Node) -> np.ndarray | None:
-    """What a Shape makes of a tensor whose dims are all known, else None."""
+    """The result of a Shape node whose input has known dims only, else None."""
     dims = Context.static_shape(node.inputs[0]) if node.op == "Shape" and not node.domain and node.inputs else None
     first, last = node.attrs.get("start", 0), node.attrs.get("end")
     return None if dims is None else np.asarray(dims[first:last], dtype=np.int64)
 
 
-def _together(nodes: list[gs.Node], wanted: list[gs.Tensor], opsets: dict[str, int]) -> dict[int, Any] | None:
+def _computed(nodes: list[gs.Node], wanted: list[gs.Tensor], opsets: dict[str, int]) -> dict[int, Any] | None:
     model = to_fragment(nodes, wanted, opsets)
     for node, proto in zip(nodes, model.graph.node, strict=False):
         value = shape_value(node)

@@ -1,4 +1,4 @@
-"""Pooling windows of static size: one strided slice of the padded input for each place of the kernel."""
+"""Pooling windows of static size: one strided slice of the padded input for each position in the kernel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import onnx_graphsurgeon as gs
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 
-MOST_PLACES = 256
+MAX_POSITIONS = 256
 
 
 @dataclass(frozen=True)
 class Window:
-    """Kernel, strides, dilations, pads before each axis, input and output sizes of the spatial axes."""
+    """Kernel, strides, dilations, pads before (`begin`) and after (`end`), input (`size`) and output (`out`) sizes.
+
+    Each has one number for each spatial axis.
+    """
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -32,13 +35,13 @@ class Window:
         rows = zip(self.out, self.strides, self.kernel, self.dilations, strict=True)
         return tuple((out - 1) * stride + (kernel - 1) * dilation + 1 for out, stride, kernel, dilation in rows)
 
-    def places(self) -> list[tuple[int, ...]]:
-        """Places of the kernel, the last axis fastest."""
+    def positions(self) -> list[tuple[int, ...]]:
+        """Every index into the kernel, the last axis fastest."""
         return list(itertools.product(*(range(size) for size in self.kernel)))
 
 
 def window_of(node: gs.Node, context: Context) -> Window | None:
-    """The window of a pooling node, or None where sizes are unknown or it has too many places to unroll."""
+    """The window of a pooling node, or None where sizes are unknown or the kernel is too large to unroll."""
     shape, out = context.static_shape(node.inputs[0]), context.static_shape(node.outputs[0])
     if shape is None or out is None or len(shape) < 3 or 0 in shape or 0 in out:
         return None
@@ -49,7 +52,7 @@ def window_of(node: gs.Node, context: Context) -> Window | None:
     pads = list(node.attrs.get("pads", [0] * (2 * axes)))
     mode = node.attrs.get("auto_pad", "NOTSET")
     by_axis = node.op == "MaxPool" and len([tensor for tensor in node.outputs if not tensor.is_empty()]) == 1
-    if (sum(kernel) if by_axis else np.prod(kernel)) > MOST_PLACES:
+    if (sum(kernel) if by_axis else np.prod(kernel)) > MAX_POSITIONS:
         return None
     begin, end = tuple(pads[:axes]), tuple(pads[axes:])
     if mode in ("SAME_UPPER", "SAME_LOWER"):
@@ -61,7 +64,7 @@ def window_of(node: gs.Node, context: Context) -> Window | None:
 
 
 def padded(build: Build, data: gs.Tensor, window: Window, fill: float) -> gs.Tensor:
-    """`data` with `fill` around it, cut to what the windows cover."""
+    """`data` padded with `fill` as far as the windows reach."""
     after = [
         max(extent - first - size, 0)
         for extent, first, size in zip(window.extent, window.begin, window.size, strict=True)
@@ -75,10 +78,10 @@ def padded(build: Build, data: gs.Tensor, window: Window, fill: float) -> gs.Ten
 
 
 def slices(build: Build, data: gs.Tensor, window: Window) -> list[gs.Tensor]:
-    """For each place of the kernel the elements of padded `data` [n, c, ...] that it meets, as [n, c, *out]."""
+    """For each position in the kernel, the elements of padded `data` [n, c, ...] under it, as [n, c, *out]."""
     axes = list(range(2, 2 + len(window.kernel)))
     found = []
-    for place in window.places():
+    for place in window.positions():
         starts = [index * step for index, step in zip(place, window.dilations, strict=True)]
         rows = zip(starts, window.out, window.strides, strict=True)
         ends = [start + (count - 1) * stride + 1 for start, count, stride in rows]
@@ -109,7 +112,7 @@ def counts(window: Window, include_pads: bool) -> np.ndarray:
     else:
         field[tuple(slice(first, first + size) for first, size, _ in rows)] = 1
     total = np.zeros(window.out)
-    for place in window.places():
+    for place in window.positions():
         rows4 = zip(place, window.dilations, window.out, window.strides, strict=True)
         total += field[tuple(slice(i * d, i * d + (o - 1) * s + 1, s) for i, d, o, s in rows4)]
     return np.maximum(total, 1)

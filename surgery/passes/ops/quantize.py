@@ -1,4 +1,4 @@
-"""Quantization as plain arithmetic: scales and zero points placed along their axis, values rounded and clipped."""
+"""Quantization in plain arithmetic: shift by the zero point, scale along an axis, round and clip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from surgery.passes.ops.build import Build
 RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
 
 
-def along(build: Build, parameter: gs.Tensor, rank: int, axis: int) -> gs.Tensor:
+def broadcastable(build: Build, parameter: gs.Tensor, rank: int, axis: int) -> gs.Tensor:
     """A scale or zero point of one value, or of one per element of `axis`, shaped to go with a tensor of `rank`."""
     dims = parameter.shape
     if dims is None or len(dims) != 1 or dims[0] == 1 or rank == 0:
@@ -22,27 +22,35 @@ def along(build: Build, parameter: gs.Tensor, rank: int, axis: int) -> gs.Tensor
     return build.reshape(parameter, shape)
 
 
-def shifted(build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, work: Any) -> gs.Tensor:
+def without_zero_point(
+    build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, work: Any
+) -> gs.Tensor:
     """`value - zero_point` in floating point `work`."""
     stored = isinstance(value, gs.Constant) or value.dtype == work
     wide = build.cast(value if stored else build.cast(value, np.int32), work)
     if zero_point is None or zero_point.is_empty():
         return wide
-    return build("Sub", wide, build.cast(build.cast(along(build, zero_point, rank, axis), np.int32), work))
+    return build("Sub", wide, build.cast(build.cast(broadcastable(build, zero_point, rank, axis), np.int32), work))
 
 
 def quantized(
     build: Build, value: gs.Tensor, zero_point: gs.Tensor | None, rank: int, axis: int, kind: Any
 ) -> gs.Tensor:
-    """`value` (already divided by its scale) rounded half to even, shifted, clipped to `kind` and cast to it."""
+    """`value` (already divided by its scale) rounded half to even, shifted, clipped to `kind` and cast to it.
+
+    NaN becomes the lowest number, as in onnxruntime: no comparison with it is true, so that Where takes the bound.
+    """
     low, high = RANGES[np.dtype(kind).name]
     whole = build("Round", value)
     if zero_point is not None and not zero_point.is_empty():
-        whole = build("Add", whole, build.cast(build.cast(along(build, zero_point, rank, axis), np.int32), whole.dtype))
-    return build.cast(build.cast(build("Clip", whole, float(low), float(high)), np.int32), kind)
+        whole = build(
+            "Add", whole, build.cast(build.cast(broadcastable(build, zero_point, rank, axis), np.int32), whole.dtype)
+        )
+    above = build("Where", build("Greater", whole, float(low)), whole, float(low))
+    return build.cast(build.cast(build("Min", above, float(high)), np.int32), kind)
 
 
-def given(node: gs.Node, index: int) -> gs.Tensor | None:
+def optional_input(node: gs.Node, index: int) -> gs.Tensor | None:
     """The input at this place, or None where it is left out."""
     if index >= len(node.inputs) or node.inputs[index].is_empty():
         return None

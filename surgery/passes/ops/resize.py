@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from surgery.graph.write import attribute_protos
 from surgery.pipeline.context import Context
 from surgery.values import polynomials
-from surgery.values.propagate import contents, of
+from surgery.values.propagate import content_of, contents
+from verify.run.session import open_session
 
 KEPT = (
     "antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "mode", "nearest_mode",
 )  # fmt: skip
 UNKNOWN = ("tf_crop_and_resize",)
+MOST_ELEMENTS = 1 << 12
+SECONDS = 20.0
+CLOSE = 1e-4
 
 
 def matrices(graph: gs.Graph, node: gs.Node, context: Context) -> dict[int, np.ndarray] | None:
@@ -27,7 +33,7 @@ def matrices(graph: gs.Graph, node: gs.Node, context: Context) -> dict[int, np.n
         return None
     dims = polynomials.of_dims(node.inputs[0].shape, node.inputs[0])
     axes = [axis % len(dims) for axis in node.attrs.get("axes", range(len(dims)))]
-    scales, sizes = asked(graph, node, context)
+    scales, sizes = scales_or_sizes(graph, node, context)
     same = {axis for axis, dim in enumerate(dims) if not polynomials.known(dim) and axis not in axes}
     if sizes is not None and node.attrs.get("keep_aspect_ratio_policy", "stretch") == "stretch":
         same |= {
@@ -54,16 +60,72 @@ def matrices(graph: gs.Graph, node: gs.Node, context: Context) -> dict[int, np.n
         for axis, size in zip(axes, sizes, strict=True):
             made[axis] = size  # 49 * (1 / 49) is below 1
     rows = enumerate(zip(shape, made, factors, strict=True))
-    return {axis: weights(node, old, new, scale) for axis, (old, new, scale) in rows if old != new or scale != 1.0}
+    changed = {axis: (old, new, scale) for axis, (old, new, scale) in rows if old != new or scale != 1.0}
+    found = {axis: weights(node, old, new, scale) for axis, (old, new, scale) in changed.items()}
+    if any(found[axis].shape != (new, old) for axis, (old, new, _) in changed.items()):
+        return None
+    return (
+        None if disputed(node, shape, dict(zip(axes, sizes or scales or (), strict=False)), found, context) else found
+    )
 
 
-def asked(graph: gs.Graph, node: gs.Node, context: Context) -> tuple[list[float] | None, list[Any] | None]:
+def disputed(
+    node: gs.Node, shape: list[int], wanted: dict[int, Any], found: dict[int, np.ndarray], context: Context
+) -> bool:
+    """Whether onnxruntime resizes by other weights than these, which are those of ONNX's reference.
+
+    They read some settings differently: the rounding of sizes under a policy, antialiasing to one pixel. What does not
+    change is tried at size one.
+
+    Args:
+        wanted: the size or the scale of each axis that the node names.
+    """
+    by_size = len(node.inputs) > 3 and not node.inputs[3].is_empty()
+    still = {axis for axis in range(len(shape)) if axis not in found}
+    if by_size and node.attrs.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        still -= wanted.keys()
+    operand = np.array([1 if axis in still else value for axis, value in wanted.items()])
+    operand = operand.astype(np.int64 if by_size else np.float32)
+    data = np.random.default_rng(0).standard_normal([1 if axis in still else dim for axis, dim in enumerate(shape)])
+    inputs = {"x": data.astype(np.float32), "wanted": operand}
+    run = open_session(alone(node, inputs, context), backend="onnxruntime").run(inputs, timeout=SECONDS)
+    if run.error:  # nothing to compare with, which is for the guard to judge
+        return False
+    for axis, matrix in found.items():
+        data = np.moveaxis(np.moveaxis(data, axis, -1) @ matrix.T, -1, axis)
+    return data.shape != run.outputs["y"].shape or not np.allclose(data, run.outputs["y"], rtol=CLOSE, atol=CLOSE)
+
+
+def alone(node: gs.Node, inputs: dict[str, np.ndarray], context: Context) -> onnx.ModelProto:
+    """A model of this Resize on float32 data, with its sizes or scales as an input."""
+    rank = inputs["x"].ndim
+    names = ["x", "wanted"]
+    if len(node.inputs) > 2:  # since opset 11 the second input is the region of interest
+        names = ["x", "", "", "wanted"] if inputs["wanted"].dtype == np.int64 else ["x", "", "wanted"]
+    resize = onnx.helper.make_node("Resize", names, ["y"])
+    resize.attribute.extend(attribute_protos(node))
+    infos = [
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+        for name, value in inputs.items()
+    ]
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None] * rank)
+    constants = []
+    if context.opset in (11, 12) and len(names) > 2:  # where all inputs had to be there
+        resize.input[1] = "none"
+        constants.append(onnx.numpy_helper.from_array(np.zeros(0, np.float32), "none"))
+        if len(names) == 4:
+            resize.input[2] = "none"
+    graph = onnx.helper.make_graph([resize], "resize", infos, [result], constants)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", context.opset)], ir_version=8)
+
+
+def scales_or_sizes(graph: gs.Graph, node: gs.Node, context: Context) -> tuple[list[float] | None, list[Any] | None]:
     """The scales, or the sizes as numbers and polynomials over names of dims; None for what is not known."""
     given = [None if tensor.is_empty() else tensor for tensor in node.inputs] + [None] * 4
     scales = context.constant(given[1] if len(node.inputs) == 2 else given[2])
     if scales is not None and scales.size:
         return [float(scale) for scale in scales], None
-    sizes = None if given[3] is None else of(given[3], contents(graph, context))
+    sizes = None if given[3] is None else content_of(given[3], contents(graph, context))
     return None, None if sizes is None or not sizes.size else list(sizes)
 
 
@@ -85,24 +147,35 @@ def factors_of(
 
 
 def weights(node: gs.Node, old: int, new: int, scale: float) -> np.ndarray:
-    """float64[new, old]: the identity resized along one axis."""
+    """float64[new, old]: the identity resized along one axis; of another size where the reference gives another.
+
+    With a policy that keeps the aspect ratio, the scale of one axis is that of all, and each size is rounded. The
+    reference gets a second axis there, which decides the scale.
+    """
     from onnx.reference import ReferenceEvaluator  # which builds a schema for each operator: slow to import
 
     attributes: dict[str, Any] = {name: node.attrs[name] for name in KEPT if name in node.attrs}
     policy = node.attrs.get("keep_aspect_ratio_policy", "stretch")
-    by_size = len(node.inputs) > 3 and not node.inputs[3].is_empty() and policy == "stretch"
-    text = ["x", "", "", "s"] if by_size else ["x", "", "s"]
-    value = np.array([new], np.int64) if by_size else np.array([scale], np.float32)
-    resize = onnx.helper.make_node("Resize", text, ["y"], axes=[1], **attributes)
-    graph = onnx.helper.make_graph(
-        [resize],
-        "weights",
-        [
-            onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [old, old]),
-            onnx.helper.make_tensor_value_info("s", onnx.helper.np_dtype_to_tensor_dtype(value.dtype), [1]),
-        ],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-    )
+    units = np.eye(old, dtype=np.float32)
+    axes, sizes = [1], [new]
+    if len(node.inputs) <= 3 or node.inputs[3].is_empty():
+        operands = {"scales": np.array([scale], np.float32)}
+    else:
+        if policy != "stretch":
+            ratio = Fraction(scale).limit_denominator(MOST_ELEMENTS)
+            attributes["keep_aspect_ratio_policy"] = policy
+            units = np.repeat(units[..., None], ratio.denominator, -1)
+            axes, sizes = [1, 2], [1 if policy == "not_smaller" else old * (int(scale) + 1), ratio.numerator]
+        operands = {"sizes": np.array(sizes, np.int64)}
+    names = ["x", "", "", "sizes"] if "sizes" in operands else ["x", "", "scales"]
+    resize = onnx.helper.make_node("Resize", names, ["y"], axes=axes, **attributes)
+    inputs = {"x": units} | operands
+    infos = [
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+        for name, value in inputs.items()
+    ]
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph([resize], "weights", infos, [result])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 19)])
-    result = np.asarray(ReferenceEvaluator(model).run(None, {"x": np.eye(old, dtype=np.float32), "s": value})[0])
-    return result.T.astype(np.float64)
+    resized = np.asarray(ReferenceEvaluator(model).run(None, inputs)[0])
+    return (resized if resized.ndim == 2 else resized[..., 0]).T.astype(np.float64)

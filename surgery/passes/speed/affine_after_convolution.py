@@ -18,9 +18,9 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.quantize import given
+from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -45,7 +45,7 @@ def _convolution(graph: gs.Graph, node: gs.Node, place: int, context: Context) -
     conv = producer(tensor)
     if conv is None or conv.op != "Conv" or conv.domain or len(tensor.outputs) != 1 or context.is_output(graph, tensor):
         return None
-    weights, bias = conv.inputs[1], given(conv, 2)
+    weights, bias = conv.inputs[1], optional_input(conv, 2)
     constants = [weights] if bias is None else [weights, bias]
     if not all(isinstance(tensor, gs.Constant) and tensor.dtype == np.float32 for tensor in constants):
         return None
@@ -90,7 +90,7 @@ def _each_channel(value: np.ndarray, channels: int, rank: int) -> np.ndarray | N
 def _merge(graph: gs.Graph, node: gs.Node, conv: gs.Node, affine: Affine, context: Context) -> None:
     build = Build(graph, node, context, CODE)
     factor, offset = affine
-    weights, bias = conv.inputs[1], given(conv, 2)
+    weights, bias = conv.inputs[1], optional_input(conv, 2)
     old = np.zeros(len(offset)) if bias is None else np.asarray(bias.values, np.float64)
     if factor is not None:
         values = np.asarray(weights.values)

@@ -4,7 +4,8 @@ What it does: writes `0.5 * x * (1 + erf(x / sqrt(2)))` as Gelu.
 Why: onnxruntime runs one kernel instead of five, also where its own fusion does not know the order of the factors.
 TensorRT compiles both forms to one kernel and only has five nodes fewer to parse.
 Before → After: `y = x * (1 + Erf(x / 1.4142135)) * 0.5` → `y = Gelu(x)`
-Leaves alone: opset below 20, the tanh approximation, constants that differ, and inner results that other nodes read.
+Leaves alone: opset below 20, the tanh approximation, constants that differ or have more dims than the data, and inner
+results that other nodes read.
 Numerics: within rounding.
 """
 
@@ -16,7 +17,8 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, producer
+from surgery.graph.edit import disconnect
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -76,8 +78,8 @@ def _only_reader(node: gs.Node, op: str) -> gs.Node | None:
 def _holds(node: gs.Node, tensor: gs.Tensor, number: float, context: Context) -> bool:
     """Whether the node combines `tensor` with this constant number."""
     other = node.inputs[1] if node.inputs[0] is tensor else node.inputs[0]
-    value = context.constant(other)
-    return value is not None and value.size == 1 and abs(float(value.reshape(-1)[0]) - number) < CLOSE
+    value = context.number(other, context.rank(tensor))
+    return value is not None and abs(value - number) < CLOSE
 
 
 def _scaled(node: gs.Node, number: float, context: Context) -> gs.Tensor | None:

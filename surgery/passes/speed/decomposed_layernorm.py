@@ -6,7 +6,7 @@ Why: the mean of squares overflows in half precision, and TensorRT compiles the 
 runs one kernel instead of nine.
 Before → After: `d = x - mean(x); y = d / sqrt(mean(d * d) + eps) * w + b` → `y = LayerNormalization(x, w, b)`
 Leaves alone: opset below 17, means over several axes, a scale or shift that is not a constant vector of that axis,
-inner results that other nodes read, and tensors that are not floating point.
+constants of more dims than the data, inner results that other nodes read, and tensors that are not floating point.
 Numerics: within rounding (the sum is taken in another order).
 """
 
@@ -19,7 +19,8 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, producer
+from surgery.graph.edit import disconnect
+from surgery.graph.walk import producer
 from surgery.passes.ops.axes import single_kept_axis
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -117,9 +118,10 @@ def _vector(value: np.ndarray | None, axis: int, rank: int) -> np.ndarray | None
 def _with_scalar(node: gs.Node, op: str, context: Context) -> tuple[gs.Node | None, float]:
     """The `op` and the constant number that `node` combines."""
     for place in (0, 1):
-        maker, value = producer(node.inputs[place], op), context.constant(node.inputs[1 - place])
-        if maker is not None and value is not None and value.size == 1:
-            return maker, float(value.reshape(-1)[0])
+        maker = producer(node.inputs[place], op)
+        value = context.number(node.inputs[1 - place], context.rank(node.inputs[place]))
+        if maker is not None and value is not None:
+            return maker, value
     return None, 0.0
 
 
@@ -128,8 +130,7 @@ def _squares(node: gs.Node, tensor: gs.Tensor, context: Context) -> bool:
         return False
     if node.op == "Mul":
         return node.inputs[0] is tensor and node.inputs[1] is tensor
-    exponent = context.constant(node.inputs[1]) if node.op == "Pow" and node.inputs[0] is tensor else None
-    return exponent is not None and exponent.size == 1 and float(exponent.reshape(-1)[0]) == 2.0
+    return node.op == "Pow" and node.inputs[0] is tensor and context.number(node.inputs[1], context.rank(tensor)) == 2.0
 
 
 def _write(graph: gs.Graph, found: Written, context: Context) -> None:

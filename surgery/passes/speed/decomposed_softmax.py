@@ -4,9 +4,10 @@ What it does: writes Exp(x - max(x)) divided by its sum, and Exp(LogSoftmax(x)),
 Why: TensorRT fuses an attention only around a Softmax; with the decomposed form the scores (queries x keys) go through
 memory once there are more than a few hundred keys. Seen in builds of TensorRT-RTX 1.7.1 (541 MB against 17).
 Before → After: `e = Exp(x - ReduceMax(x)); y = e / ReduceSum(e)` → `y = Softmax(x)`
-Leaves alone: sums over several axes or without kept dims, opset below 13 (where Softmax flattens its input), and inner
-results that other nodes read.
-Numerics: within rounding. Without the subtraction of the largest value the original overflows earlier.
+Leaves alone: sums over several axes or without kept dims, opset below 13 (where Softmax flattens its input), inner
+results that other nodes read, and tensors of one dim, whose Softmax TensorRT refuses.
+Numerics: within rounding. Without the subtraction of the largest value the original overflows earlier: the
+result is finite there, which the guard allows and the report says.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import disconnect, producer
+from surgery.graph.edit import disconnect
+from surgery.graph.walk import producer
 from surgery.passes.ops.axes import single_kept_axis
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -24,6 +26,7 @@ from surgery.pipeline.rule import Finding, Pass, finding
 
 CODE = "SG203"
 MINIMUM_OPSET = 13
+FEWEST_DIMS = 2  # TensorRT refuses a Softmax of one dim, and takes the nodes it is decomposed into
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -46,9 +49,9 @@ def _division(div: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.N
     exponential, total = producer(div.inputs[0], "Exp"), producer(div.inputs[1], "ReduceSum")
     if exponential is None or total is None or total.inputs[0] is not exponential.outputs[0]:
         return None
-    rank = context.rank(exponential.inputs[0])
-    axis = None if rank is None else single_kept_axis(total, rank, context)
-    if axis is None or rank is None:
+    rank = context.rank(exponential.inputs[0]) or 0
+    axis = single_kept_axis(total, rank, context) if rank >= FEWEST_DIMS else None
+    if axis is None:
         return None
     difference = producer(exponential.inputs[0], "Sub")
     largest = producer(difference.inputs[1], "ReduceMax") if difference is not None else None
@@ -62,7 +65,7 @@ def _division(div: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.N
 def _exponential(node: gs.Node, context: Context) -> tuple[gs.Tensor, int, list[gs.Node]] | None:
     log = producer(node.inputs[0], "LogSoftmax")
     rank = context.rank(log.inputs[0]) if log is not None else None
-    if log is None or rank is None:
+    if log is None or rank is None or rank < FEWEST_DIMS:
         return None
     return log.inputs[0], int(log.attrs.get("axis", -1)) % rank, [log]
 
@@ -77,4 +80,4 @@ def _write(
         disconnect(graph, node)
 
 
-PASS = Pass(code=CODE, name="decomposed-softmax", find=find, exact=False, kind="speed")
+PASS = Pass(code=CODE, name="decomposed-softmax", find=find, exact=False, kind="speed", removes_overflow=True)

@@ -19,11 +19,12 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
-from surgery.passes.cleanup.no_op_node import same_shape
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.values import polynomials
+from surgery.values.shapes import same_shape
 
 CODE = "SG207"
 ELEMENTWISE = ("Add", "Sub", "Mul")
@@ -39,6 +40,7 @@ class Place:
     mask: gs.Tensor
     rank: int
     rest: tuple[int, ...] | None
+    wider: bool = False
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -78,11 +80,17 @@ def _place(data: gs.Tensor, mask: gs.Tensor | None) -> Place | None:
             return None
         while rank > 0 and narrow.shape[rank - 1] == 1:
             rank -= 1
-        return Place(data, narrow, rank, _rest(shape[rank:]))
+        return Place(data, narrow, rank, _rest(shape[rank:]), wider=not _within(narrow, data))
     leading = gs.Variable("", shape=shape[:rank])
     if not 0 < rank <= len(shape) or not same_shape(mask, leading):
         return None
     return Place(data, mask, rank, _rest(shape[rank:]))
+
+
+def _within(mask: gs.Tensor, data: gs.Tensor) -> bool:
+    """Whether each dim of the mask is one, or surely that of the data."""
+    pairs = zip(polynomials.of_dims(mask.shape, mask), polynomials.of_dims(data.shape, data), strict=True)
+    return all((polynomials.known(one) and one == 1) or one == other for one, other in pairs)
 
 
 def _rest(dims: list[int | str | None]) -> tuple[int, ...] | None:
@@ -197,6 +205,9 @@ def _adds_last_dims(node: gs.Node) -> bool:
 def _choose(graph: gs.Graph, node: gs.Node, place: Place, value: Value, context: Context) -> None:
     build = Build(graph, node, context, CODE)
     mask = place.mask
+    if place.wider:  # ScatterND takes no place outside the data, so that only false elements go
+        count = len(mask.shape)
+        mask = build("Slice", mask, build.ints([0] * count), build("Shape", place.data), build.ints(list(range(count))))
     missing = len(place.data.shape) - len(mask.shape)
     if missing:
         mask = build.unsqueeze(mask, *range(len(mask.shape), len(mask.shape) + missing))

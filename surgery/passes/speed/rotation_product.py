@@ -21,7 +21,7 @@ import onnx_graphsurgeon as gs
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
-from surgery.values.propagate import contents, of
+from surgery.values.propagate import content_of, contents
 
 CODE = "SG208"
 
@@ -50,7 +50,7 @@ def _table(graph: gs.Graph, tensor: gs.Tensor, context: Context) -> tuple[gs.Con
     tile = tensor.inputs[0] if len(tensor.inputs) == 1 else None
     if tile is None or tile.op != "Tile" or tile.domain or not isinstance(tile.inputs[0], gs.Constant):
         return None, None
-    repeats = of(tile.inputs[1], contents(graph, context))
+    repeats = content_of(tile.inputs[1], contents(graph, context))
     return (tile.inputs[0], tile) if repeats is not None and list(repeats[-2:]) == [1, 1] else (None, None)
 
 

@@ -7,6 +7,7 @@ Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(
 Leaves alone: quantization the target takes; blocked quantization; types other than int8, uint8 and int32; a zero point
 or type that is not known.
 Numerics: exact: onnxruntime divides in float32 as well.
+NaN becomes the lowest number of the type, as in onnxruntime.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.quantize import RANGES, along, given, quantized, shifted
+from surgery.passes.ops.quantize import RANGES, broadcastable, optional_input, quantized, without_zero_point
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -40,7 +41,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def asymmetric(node: gs.Node, narrow: gs.Tensor, context: Context) -> bool:
     """Whether it is not int8, its zero point is not zero, or its parameters are not constants."""
-    zero_point = given(node, 2)
+    zero_point = optional_input(node, 2)
     if np.dtype(narrow.dtype) != np.int8 or context.constant(node.inputs[1]) is None:
         return True
     value = None if zero_point is None else context.constant(zero_point)
@@ -51,15 +52,15 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     """Plain arithmetic in the type of the floating-point side."""
     build = Build(graph, node, context, PASS.code)
     source, scale = node.inputs[:2]
-    axis, zero_point = int(node.attrs.get("axis", 1)), given(node, 2)
+    axis, zero_point = int(node.attrs.get("axis", 1)), optional_input(node, 2)
     wide = source if node.op == "QuantizeLinear" else node.outputs[0]
     rank = len(wide.shape)
-    factor = build.cast(along(build, scale, rank, axis), wide.dtype)
+    factor = build.cast(broadcastable(build, scale, rank, axis), wide.dtype)
     if node.op == "QuantizeLinear":
         value = build("Div", source, factor)
         build.replace(quantized(build, value, zero_point, rank, axis, node.outputs[0].dtype))
     else:
-        value = shifted(build, source, zero_point, rank, axis, wide.dtype)
+        value = without_zero_point(build, source, zero_point, rank, axis, wide.dtype)
         build.replace(build("Mul", value, factor))
 
 

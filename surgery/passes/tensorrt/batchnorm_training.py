@@ -35,11 +35,11 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     rank = len(data.shape)
     axes = [axis for axis in range(rank) if axis != 1]
     column = [-1] + [1] * (rank - 2)
-    mean = build.axes("ReduceMean", data, axes, keepdims=1)
-    apart = build("Sub", data, mean)
-    variance = build.axes("ReduceMean", build("Mul", apart, apart), axes, keepdims=1)
+    mean = _mean(build, data, axes)
+    difference = build("Sub", data, mean)
+    variance = _mean(build, build("Mul", difference, difference), axes)
     deviation = build("Sqrt", build("Add", variance, float(node.attrs.get("epsilon", 1e-5))))
-    normal = build("Div", apart, deviation)
+    normal = build("Div", difference, deviation)
     result = build("Add", build("Mul", normal, build.reshape(scale, column)), build.reshape(bias, column))
     momentum = float(node.attrs.get("momentum", 0.9))
     running = [
@@ -47,6 +47,16 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
         for old, new in ((old_mean, mean), (old_variance, variance))
     ]
     build.replace(result, *running[: len(node.outputs) - 1])
+
+
+def _mean(build: Build, data: gs.Tensor, axes: list[int]) -> gs.Tensor:
+    """The mean over `axes`; NaN of nothing, where ReduceMean of onnxruntime gives 0."""
+    shape = build.context.static_shape(build.node.inputs[0])
+    if shape is not None and 0 not in shape:
+        return build.axes("ReduceMean", data, axes, keepdims=1)
+    dims = build("Gather", build("Shape", data), build.ints(axes))
+    count = build.cast(build.axes("ReduceProd", dims, [0], keepdims=0), data.dtype)
+    return build("Div", build.axes("ReduceSum", data, axes, keepdims=1), count)
 
 
 PASS = Pass(

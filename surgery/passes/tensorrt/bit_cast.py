@@ -82,7 +82,7 @@ def bits_of(build: Build, data: gs.Tensor) -> gs.Tensor:
 
 
 def assembled(build: Build, data: gs.Tensor, size: gs.Tensor, exponent: gs.Tensor) -> gs.Tensor:
-    """Sign, exponent and mantissa put together; zeros, subnormals, infinities and NaN apart."""
+    """Bits of sign, exponent and mantissa; zeros, subnormals, infinities and NaN are handled separately."""
     mantissa = build("Cast", build("Mul", size, np.float32(2.0**23)), to=onnx.TensorProto.INT32)
     normal = build("Add", build("Mul", build("Add", exponent, 126), np.int32(2**23)), mantissa)
     magnitude = build("Abs", data)

@@ -48,7 +48,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
 
 
 def combine(build: Build, op: str, operands: list[gs.Tensor], kind: np.dtype[np.generic]) -> gs.Tensor:
-    """Both operands' bits combined; the sign bit of signed types apart, for it does not fit a power of two."""
+    """Both operands' bits combined; the sign bit of signed types separately, because it does not fit a power of two."""
     count = width(kind) if kind.kind == "u" else width(kind) - 1
     digits = meet(build, op, *(bits(build, value, count) for value in operands))
     signs = [build.cast(build("Less", value, 0), value.dtype) for value in operands]

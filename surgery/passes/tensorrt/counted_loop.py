@@ -19,7 +19,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer, replace_input
+from surgery.graph.edit import replace_input
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -146,7 +147,7 @@ def _unchanged(limit: gs.Tensor, node: gs.Node, body: gs.Graph) -> gs.Tensor | N
 
 
 def _behind(tensor: gs.Tensor) -> gs.Tensor:
-    """What Identity nodes hand on."""
+    """The tensor at the start of a chain of Identity nodes."""
     while (identity := producer(tensor, "Identity")) is not None:
         tensor = identity.inputs[0]
     return tensor

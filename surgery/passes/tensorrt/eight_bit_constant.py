@@ -17,9 +17,9 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.quantize import given, shifted
+from surgery.passes.ops.quantize import optional_input, without_zero_point
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -44,7 +44,7 @@ def _gather(tensor: gs.Tensor) -> gs.Node | None:
 
 def _plain(node: gs.Node) -> bool:
     """Whether it dequantizes with one constant float32 scale and one constant zero point or none."""
-    parameters = [tensor for tensor in (given(node, 1), given(node, 2)) if tensor is not None]
+    parameters = [tensor for tensor in (optional_input(node, 1), optional_input(node, 2)) if tensor is not None]
     constant = all(isinstance(tensor, gs.Constant) and np.size(tensor.values) == 1 for tensor in parameters)
     return constant and parameters[0].dtype == np.float32
 
@@ -59,7 +59,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, gather: gs.Node | None, context: Con
     if node.op == "Cast":
         build.replace(build("Cast", value, **dict(node.attrs)))
         return
-    value = shifted(build, value, given(node, 2), 0, 0, np.float32)
+    value = without_zero_point(build, value, optional_input(node, 2), 0, 0, np.float32)
     build.replace(build("Mul", value, build.reshape(node.inputs[1], [])))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from surgery.graph.edit import producer
+from surgery.graph.walk import producer
 from surgery.passes.ops.bits import wrapped
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -46,18 +46,42 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, source: gs.Tensor)
 
 
 def fits(value: gs.Tensor) -> bool:
-    """Whether the value is seen to lie in 0..255: it comes from a Mod or a Clip that says so, rounded or not."""
+    """Whether the value surely lies in 0..255: by the bounds of what it comes from, rounded or not."""
+    return _bounded(value, "below") and _bounded(value, "above")
+
+
+def _bounded(value: gs.Tensor, side: str) -> bool:
+    """Whether a value is at least 0 ("below") or at most 255 ("above"), as `passes.ops.quantize` writes such bounds."""
     maker = producer(value)
-    if maker is None:
+    if maker is None or maker.domain:
         return False
     if maker.op == "Round" or (maker.op == "Cast" and np.dtype(value.dtype).name in ("int32", "float32")):
-        return fits(maker.inputs[0])
-    bounds = [Context.constant(tensor) for tensor in maker.inputs[1:]]
+        return _bounded(maker.inputs[0], side)
     if maker.op == "Mod":
-        return bounds[0] is not None and bool(np.all(bounds[0] == 256)) and not maker.attrs.get("fmod")
-    if maker.op != "Clip" or len(bounds) != 2 or bounds[0] is None or bounds[1] is None:
+        divisor = Context.constant(maker.inputs[1])
+        return divisor is not None and bool(np.all(divisor == 256)) and not maker.attrs.get("fmod")
+    if maker.op == "Clip":
+        place = 1 if side == "below" else 2
+        return len(maker.inputs) > place and _within(maker.inputs[place])
+    if maker.op == "Min" and len(maker.inputs) == 2 and _within(maker.inputs[1]):
+        return side == "above" or _bounded(maker.inputs[0], side)
+    return side == "below" and maker.op == "Where" and _larger(maker)
+
+
+def _larger(choice: gs.Node) -> bool:
+    """Whether a Where gives the larger one of a value and a constant of at least 0."""
+    condition, value, least = choice.inputs
+    maker = producer(condition, "Greater")
+    if maker is None or maker.inputs[0] is not value:
         return False
-    return bool(bounds[0] >= 0 and bounds[1] <= 255)
+    bounds = [Context.constant(tensor) for tensor in (maker.inputs[1], least)]
+    same = bounds[0] is not None and bounds[1] is not None and np.array_equal(bounds[0], bounds[1])
+    return same and _within(least)
+
+
+def _within(bound: gs.Tensor) -> bool:
+    number = Context.constant(bound)
+    return number is not None and bool(np.all((number >= 0) & (number <= 255)))
 
 
 PASS = Pass(

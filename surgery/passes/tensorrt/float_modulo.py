@@ -34,8 +34,8 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     build = Build(graph, node, context, PASS.code)
     left, right = node.inputs
     rest = build("Mod", left, right, fmod=1)
-    apart = build("Xor", build("Less", rest, 0), build("Less", right, 0))
-    wrong = build("And", apart, build("Not", build("Equal", rest, 0)))
+    differ = build("Xor", build("Less", rest, 0), build("Less", right, 0))
+    wrong = build("And", differ, build("Not", build("Equal", rest, 0)))
     build.replace(build("Where", wrong, build("Add", rest, right), rest))
 
 

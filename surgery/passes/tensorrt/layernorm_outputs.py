@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import onnx_graphsurgeon as gs
 
-from surgery.passes.cleanup.unread_output import unread
 from surgery.passes.ops.function_bodies import inline_finding
+from surgery.passes.ops.outputs import unread_outputs
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 
@@ -23,7 +23,7 @@ from surgery.pipeline.rule import Finding, Pass
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "LayerNormalization"):
         named = sum(not tensor.is_empty() for tensor in node.outputs)
-        if named > 1 and not unread(graph, node, context):
+        if named > 1 and not unread_outputs(graph, node, context):
             yield from inline_finding(
                 graph, node, context, "SG117", "more than one output of LayerNormalization is read"
             )

@@ -21,7 +21,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.quantize import RANGES, along, given, quantized, shifted
+from surgery.passes.ops.quantize import RANGES, broadcastable, optional_input, quantized, without_zero_point
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -87,7 +87,7 @@ def reach(node: gs.Node, shape: tuple[int, ...], context: Context) -> np.ndarray
 def _second(node: gs.Node, context: Context) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The second factor and its zero point, each None where it is no constant."""
     at, zero_at = PLACES[node.op][3], PLACES[node.op][5]
-    shift = given(node, zero_at or 0)
+    shift = optional_input(node, zero_at or 0)
     zero = np.zeros((), np.int16) if shift is None else context.constant(shift)
     return context.constant(node.inputs[at or 0]), None if zero is None else zero.reshape(-1)
 
@@ -95,32 +95,34 @@ def _second(node: gs.Node, context: Context) -> tuple[np.ndarray | None, np.ndar
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[int, int]]) -> None:
     """Multiply in float32, in pieces."""
     build = Build(graph, node, context, PASS.code)
-    a, a_scale, a_zero, b, b_scale, b_zero = (None if at is None else given(node, at) for at in PLACES[node.op])
+    a, a_scale, a_zero, b, b_scale, b_zero = (
+        None if at is None else optional_input(node, at) for at in PLACES[node.op]
+    )
     assert a is not None
     assert b is not None
     conv = "Conv" in node.op
-    left = shifted(build, a, a_zero, len(a.shape), -2 if not conv else 1, np.float32)
+    left = without_zero_point(build, a, a_zero, len(a.shape), -2 if not conv else 1, np.float32)
     products = []
     for start, stop in parts:
         whole = len(parts) == 1
         part = left if whole else build.slice(left, [1 if conv else len(left.shape) - 1], [start], [stop])
         weights = b if whole else cut(build, b, 1 if conv else max(len(b.shape) - 2, 0), start, stop)
-        right = shifted(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
+        right = without_zero_point(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
         products.append(build("Conv" if conv else "MatMul", part, right, **(dict(node.attrs) if conv else {})))
     product = products[0]
     if len(parts) > 1:
         product = reduce(partial(build, "Add"), [build.cast(each, np.int32) for each in products])
-    if conv and (bias := given(node, 8)) is not None:
-        product = build("Add", build.cast(product, np.int32), along(build, bias, len(a.shape), 1))
+    if conv and (bias := optional_input(node, 8)) is not None:
+        product = build("Add", build.cast(product, np.int32), broadcastable(build, bias, len(a.shape), 1))
     if a_scale is None or b_scale is None:
         build.replace(build.cast(product, np.int32))
         return
-    rank, axis = len(node.outputs[0].shape), 1 if conv else -1
-    left_scale = build.cast(along(build, a_scale, rank, -2 if not conv else 1), np.float32)
-    scales = build("Mul", left_scale, build.cast(along(build, b_scale, rank, axis), np.float32))
-    ratio = build("Div", scales, build.cast(along(build, node.inputs[6], rank, axis), np.float32))
+    rank, axis = len(product.shape), 1 if conv else -1
+    left_scale = build.cast(broadcastable(build, a_scale, rank, -2 if not conv else 1), np.float32)
+    scales = build("Mul", left_scale, build.cast(broadcastable(build, b_scale, rank, axis), np.float32))
+    ratio = build("Div", scales, build.cast(broadcastable(build, node.inputs[6], rank, axis), np.float32))
     value = build("Mul", build.cast(product, np.float32), ratio)
-    build.replace(quantized(build, value, given(node, 7), rank, axis, node.outputs[0].dtype))
+    build.replace(quantized(build, value, optional_input(node, 7), rank, axis, node.outputs[0].dtype))
 
 
 def cut(build: Build, tensor: gs.Tensor, axis: int, start: int, stop: int) -> gs.Tensor:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from surgery.passes.ops.axes import mask, without
+from surgery.passes.ops.axes import axes_mask, squeeze
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -31,6 +31,8 @@ REDUCTIONS = (*CORE, "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "Reduc
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, *REDUCTIONS):
         if len(node.inputs) < 2 or node.inputs[1].is_empty() or context.constant(node.inputs[1]) is not None:
+            continue
+        if node.op == "ReduceMean" and node.inputs[0].dtype == np.uint64:
             continue
         data, axes = context.static_shape(node.inputs[0]), context.static_shape(node.inputs[1])
         if data is None or not data or axes is None:
@@ -52,27 +54,33 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, count: int) -> Non
         nothing = context.static_shape(axes) == (0,) and node.attrs.get("noop_with_empty_axes", 0)
         build.replace(_unreduced(build, node.op, data) if nothing else build(node.op, data, keepdims=keep))
         return
-    wanted = mask(build, axes, rank)
+    wanted = axes_mask(build, axes, rank)
     ones = build.ints([1] * rank)
     ends = build("Where", build("Equal", wanted, ones), ones, build.shape(data))
     if 0 in data.shape:
         value = build("Expand", build.constant(of_nothing(node.op, data.dtype)), ends)
     else:
         value = one_by_one(build, wanted, ends)
-    build.replace(value if keep else without(build, value, axes, rank, rank - count))
+    build.replace(value if keep else squeeze(build, value, axes, rank, rank - count))
 
 
 def one_by_one(build: Build, wanted: gs.Tensor, ends: gs.Tensor) -> gs.Tensor:
     """Every axis of the data reduced where `wanted` (int64[rank]) is 1, sliced to `ends`."""
     node, data = build.node, build.node.inputs[0]
     rank = len(data.shape)
-    truth = np.dtype(data.dtype).kind == "b"
-    value = build.cast(data, np.int32) if truth else _before(build, node.op, data)
+    kind = np.dtype(data.dtype)
+    whole_mean = node.op == "ReduceMean" and kind.kind in "iu"  # cut off once, not axis by axis
+    work = {"b": np.dtype(np.int32)}.get(kind.kind, np.dtype(np.int64) if whole_mean else kind)
+    value = _before(build, node.op, build.cast(data, work))
     for axis in range(rank):
         here = build("Equal", build("Gather", wanted, build.ints(axis)), build.ints(1))
-        reduced = build.axes(CORE.get(node.op, node.op), value, [axis], keepdims=1)
+        reduced = build.axes("ReduceSum" if whole_mean else CORE.get(node.op, node.op), value, [axis], keepdims=1)
         value = build("Where", here, reduced, value)
-    value = build.cast(value, np.bool_) if truth else _after(build, node.op, value)
+    if whole_mean:
+        ones = build.ints([1] * rank)
+        dims = build("Where", build("Equal", wanted, ones), build.shape(data), ones)
+        value = build("Div", value, build.axes("ReduceProd", dims, [0], keepdims=1))
+    value = build.cast(_after(build, node.op, value), kind)
     return build("Slice", value, build.ints([0] * rank), ends, build.ints(list(range(rank))))
 
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from surgery.passes.ops.axes import spread, without
+from surgery.passes.ops.axes import squeeze, unsqueeze
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -40,11 +40,11 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, rank: int, count: 
     build = Build(graph, node, context, PASS.code)
     data, axes = node.inputs
     if node.op == "Unsqueeze":
-        build.replace(spread(build, data, axes, rank + count))
+        build.replace(unsqueeze(build, data, axes, rank + count))
     elif rank == count:
         build.replace(build.reshape(data, []))
     else:
-        build.replace(without(build, data, axes, rank, rank - count))
+        build.replace(squeeze(build, data, axes, rank, rank - count))
 
 
 PASS = Pass(code="SG108", name="runtime-squeeze-axes", find=find, exact=True, kind="replace", feature="squeeze-axes")

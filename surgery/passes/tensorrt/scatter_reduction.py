@@ -43,6 +43,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         shapes = [context.static_shape(tensor) for tensor in node.inputs]
         if node.attrs.get("reduction", "none") not in REDUCTIONS or None in shapes or node.inputs[0].dtype is None:
             continue
+        if node.op == "ScatterElements" and context.target.refuses("scatter-elements-reduction") is None:
+            continue
         data, index, _ = (shape or () for shape in shapes)
         kinds = TYPES[node.attrs["reduction"]]
         if np.dtype(node.inputs[0].dtype).name not in kinds or 0 in data or 0 in index or not data:

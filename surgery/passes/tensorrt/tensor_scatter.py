@@ -1,7 +1,7 @@
-"""TensorScatter into a cache that has not four dims or is written circularly.
+"""TensorScatter that the target lacks, or into a cache that has not four dims or is written circularly.
 
 What it does: gathers the update for each position of the cache, and keeps the old value at all other positions.
-Why: TensorRT's TensorScatter takes 4-D caches in linear mode only.
+Why: TensorRT has TensorScatter since 10.15, for 4-D caches in linear mode only.
 Before → After: `y = TensorScatter(cache, update, at)` → `n = [0, 1, ..] - at; y = Where(And(n >= 0, n < 2),
 GatherElements(update, Clip(n)), cache)`
 Leaves alone: caches the target takes; shapes that are not known.
@@ -32,9 +32,11 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         axis = int(node.attrs.get("axis", -2)) % len(cache)
         if axis == 0 or any(a != b for place, (a, b) in enumerate(zip(cache, update, strict=True)) if place != axis):
             continue
-        if circular or len(cache) != TAKEN:
+        missing = context.target.refuses("op:TensorScatter") is not None
+        if missing or circular or len(cache) != TAKEN:
             what = "circularly" if circular else f"into a cache of {len(cache)} dims"
-            yield finding(f"TensorScatter writes {what}", node, partial(rewrite, graph, node, context, axis))
+            message = f"{context.target.name} has no TensorScatter" if missing else f"TensorScatter writes {what}"
+            yield finding(message, node, partial(rewrite, graph, node, context, axis))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, axis: int) -> None:

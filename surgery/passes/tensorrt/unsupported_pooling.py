@@ -79,7 +79,7 @@ def with_indices(build: Build, window: Window) -> tuple[gs.Tensor, gs.Tensor]:
     start = np.arange(batch * channels).reshape(batch, channels, *([1] * len(window.size))) * flat.size
     best = index = None
     parts = slices(build, padded(build, data, window, -np.inf), window)
-    for place, part in zip(window.places(), parts, strict=True):
+    for place, part in zip(window.positions(), parts, strict=True):
         rows = zip(place, window.dilations, window.out, window.strides, window.begin, window.size, strict=True)
         at = [np.clip(i * d + np.arange(o) * s - first, 0, size - 1) for i, d, o, s, first, size in rows]
         here = build.constant(start + flat[np.ix_(*at)], np.int64)

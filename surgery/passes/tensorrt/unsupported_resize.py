@@ -5,8 +5,9 @@ Why: TensorRT has no antialiasing, keeps no aspect ratio, knows four coordinate 
 over at most three axes and cubically over two, takes floating point only, and needs constant scales.
 Before → After: `y = Resize<mode = "linear", antialias = 1>(x, , scales)` → `y = Transpose(MatMul(Transpose(x), W))`
 Leaves alone: Resize the target takes; sizes that are unknown or depend on run time, except for axes that keep their
-size; tf_crop_and_resize; antialiasing to one pixel by pytorch_half_pixel, which runtimes interpret differently; types
-other than float32, float16, float64 and integers with nearest.
+size; tf_crop_and_resize; settings that onnxruntime and ONNX's reference interpret differently (the rounding of sizes
+that keep the aspect ratio, antialiasing to one pixel by pytorch_half_pixel); types other than float32, float16, float64
+and integers with nearest.
 Numerics: nearest is exact; the weights are ONNX's reference interpolation, in float64 and rounded to the data's type;
 sums are taken one axis at a time.
 """
@@ -31,12 +32,10 @@ TAKEN = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "tf_
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Resize"):
         why = refusal(node, context)
-        if not why or node.inputs[0].dtype is None:
+        if not why or node.inputs[0].dtype is None or interpolates_integers(node):
             continue
         found = matrices(graph, node, context)
-        if found is None or disputed(node, [len(weights) for weights in found.values()]):
-            continue
-        if all(weights.size <= LARGEST for weights in found.values()):
+        if found is not None and all(weights.size <= LARGEST for weights in found.values()):
             yield finding(why, node, partial(rewrite, graph, node, context, found))
 
 
@@ -55,13 +54,9 @@ def refusal(node: gs.Node, context: Context) -> str:
     return ""
 
 
-def disputed(node: gs.Node, sizes: list[int]) -> bool:
-    """Whether runtimes disagree: one pixel, antialiased, lies at 0 by the definition of pytorch_half_pixel.
-
-    onnxruntime 1.32 puts it in the middle, as for half_pixel.
-    """
-    mode = node.attrs.get("coordinate_transformation_mode", "half_pixel")
-    return bool(node.attrs.get("antialias", 0)) and mode == "pytorch_half_pixel" and 1 in sizes
+def interpolates_integers(node: gs.Node) -> bool:
+    """Whether the result would have to be rounded as a runtime rounds it."""
+    return np.dtype(node.inputs[0].dtype).kind in "iu" and node.attrs.get("mode", "nearest") != "nearest"
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, found: dict[int, np.ndarray]) -> None:

@@ -53,7 +53,7 @@ def test_ignore_and_select_and_skip(source: Path) -> None:
 
 def test_bindings(source: Path) -> None:
     out = source.with_name("o.onnx")
-    fix(source, "-o", out, "--set-input", "s=2.5", "--input-shape", "x:3x4", "--output", "b")
+    fix(source, "-o", out, "--set-input", "s=2.5", "--input-shape", "x:3x4", "--outputs", "b")
     model = onnx.load(out)
     assert [info.name for info in model.graph.input] == ["x"]
     assert [info.name for info in model.graph.output] == ["b"]
@@ -123,13 +123,43 @@ def test_a_model_named_twice_is_fixed_once_and_a_result_never_replaces_another(s
     assert Path("out/m.onnx").is_file()
 
 
-def test_a_second_name_that_is_no_file_is_told_where_outputs_go(source: Path) -> None:
+def test_a_second_name_that_is_no_file_yet_is_the_output_as_in_other_tools(source: Path) -> None:
     result = fix("m.onnx", "new.onnx")
+    assert (result.return_value, result.output.splitlines()[0]) == (0, "m.onnx -> new.onnx")
+    assert operators(Path("new.onnx")) == ["Mul", "Relu"]
+    assert not Path("m.fixed.onnx").exists()
+    assert fix("m.onnx", "new.onnx").output.count("->") == 2 * fix("m.onnx").output.count("->")  # now both are models
+    result = fix("m.onnx", "new.onnx", "newer.onnx")
     assert result.return_value == 2
-    assert "new.onnx: no such file; a file to write goes after -o" in result.stderr
+    assert "newer.onnx: no such file; a file to write goes after -o" in result.stderr
+    assert fix("none.onnx", "neither.onnx").return_value == 2
+    assert not Path("neither.onnx").exists()
 
 
-def test_what_the_model_holds_is_counted_apart_from_what_the_rewrites_leave(source: Path) -> None:
+def test_results_of_an_earlier_run_are_not_fixed_again(source: Path) -> None:
+    Path("n.onnx").write_bytes(source.read_bytes())
+    files = ["m.fixed.onnx", "m.onnx", "n.fixed.onnx", "n.onnx"]
+    assert fix("m.onnx", "n.onnx").return_value == 0
+    again = fix(*files)
+    assert again.return_value == 0
+    assert sorted(path.name for path in source.parent.glob("*.onnx")) == files
+    assert again.stderr.splitlines() == [
+        "surgeon: m.fixed.onnx: left out, since it is what fix made of m.onnx",
+        "surgeon: n.fixed.onnx: left out, since it is what fix made of n.onnx",
+    ]
+    alone = fix("m.fixed.onnx")
+    assert alone.return_value == 2
+    assert "m.fixed.onnx: is what fix made of another model; give -o OUT or --in-place to fix it again" in alone.stderr
+    assert fix("m.fixed.onnx", "-o", "twice.onnx").return_value == 0
+    assert fix("m.fixed.onnx", "--in-place").return_value == 0
+
+
+def test_output_names_the_file_and_outputs_the_tensors(source: Path) -> None:
+    assert fix(source, "--output", "o.onnx", "--outputs", "b,y").return_value == 0
+    assert [info.name for info in onnx.load("o.onnx").graph.output] == ["b", "y"]
+
+
+def test_findings_in_the_model_are_counted_apart_from_what_the_rewrites_leave(source: Path) -> None:
     assert "  1 finding fixed: 3 -> 2 nodes" in fix(source).output
     text = """<ir_version: 8, opset_import: ["" : 18]>
     g (int32[8] x) => (int32[8] y) <int32 mask = {12}> { y = BitwiseAnd(x, mask) }"""
@@ -138,7 +168,7 @@ def test_what_the_model_holds_is_counted_apart_from_what_the_rewrites_leave(sour
     rounds = [finding["details"]["round"] for finding in report["findings"]]
     later = len([number for number in rounds if number > 1])
     assert later
-    said = f"{len(rounds) - later} findings fixed, then {later} in what that left"
+    said = f"{len(rounds)} findings fixed: {len(rounds) - later} in the model, {later} that the rewrites left behind"
     assert report["checks"][0]["message"] == said
 
 
@@ -183,3 +213,26 @@ def test_report_page_counts_operators_before_and_after(source: Path) -> None:
     row = page[page.index("Nodes of each operator") :]
     assert "<code>Identity</code>" in row
     assert "-1" in row[row.index("Identity") : row.index("Identity") + 200]
+
+
+BITS_AND_SORT = """<ir_version: 8, opset_import: ["" : 18]>
+g (int32[2] x, float[5000] s) => (int32[2] y, float[4000] v) <int64[1] k = {4000}> {
+  [and] y = BitwiseAnd(x, x)  [sort] v, i = TopK(s, k) }"""
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "code"),
+    [
+        (["--target", "tensorrt-10.14"], "TensorRT 10.14 by NVIDIA's operator table: refuses 1 place: ", 0),
+        (["--target", "tensorrt-10.14", "--strict"], "TensorRT 10.14 by NVIDIA's operator table: refuses 1 place: ", 1),
+        (["--target", "onnxruntime"], "(loaded here): accepts it", 0),
+    ],
+)
+def test_the_last_line_is_the_answer_of_the_target(
+    options: list[str], line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx.save(onnx.parser.parse_model(BITS_AND_SORT), "model.onnx")
+    done = CliRunner().invoke(command, ["model.onnx", *options], standalone_mode=False)
+    assert line in done.output.strip().splitlines()[-1]
+    assert done.return_value == code

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.cli.isolated import apart
+from surgery.cli.isolated import run_isolated
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -49,8 +49,10 @@ def test_onnx_reference_compares_where_onnxruntime_dies(tmp_path: Path, cause: s
     write(tmp_path / "m.onnx")
     code, said, errors = surgeon(tmp_path, "fix", "m.onnx", cause=cause)
     assert (code, errors) == (0, "")
-    assert "parity: equal bit for bit on 3 sets of inputs (onnx.reference)" in said
-    assert f"onnxruntime: died of this model ({cause}); onnx.reference in its place" in said
+    assert "parity: equal bit for bit on 3 sets of inputs (onnx.reference) and on 4 edge cases" in said
+    assert (
+        f"onnxruntime: crashed while it loaded or ran the original and the result ({cause}); onnx.reference in" in said
+    )
     assert [node.op_type for node in onnx.load(tmp_path / "m.fixed.onnx").graph.node] == ["Neg"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.fixed.onnx", "m.onnx"]
 
@@ -59,7 +61,7 @@ def test_a_process_killed_from_outside_is_one_line_and_leaves_nothing(tmp_path: 
     write(tmp_path / "m.onnx")
     code, said, errors = surgeon(tmp_path, "fix", "m.onnx", cause="SIGKILL")
     assert (code, said) == (2, "")
-    why = "its process was ended (SIGKILL), most likely for want of memory; nothing was written"
+    why = "its process was ended (SIGKILL), most likely because memory ran out; nothing was written"
     assert errors == f"surgeon: m.onnx: {why}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
@@ -78,14 +80,14 @@ def fail() -> None:
 def test_any_error_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     with pytest.raises(RuntimeError, match="Odd: this that"):
-        apart(fail)
+        run_isolated(fail)
 
 
 def test_where_no_process_can_start_no_other_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(BlockingIOError("no more processes")))
     with pytest.raises(BlockingIOError):
-        apart(fail)
+        run_isolated(fail)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 

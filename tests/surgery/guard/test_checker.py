@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from surgery.guard import checker
+from surgery.guard import checker, prove
 
 
 def model_of(body: str, version: int = 9) -> onnx.ModelProto:
@@ -59,3 +59,19 @@ def test_a_weight_that_is_cut_short_fails(checked) -> None:  # type: ignore[no-u
 def test_a_small_model_is_checked_whole() -> None:
     with pytest.raises(onnx.checker.ValidationError):
         checker.check(model_of("y = MatMul(x, nobody)"), model_of("y = MatMul(x, nobody)"))
+
+
+def declared(size: int) -> onnx.ModelProto:
+    """A model that declares its output to have this size; it has two."""
+    head = '<ir_version: 9, opset_import: ["" : 20]>'
+    text = f"{head} g (float[2] x) => (float[{size}] y) {{ i = Identity(x)  y = Relu(i) }}"
+    return parser.parse_model(text)
+
+
+def test_declared_shapes_that_onnx_contradicts_count_where_the_original_has_none() -> None:
+    good, bad = declared(2), declared(3)
+    checker.check(bad, bad)
+    with pytest.raises(onnx.shape_inference.InferenceError):
+        checker.check(bad, bad, full=True)
+    assert prove.well_formed(prove.Original(good, good), bad, bad).status == "fail"
+    assert prove.well_formed(prove.Original(bad, bad), declared(3), declared(3)).status == "pass"

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 import pytest
 
 import surgery
-from surgery.guard import prove
+from surgery import steps
 from surgery.guard.tolerances import difference
 from surgery.passes import all_passes
 from surgery.pipeline.context import Context
@@ -33,14 +33,15 @@ def liar(op: str) -> Pass:
 
 
 @pytest.mark.parametrize("op", ["Abs", "Relu"])
-def test_a_wrong_pass_is_caught_and_named(op: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_pass_is_caught_named_and_left_out(op: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = (*all_passes(), liar(op))
-    monkeypatch.setattr(prove, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda: rules)
     source, target = tmp_path / "a.onnx", tmp_path / "b.onnx"
     onnx.save(onnx.parser.parse_model(MODEL), source)
-    with pytest.raises(CheckFailed, match=r"output 'y'.*SG999 \(liar\)"):
-        surgery.fix(source, target)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+    report = surgery.fix(source, target)
+    (left_out,) = [check.message for check in report.checks if check.status == "skip"]
+    assert left_out.startswith("SG999 (liar) was left out: with it output 'y' ")
+    assert [node.op_type for node in onnx.load(target).graph.node] == ["Sqrt"]
 
 
 def test_a_pass_that_breaks_off_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +52,7 @@ def test_a_pass_that_breaks_off_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
         yield from (finding("x", node, broken) for node in context.nodes(graph, "Sqrt"))
 
     rules = (*all_passes(), Pass(code="SG998", name="broken", find=find, exact=True))
-    monkeypatch.setattr(prove, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda: rules)
     fixed, report = surgery.fix_model(onnx.parser.parse_model(MODEL))
     assert [node.op_type for node in fixed.graph.node] == ["Sqrt"]
     assert any("SG998 broke off" in check.message for check in report.checks)
@@ -94,3 +95,56 @@ def test_real_inputs_are_used(tmp_path: Path) -> None:
     np.savez(inputs, x=np.ones((5, 4), "f"))
     report = surgery.fix(source, tmp_path / "b.onnx", check_inputs=inputs)
     assert "on 1 set of" in next(check for check in report.checks if check.name == "parity").message
+
+
+def swap(code: str, op: str, new: str) -> Pass:
+    """A pass that replaces an operator by another one."""
+
+    def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+        for node in context.nodes(graph, op):
+            yield finding("is wrong", node, lambda node=node: setattr(node, "op", new))
+
+    return Pass(code=code, name=f"swap-{new.lower()}", find=find, exact=True)
+
+
+TWO = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[n, 4] x) => (float[n, 4] y) { a = Identity(x) b = Abs(a) c = Sqrt(b) y = Floor(c) }"""
+
+
+def test_several_wrong_passes_are_left_out_and_the_right_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = (swap("SG997", "Sqrt", "Neg"), *all_passes(), swap("SG998", "Floor", "NoSuchOperator"))
+    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    fixed, report = surgery.fix_model(onnx.parser.parse_model(TWO))
+    assert [node.op_type for node in fixed.graph.node] == ["Abs", "Sqrt", "Floor"]
+    left_out = [check.message.split(":")[0] for check in report.checks if check.status == "skip"]
+    assert sorted(left_out) == ["SG997 (swap-neg) was left out", "SG998 (swap-nosuchoperator) was left out"]
+    assert next(check for check in report.checks if check.name == "parity").status == "pass"
+
+
+def test_an_invalid_result_is_the_fault_of_a_pass_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "all_passes", lambda: (*all_passes(), swap("SG998", "Floor", "NoSuchOperator")))
+    fixed, report = surgery.fix_model(onnx.parser.parse_model(TWO), guard=False)
+    assert [node.op_type for node in fixed.graph.node] == ["Abs", "Sqrt", "Floor"]
+    assert any("left out: with it the result is not valid ONNX" in check.message for check in report.checks)
+
+
+def test_where_leaving_out_does_not_help_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = tuple(swap(f"SG99{place}", "Sqrt", "Neg") for place in range(9)) + tuple(all_passes())
+    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    onnx.save(onnx.parser.parse_model(TWO), tmp_path / "a.onnx")
+    with pytest.raises(CheckFailed, match=r"nothing was written: output 'y' .*; the result differs since SG998 \(swap"):
+        surgery.fix(tmp_path / "a.onnx", tmp_path / "b.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+SOFTMAX = """<ir_version: 8, opset_import: ["" : 17]> g (float[2, 3] x) => (float[2, 3] y) <int64[1] last = {1}> {
+  i = Identity(x) e = Exp(i) s = ReduceSum<keepdims = 1>(e, last) y = Div(e, s) }"""
+
+
+def test_an_overflow_that_a_pass_declares_to_remove_is_allowed_and_reported() -> None:
+    large = {"x": np.float32([[90, 1, 2], [1, 2, 3]])}
+    _, report = surgery.fix_model(onnx.parser.parse_model(SOFTMAX), check_inputs=large)
+    message = next(check.message for check in report.checks if check.name == "parity")
+    assert "finite in 1 place where the original overflows (SG203)" in message
+    _, report = surgery.fix_model(onnx.parser.parse_model(SOFTMAX), check_inputs={"x": large["x"] / 90})
+    assert "overflows" not in next(check.message for check in report.checks if check.name == "parity")

@@ -54,7 +54,6 @@ def test_output_cuts() -> None:
         ({"input_shapes": {"x": (1, 5)}}, "fixed at 4"),
         ({"outputs": ("nope",)}, "not in the model"),
         ({"outputs": ("p",)}, "inside a subgraph"),
-        ({"colour": 1}, "unknown option 'colour'"),
         ({"target": "gpu"}, "unknown target"),
         ({"spec": "sam2"}, "no module of spec"),
     ],
@@ -93,3 +92,28 @@ def test_interface_comes_to_the_spec() -> None:
     assert again is result
     made = {out for node in result.graph.node for out in node.output}
     assert "temporal_code" in made
+
+
+NAMELESS = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[4] x) => (float[4] y) { [first] a = Identity(x) b = Identity(a) y = Neg(b) }"""
+
+
+def test_a_node_is_skipped_by_the_name_that_diagnose_prints() -> None:
+    model = onnx.parser.parse_model(NAMELESS)
+    kept = surgery.fix_model(model, skip_nodes="node_of_b")[0].graph.node
+    assert [(node.op_type, node.name) for node in kept if node.op_type == "Identity"] == [("Identity", "")]
+    kept = surgery.fix_model(model, skip_nodes="first")[0].graph.node
+    assert [node.name for node in kept if node.op_type == "Identity"] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"skip_nodes": "frist"}, r"--skip-node 'frist': no node has this name; did you mean first\?"),
+        ({"skip_nodes": "nothing like it"}, "no node has this name$"),
+        ({"outputs": "bb"}, r"--outputs 'bb': not in the model; did you mean b\?"),
+    ],
+)
+def test_a_name_that_names_nothing_is_an_error_with_names_like_it(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SurgeonError, match=message):
+        surgery.fix_model(onnx.parser.parse_model(NAMELESS), **options)

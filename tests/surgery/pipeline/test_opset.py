@@ -51,11 +51,21 @@ def test_models_with_refused_operators_are_restamped(opset: int, version: int) -
 
 
 def test_a_model_with_changed_operators_keeps_its_opset() -> None:
-    nodes = "m = MatMulInteger(a, b) f = Cast<to = 1>(m) y = Relu(f)"
-    text = f"g (uint8[2,4] a, uint8[4,3] b) => (float[2,3] y) {{ {nodes} }}"
-    model = parse(text, 10)
-    assert restamped(model, 13) is None
-    assert lift(model, TARGET) == (model, "")
+    for changed in ("Softmax(f)", "OneHot(a, two, two)"):  # flattened before 13; no negative places before 11
+        nodes = f"m = MatMulInteger(a, b) f = Cast<to = 1>(m) y = {changed}"
+        text = f"g (uint8[2,4] a, uint8[4,3] b, float[2] two) => (float[2,3] y) {{ {nodes} }}"
+        model = parse(text, 10)
+        assert restamped(model, 13) is None
+        assert lift(model, TARGET) == (model, "")
+
+
+def test_operators_that_only_took_more_in_later_are_read_as_later() -> None:
+    nodes = "m = MatMulInteger(a, b) f = Cast<to = 1>(m) q = QuantizeLinear(f, s, z) y = DequantizeLinear(q, s, z)"
+    text = f"g (uint8[2,4] a, uint8[4,3] b, float s, uint8 z) => (float[2,3] y) {{ {nodes} }}"
+    raised = restamped(parse(text, 10), 13)
+    assert raised is not None
+    assert [entry.version for entry in raised.opset_import] == [13]
+    assert [node.op_type for node in raised.graph.node] == [node.op_type for node in parse(text, 10).graph.node]
 
 
 def test_a_model_the_target_takes_is_left_as_it_is() -> None:
@@ -69,3 +79,11 @@ def test_models_without_the_default_domain_are_left() -> None:
         '<ir_version: 8, opset_import: ["x" : 1]> g (float[2] a) => (float[2] b) { b = x.F(a) }'
     )
     assert lift(model, TARGET) == (model, "")
+
+
+def test_onnxruntime_reads_a_pooling_of_an_earlier_opset() -> None:
+    model = parse(
+        "g (float[1,1,4,4] x) => (float[1,1,2,2] y) { y = MaxPool<kernel_shape = [2,2], strides = [2,2]>(x) }", 11
+    )
+    assert default_opset(lift(model, load_target("onnxruntime"))[0]) == 11
+    assert default_opset(lift(model, load_target("tensorrt-rtx"))[0]) == 13

@@ -13,12 +13,15 @@ import pytest
 from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
+import surgery
 from surgery.cli.fix import command
+from surgery.precision import step
+from surgery.precision.calibration import Calibration
 from surgery.precision.candidates import Unit
-from surgery.precision.lower import lower
+from surgery.precision.lower import Lowered, lower
 from surgery.precision.measure import error, run
 from surgery.precision.search import search
-from verify.errors import SurgeonError
+from verify.errors import CheckFailed, SurgeonError
 from verify.tensorrt import engine
 
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
@@ -81,7 +84,6 @@ def test_attention_goes_down_with_one_cast_a_tensor() -> None:
     model = parser.parse_model(ATTENTION)
     lowered, result = lower(model, "fp16", feeds(model))
     assert [n.op_type for n in lowered.graph.node].count("Cast") == result.casts == 4
-    assert result.naive_casts == 10
     assert result.lowered == {"fp16": 4}
     assert not result.stayed
     assert types(lowered)["s__fp16"] == onnx.TensorProto.FLOAT16
@@ -221,3 +223,86 @@ print(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 600_000  # kB
+
+
+def test_a_failed_budget_leaves_no_file_and_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    exceeded = Lowered("fp16", 0.01, errors={"y": 0.5}, lowered={"fp16": 4})
+    monkeypatch.setattr(step, "lower", lambda model, *_, **__: (model, exceeded))
+    with pytest.raises(CheckFailed, match=r"nothing was written: 4 nodes in fp16, .*error 0\.5 .*raise --max-error"):
+        surgery.fix(source, target, precision="fp16")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]
+    target.write_bytes(b"what was there before")
+    with pytest.raises(CheckFailed):
+        surgery.fix(source, target, precision="fp16")
+    assert target.read_bytes() == b"what was there before"
+
+
+def test_where_no_node_can_be_lowered_the_report_does_not_say_passed(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    report = surgery.fix(source, target, precision="fp16", max_error=1e-12)
+    check = next(check for check in report.checks if check.name == "precision")
+    assert check.status == "skip"
+    assert check.message.startswith("the model stays in float32: no node can run in half precision within 1e-12; ")
+    assert "Cast" not in {node.op_type for node in onnx.load(target).graph.node}
+
+
+def test_the_report_is_of_the_file_that_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    inputs = Calibration(feeds(parser.parse_model(ATTENTION)), "normal numbers")
+    report = surgery.fix(source, target, precision="fp16", calibrate=inputs)
+    assert report.checks[2].message.endswith("measured on normal numbers")
+    figures = report.checks[0].figures
+    assert figures["bytes_after"] == target.stat().st_size
+    assert figures["nodes_after"] == len(onnx.load(target).graph.node) > figures["nodes_before"]
+    assert figures["op_counts"]["after"]["Cast"] == 4
+    assert [check.name for check in report.checks] == ["surgery", "parity", "precision", "onnx.checker"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_external_data_stays_external_and_the_original_keeps_its_own(tmp_path: Path, in_place: bool) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
+    model = parser.parse_model(text)
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    source = tmp_path / "in.onnx"
+    onnx.save(model, source, save_as_external_data=True, location="in.onnx.data", size_threshold=0)
+    target = source if in_place else tmp_path / "other" / "out.onnx"
+    surgery.fix(source, target, precision="fp16", in_place=in_place)
+    kept = onnx.load(tmp_path / ("in.onnx.bak" if in_place else "in.onnx"))
+    np.testing.assert_array_equal(numpy_helper.to_array(kept.graph.initializer[0]), weights)
+    assert target.stat().st_size < 4096
+    lowered = numpy_helper.to_array(onnx.load(target).graph.initializer[0])
+    np.testing.assert_array_equal(lowered, weights.astype(np.float16))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+NORM = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[4,16] x) => (float[4,16] y) <float eps = {1e-12}, int64[1] last = {1}> {
+    s = Mul(x, x)  m = ReduceSum(s, last)  [safe] e = Add(m, eps)  r = Sqrt(e)  n = Div(x, r)  y = Relu(n)
+}"""
+
+
+@pytest.mark.parametrize("precision", ["fp16", "mixed"])
+def test_an_epsilon_never_becomes_zero(precision: str, tmp_path: Path) -> None:
+    model = parser.parse_model(NORM)
+    lowered, result = lower(model, precision, feeds(model), max_error=0.05)
+    assert {node.name: node.why for node in result.stayed}["safe"] == "constant 'eps' is 0 or infinite in fp16"
+    x = np.random.default_rng(1).normal(size=(4, 16)).astype(np.float32)
+    x[2] = 0
+    assert np.isfinite(run(lowered, [{"x": x}])[0]["y"]).all()
+
+
+def test_single_tiny_weights_do_not_keep_a_product_in_float32() -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
+    model = parser.parse_model(text)
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    weights[3, 5] = 1e-9
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    assert lower(model, "fp16", feeds(model))[1].lowered == {"fp16": 1}
+    weights[3, 5] = 1e6
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
+    assert lower(model, "fp16", feeds(model))[1].lowered == {}

@@ -16,6 +16,7 @@ from onnx import numpy_helper, parser
 from verify.errors import SurgeonError
 from verify.goldens import index as golden
 from verify.goldens.check import check_golden, make_inputs
+from verify.goldens.find import find_golden, folders
 from verify.goldens.record import nudge, record
 from verify.inputs.draw import draw_inputs
 from verify.interface.recognise import write_metadata
@@ -46,9 +47,10 @@ def weight() -> Any:
 
 
 def check(path: Path, folder: Path) -> list[Check]:
-    found = golden.find(path, {}, [folder])
+    model = onnx.load(path)
+    found = find_golden(path, model, [folder])
     assert found is not None
-    return check_golden(path, onnx.load(path), found)
+    return check_golden(path, model, found.golden)
 
 
 @pytest.fixture
@@ -135,8 +137,7 @@ def test_inputs_from_a_file_are_stored_with_their_types(tmp_path: Path) -> None:
     model = build(path)
     inputs = {"x": np.linspace(-1, 1, 2048, dtype=np.float32).reshape(1, 8, 16, 16), "ids": np.array([1, 2, 3, 9])}
     record(path, model, folder, inputs=inputs)
-    found = golden.find(path, {}, [folder])
-    assert found is not None
+    (found,) = golden.read_index(folder)
     again = make_inputs(found.cases[0], golden.read_data(found))
     assert all(np.array_equal(again[name], inputs[name]) for name in inputs)
     assert check(path, folder)[0].status == "pass"
@@ -179,9 +180,11 @@ def test_sam2_goldens_match_by_metadata_only(tmp_path: Path) -> None:
     model = build(path)
     write_metadata(model, metadata)
     record(path, model, folder)
-    assert golden.find(Path("elsewhere/renamed.onnx"), metadata, [folder]) is not None
-    assert golden.find(path, metadata | {"semantics": "masktracker"}, [folder]) is None
-    assert golden.find(path, {}, [folder]) is None
+    assert find_golden(Path("elsewhere/renamed.onnx"), model, [folder]) is not None
+    write_metadata(model, metadata | {"semantics": "masktracker"})
+    assert find_golden(path, model, [folder]) is None
+    del model.metadata_props[:]
+    assert find_golden(path, model, [folder]) is None
 
 
 def test_reference_outputs_are_recorded(tmp_path: Path) -> None:
@@ -191,7 +194,7 @@ def test_reference_outputs_are_recorded(tmp_path: Path) -> None:
     def reference(inputs: Mapping[str, Any]) -> dict[str, Any]:
         return {"y": -inputs["x"] * np.float32(1 + 1e-4)}
 
-    made = record(path, model, folder, reference=reference, made_by={"outputs": "a formula"})
+    made = record(path, model, folder, reference=reference, made_by={"outputs": "a formula"}).golden
     tolerance = made.cases[0].outputs[0].tolerance
     assert made.made_by["outputs"] == "a formula"
     assert tolerance is not None
@@ -218,7 +221,7 @@ def test_nudge_moves_fractions_by_one_step_and_leaves_labels() -> None:
 
 def test_folders_given_must_hold_an_index(tmp_path: Path) -> None:
     with pytest.raises(SurgeonError, match="record goldens with"):
-        golden.folders([tmp_path])
+        folders([tmp_path])
 
 
 HOSTILE = {

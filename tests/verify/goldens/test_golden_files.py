@@ -35,7 +35,7 @@ def build(path: Path, text: str = NEGATION) -> onnx.ModelProto:
 def test_index_holds_no_empty_fields_and_says_what_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(golden_record, "PACKAGES", ("onnx", "surely-not-installed"))
     path = tmp_path / "net.onnx"
-    made = record(path, build(path), tmp_path / "golden", seed=3)
+    made = record(path, build(path), tmp_path / "golden", seed=3).golden
     (entry,) = json.loads((tmp_path / "golden" / "index.json").read_text())["goldens"]
     (case,) = entry["cases"]
     for tensor in (*case["inputs"], *case["outputs"]):
@@ -50,7 +50,7 @@ def test_index_holds_no_empty_fields_and_says_what_made_it(tmp_path: Path, monke
 
 def test_name_of_the_data_is_cut_to_what_file_systems_take(tmp_path: Path) -> None:
     path = tmp_path / ("deep/" * 10 + "very long " * 10 + "name.onnx")
-    data = record(path, build(path), tmp_path / "golden").data
+    data = record(path, build(path), tmp_path / "golden").golden.data
     assert data.endswith(".npz")
     assert len(data) == 100 + len("-01234567.npz")
     assert set(data) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
@@ -80,7 +80,7 @@ def test_largest_tensor_of_an_index(tmp_path: Path, elements: int, fits: bool) -
 
 def test_model_that_no_longer_runs_is_a_failure_with_its_reason(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
-    made = record(path, build(path), tmp_path / "golden")
+    made = record(path, build(path), tmp_path / "golden").golden
     broken = build(path, "g (float[N] x) => (float[N] y) <int64[1] s = {3}> { y = Reshape(x, s) }")
     (check,) = check_golden(path, broken, made)
     assert check.status == "fail"
@@ -90,7 +90,7 @@ def test_model_that_no_longer_runs_is_a_failure_with_its_reason(tmp_path: Path) 
 def test_every_processor_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "net.onnx"
     model = build(path)
-    made = record(path, model, tmp_path / "golden")
+    made = record(path, model, tmp_path / "golden").golden
     asked: list[Any] = []
 
     def spy(*arguments: Any, **options: Any) -> Any:
@@ -106,7 +106,7 @@ def test_every_processor_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_model_that_cannot_be_loaded_is_a_failure_too(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
-    made = record(path, build(path), tmp_path / "golden")
+    made = record(path, build(path), tmp_path / "golden").golden
     (check,) = check_golden(path, build(path, NEGATION.replace("Neg", "NoSuchOperator")), made)
     assert check.status == "fail"
     assert check.message.startswith("the model cannot be run: ")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verify.goldens import index
+from verify.goldens import find, index
 from verify.goldens.check import FORMS, make_inputs
 from verify.goldens.index import Golden
 from verify.interface.spec import load_spec
@@ -18,7 +18,7 @@ GOLDENS = index.read_index(FOLDER)
 def test_every_module_in_both_semantics() -> None:
     found = {(entry.match["module"], entry.match["semantics"]) for entry in GOLDENS}
     assert found == {(module, s) for module in load_spec().modules for s in ("sam2", "masktracker")}
-    assert index.shipped() == FOLDER
+    assert find.shipped() == FOLDER
 
 
 def test_small_enough_for_git_and_nothing_left_over() -> None:

@@ -103,10 +103,13 @@ def test_a_file_is_read(spec: Spec, tmp_path: Path) -> None:
     assert all(check.status == "pass" for check in check_shapes(tmp_path / "toy.onnx", spec))
 
 
-@pytest.mark.parametrize("content", [None, b"not a model at all, but long enough to be looked at"])
-def test_a_file_that_cannot_be_read(spec: Spec, tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "no such file"), (b"not a model at all, but long enough to be looked at", "not an ONNX model")],
+)
+def test_a_file_that_cannot_be_read(spec: Spec, tmp_path: Path, content: bytes | None, reason: str) -> None:
     path = tmp_path / "broken.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SurgeonError, match=r"cannot read .*broken.onnx"):
+    with pytest.raises(SurgeonError, match=rf"broken\.onnx: {reason}"):
         check_shapes(path, spec)

@@ -13,9 +13,9 @@ from onnx import parser
 from verify.atomic_write import write_whole
 from verify.errors import SurgeonError
 from verify.interface.check import check_shapes
-from verify.interface.expressions import evaluate
 from verify.interface.recognise import recognise
 from verify.interface.spec import Port, Profile, Spec, load_spec, render_table
+from verify.model.expressions import evaluate
 from verify.report import Finding
 
 TOY = """\

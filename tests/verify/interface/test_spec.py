@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import onnx
@@ -9,9 +10,10 @@ import onnx.parser
 import pytest
 
 from verify.errors import SurgeonError
-from verify.interface.expressions import evaluate
+from verify.inputs.seeded import KINDS
 from verify.interface.recognise import read_metadata, recognise, write_metadata
-from verify.interface.spec import Spec, load_spec, render_table, render_tables
+from verify.interface.spec import VALUES, Spec, load_spec, render_table, render_tables
+from verify.model.expressions import evaluate
 
 DOCUMENTED = """\
 ### Memory Attention
@@ -209,3 +211,36 @@ def test_prompted_frames_of_a_spec_without_them_are_refused(tmp_path: Path) -> N
     path.write_text('name = "own"\n[modules.m]\ninputs = []\noutputs = []\n')
     with pytest.raises(SurgeonError, match="no size `prompted`"):
         load_spec(path, prompted_frames=2)
+
+
+SMALL = """name = "own"
+[symbols]
+rows = [1, 2, 4]
+[golden]
+m = [{ rows = 3, x = 1.0 }]
+[modules.m]
+inputs = [{ name = "x", dims = ["rows", 3], values = "normal" }]
+outputs = [{ name = "y", dims = ["rows", 3] }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('values = "normal"', 'values = "norm"', "m.x: no kind of values 'norm'; choose normal, integers"),
+        ("values =", "value =", "m.x: no key 'value'; choose name, dims, description, dtype, values"),
+        ("rows = 3", "row = 3", "[golden] m: no symbol or input 'row'; choose rows, x"),
+        ("m = [{", "n = [{", "[golden]: no module 'n'; choose m"),
+    ],
+)
+def test_names_that_name_nothing_are_an_error(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL)
+    assert load_spec(path)["m"].ranges["rows"] == (1, 2, 4)
+    path.write_text(SMALL.replace(old, new))
+    with pytest.raises(SurgeonError, match=re.escape(said)):
+        load_spec(path)
+
+
+def test_kinds_of_values_are_those_that_can_be_drawn() -> None:
+    assert set(VALUES) == set(KINDS)

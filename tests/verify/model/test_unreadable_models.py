@@ -44,12 +44,12 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "zip": (lambda p: np.savez(p.open("wb"), a=np.zeros(9)), "not an ONNX model"),
     "random": (lambda p: p.write_bytes(np.random.Generator(np.random.Philox(1)).bytes(5000)), "not an ONNX model"),
     "folder": (lambda p: p.mkdir(), "no .onnx file in this folder"),
-    "absent": (lambda p: None, "No such file"),
+    "absent": (lambda p: None, "no such file"),
     "loop": (lambda p: p.symlink_to(p), "symbolic links"),
     "device": (lambda p: p.symlink_to("/dev/null"), "no graph inside"),
     "data outside": (_outside, "outside the model's folder"),
     "data cut": (_cut_data, "is cut short"),
-    "data absent": (_no_data, "belongs beside the model"),
+    "data absent": (_no_data, "put the file beside the model"),
 }
 
 

@@ -94,7 +94,7 @@ def test_json_schema_refuses_a_changed_document() -> None:
         jsonschema.validate(document, schema())
 
 
-def test_json_says_what_fix_mends() -> None:
+def test_json_says_what_fix_repairs() -> None:
     findings = json.loads(to_json(sample()))["reports"][1]["findings"]
     assert [finding["fixable"] for finding in findings][:2] == [True, False]
 
@@ -128,6 +128,7 @@ def test_sarif_locates_the_node_and_the_source_line() -> None:
 def test_sarif_reports_failed_checks_and_notifies_of_skipped_ones() -> None:
     run = json.loads(to_sarif(sample(), RULES))["runs"][0]
     assert "check-golden" in {result["ruleId"] for result in run["results"]}
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+", result["ruleId"]) for result in run["results"])
     assert "check-tensorrt-build" not in {result["ruleId"] for result in run["results"]}
     assert "skipped: tensorrt-build" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 

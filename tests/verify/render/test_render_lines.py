@@ -94,9 +94,9 @@ def test_finding_without_anything() -> None:
 
 
 def test_fix_is_named_for_errors_only() -> None:
-    mends = {"fixable": True}
-    assert "  fix    surgeon fix does it" in lines(Report("m", [], [finding(severity="error", details=mends)]))
-    assert not any("surgeon fix" in line for line in lines(Report("m", [], [finding(details=mends)])))
+    repaired = {"fixable": True}
+    assert "  fix    surgeon fix does it" in lines(Report("m", [], [finding(severity="error", details=repaired)]))
+    assert not any("surgeon fix" in line for line in lines(Report("m", [], [finding(details=repaired)])))
 
 
 @pytest.mark.parametrize(("count", "more"), [(2, None), (8, None), (9, "and 1 more (--format json lists all)")])
@@ -192,7 +192,7 @@ def test_rules_are_described_by_their_texts() -> None:
 def test_result_of_a_finding() -> None:
     one = finding(path="If_1/body", why="Because", advice="Do it!", where="pkg/net.py:12 in forward", severity="error")
     (result,) = log(Report("models/a b.onnx", [], [one]))["results"]
-    assert result["message"] == {"text": "it is odd. Because. Do it!"}
+    assert result["message"] == {"text": "Add at If_1 -> body -> n: it is odd. Because. Do it!"}
     assert result["level"] == "error"
     (location,) = result["locations"]
     assert location["physicalLocation"] == {
@@ -250,5 +250,5 @@ def test_formats_are_told_apart() -> None:
         assert stream.getvalue().startswith(start)
         assert stream.getvalue().endswith("\n")
     for name in ("html", "a", "z", ""):
-        with pytest.raises(SurgeonError, match="choose one of text, json, sarif"):
+        with pytest.raises(SurgeonError, match="choose one of text, json, sarif, github, junit"):
             show([], name, stream=io.StringIO())

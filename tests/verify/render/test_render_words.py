@@ -15,7 +15,7 @@ from verify.report import Check, Finding, Report
 
 
 def words(html: str) -> str:
-    """Cells are told apart by " | ", all else by a space."""
+    """Cells are separated by " | ", everything else by a space."""
     html = re.sub(r"<style>.*?</style>|<head>.*?</head>", "", html, flags=re.S)
     html = re.sub(r"</t[dh]>\s*<t[dh][^>]*>", " | ", html)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", html))).strip()

@@ -10,10 +10,62 @@ import pytest
 from onnx import helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
+import surgery
 from surgery.passes.cleanup.constant_expression import PASS
 from surgery.passes.cleanup.unused_node import PASS as UNUSED
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import Case, becomes, stays
+
+CODE = "SG005"
+PATTERNS = {
+    "a chain": """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}, float[2] b = {3, 4}> {
+          c = Mul(a, b)
+          d = Exp(c)
+          e = Add(d, a)
+          y = Add(x, e)
+        }""",
+}
+REWRITES = [
+    Case(
+        "a chain of constants",
+        """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}, float[2] b = {3, 4}> {
+          c = Mul(a, b)
+          d = Exp(c)
+          y = Add(x, d)
+        }""",
+        after="g (float[2] x) => (float[2] y) <float[2] d = {20.085537, 2980.958}> { y = Add(x, d) }",
+    ),
+    Case(
+        "an output of the graph",
+        "g (float[2] x) => (float[2] y) <float[2] a = {1, 2}> { y = Neg(a) }",
+        after="g (float[2] x) => (float[2] y) { y = Constant<value = float[2] {-1, -2}>() }",
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "it is random",
+        """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}> {
+          r = RandomNormalLike(a)
+          y = Add(x, r)
+        }""",
+    ),
+    Case(
+        "DequantizeLinear keeps its place",
+        """g (float[2] x) => (float[2] y) <int8[2] q = {1, 2}, float s = {0.5}> {
+          d = DequantizeLinear(q, s)
+          y = Add(x, d)
+        }""",
+    ),
+    Case(
+        "the result is too large",
+        """g (float[1] x) => (float[200000] y) <int64[1] n = {200000}> {
+          z = ConstantOfShape(n)
+          y = Add(x, z)
+        }""",
+    ),
+]
+
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17, "own" : 1]> '
 VECTORS = "float[3] a = {1, 2, 3}, float[3] b = {4, 5, 6}, bool c = {1}, int64[1] two = {2}"
@@ -170,3 +222,46 @@ def test_strings_stay() -> None:
     source = parser.parse_model(text)
     source.graph.initializer.append(helper.make_tensor("s", onnx.TensorProto.STRING, [2], ["a", "b"]))
     assert operators(source) == ["Neg", "Identity"]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)
+
+
+@pytest.mark.parametrize(("rows", "folded"), [(64, True), (10_000, False)])
+def test_weights_of_a_large_quantized_model_stay_at_eight_bits_after_all_passes(rows: int, folded: bool) -> None:
+    source = parser.parse_model(
+        f"{HEAD} g (float[N,64] x, int64[K] i) => (float[N,64] y, float[K,64] z) "
+        "{ w = Cast<to = 1>(small)  y = MatMul(x, w)  g = Gather(large, i)  z = Cast<to = 1>(g) }"
+    )
+    rng = np.random.default_rng(0)
+    for name, shape in (("small", (64, 64)), ("large", (rows * 2, 64))):
+        source.graph.initializer.append(numpy_helper.from_array(rng.integers(-128, 127, shape, np.int8), name))
+    graph = surgery.fix_model(source)[0].graph
+    read = {name for node in graph.node if node.op_type == "MatMul" for name in node.input}
+    kinds = {tensor.data_type for tensor in graph.initializer if tensor.name in read}
+    assert (kinds == {onnx.TensorProto.FLOAT}) is folded
+
+
+def test_a_node_that_the_pass_makes_says_so() -> None:
+    source = parser.parse_model(f"{HEAD} g (float[2] x) => (float[2] y) <float[2] a = {{1, 2}}> {{ [old] y = Neg(a) }}")
+    (node,) = fixed(source).graph.node
+    assert {prop.key: prop.value for prop in node.metadata_props} == {
+        "surgeon.pass": "SG005",
+        "surgeon.replaces": "old",
+    }
+
+
+def test_no_output_of_a_split_loses_its_name() -> None:
+    source = model(
+        "e = Neg(a)  y, z = Split<axis = 0>(e, s)  w = Relu(z)", "float[n] y, float[m] w", s=np.array([1, 2])
+    )
+    one = apply_passes(source, "", [PASS], Options()).model
+    assert all(name for node in one.graph.node for name in node.output)
+    assert operators(source) == ["Constant", "Constant"]

@@ -10,7 +10,41 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.cleanup.constant_if import PASS
 from surgery.pipeline.apply import Outcome, apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import Case, becomes, stays
+
+CODE = "SG012"
+PATTERNS = {
+    "a branch of its own": """g (float[3] x) => (float[3] y) <bool c = {1}, bool d = {0}> {
+          y = If<
+            then_branch = t () => (float[3] a) { a = Relu(x) },
+            else_branch = e () => (float[3] b) { b = Neg(x) }>(c)
+        }""",
+}
+REWRITES = [
+    Case(
+        "a constant condition, and names inside that are names outside",
+        """g (float[2] x) => (float[2] y) <bool c = {1}> {
+          b = Neg(x)
+          y0 = If<
+            then_branch = t () => (float[2] a) { a = Relu(x) },
+            else_branch = e () => (float[2] b1) { b1 = Abs(b) }>(c)
+          y = Add(y0, b)
+        }""",
+        after="g (float[2] x) => (float[2] y) { b = Neg(x)  a = Relu(x)  y0 = Identity(a)  y = Add(y0, b) }",
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "the condition is computed",
+        """g (float[2] x, bool c) => (float[2] y) {
+          y = If<
+            then_branch = t () => (float[2] a) { a = Relu(x) },
+            else_branch = e () => (float[2] b) { b = Abs(x) }>(c)
+        }""",
+    ),
+]
+
 
 THEN = "then_branch = t () => (float[2] a) { k = Relu(x)  a = Neg(k) }"
 ELSE = "else_branch = e () => (float[2] b) { b = Abs(x) }"
@@ -125,3 +159,13 @@ def test_if_inside_an_if() -> None:
     result = run(source).model
     assert [node.op_type for node in result.graph.node] == ["Relu", "Neg", "Identity", "Identity"]
     same_values(source, result)
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

@@ -1,4 +1,4 @@
-"""SG210: scales and offsets of channels go into the convolution before them."""
+"""SG210: scales and offsets of channels behind a convolution."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ from onnx import numpy_helper
 
 import surgery
 from tests.surgery.passes.comparing import left_alone, operators, run
+
+CODE = "SG210"
+PATTERNS = {
+    "batch normalization": """g (float[1,2,3,3] x) => (float[1,3,3,3] y)
+        <float[3,2,1,1] w = {1, 2, 3, 4, 5, 6}, float[3] b = {1, -1, 2}, float[3] s = {1, 2, 3}, float[3] h = {4, 5,
+        6}, float[3] m = {0.5, 1, -2}, float[3] v = {1, 4, 0.25}> {
+          c = Conv(x, w, b)
+          y = BatchNormalization<epsilon = 0.5>(c, s, h, m, v)
+        }""",
+    "a scale and an offset": """g (float[1,2,3,3] x) => (float[1,3,3,3] y)
+        <float[3,2,1,1] w = {1, 2, 3, 4, 5, 6}, float[3] b = {1, -1, 2}, float[3,1,1] s = {1, 2, 3}, float[1,3,1,1]
+        h = {4, 5, 6}> {
+          c = Conv(x, w)
+          d = Mul(c, s)
+          y = Add(h, d)
+        }""",
+    "one number for all": """g (float[1,2,3,3] x) => (float[1,3,3,3] y)
+        <float[3,2,1,1] w = {1, 2, 3, 4, 5, 6}, float[3] b = {1, -1, 2}, float h = {4}> {
+          c = Conv<dilations = [1, 1]>(x, w, b)
+          y = Add(c, h)
+        }""",
+}
 
 
 def model(text: str, opset: int = 17) -> onnx.ModelProto:

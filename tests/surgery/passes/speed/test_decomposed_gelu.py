@@ -1,4 +1,4 @@
-"""SG206: GELU written out with Erf."""
+"""SG206: GELU decomposed into smaller operators around Erf."""
 
 from __future__ import annotations
 
@@ -8,8 +8,36 @@ from onnx import parser
 
 from surgery.passes.speed.decomposed_gelu import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
-from tests.surgery.passes.comparing import equal_values
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import equal_values, left_alone
+
+CODE = "SG206"
+PATTERNS = {
+    "half last": """g (float[2,3] x) => (float[2,3] y)
+        <float r = {1.4142135}, float i = {0.70710677}, float one = {1}, float half = {0.5}> {
+          d = Div(x, r)
+          e = Erf(d)
+          p = Add(e, one)
+          m = Mul(x, p)
+          y = Mul(m, half)
+        }""",
+    "half first": """g (float[2,3] x) => (float[2,3] y)
+        <float r = {1.4142135}, float i = {0.70710677}, float one = {1}, float half = {0.5}> {
+          d = Mul(x, i)
+          e = Erf(d)
+          p = Add(e, one)
+          m = Mul(p, half)
+          y = Mul(x, m)
+        }""",
+    "half of the input": """g (float[2,3] x) => (float[2,3] y)
+        <float r = {1.4142135}, float i = {0.70710677}, float one = {1}, float half = {0.5}> {
+          d = Mul(i, x)
+          e = Erf(d)
+          p = Add(one, e)
+          h = Mul(x, half)
+          y = Mul(h, p)
+        }""",
+}
 
 INNER = "d = Div(x, root)  e = Erf(d)  p = Add(e, one)  "
 
@@ -55,3 +83,13 @@ def test_becomes_one_operator_with_the_same_values(source: onnx.ModelProto) -> N
 )
 def test_left_alone(source: onnx.ModelProto, why: str) -> None:
     assert fixed(source) is source, why
+
+
+@pytest.mark.parametrize("constant", ["h", "one", "q"])
+def test_a_constant_of_more_dims_than_the_data_raises_the_rank(constant: str) -> None:
+    held = "float h = {0.5}, float one = {1}, float q = {1.4142135}".replace(
+        f"float {constant} ", f"float[1,1,1] {constant} "
+    )
+    text = f"""g (float[2] x) => (float[a,b,c] y) <{held}>
+    {{ d = Div(x, q)  e = Erf(d)  a = Add(e, one)  m = Mul(x, a)  y = Mul(m, h) }}"""
+    left_alone(text, 20, "SG206")

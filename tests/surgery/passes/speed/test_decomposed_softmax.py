@@ -1,4 +1,4 @@
-"""SG203: softmax written out in smaller operators."""
+"""SG203: softmax decomposed into smaller operators."""
 
 from __future__ import annotations
 
@@ -8,8 +8,25 @@ from onnx import parser
 
 from surgery.passes.speed.decomposed_softmax import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
-from tests.surgery.passes.comparing import equal_values
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import equal_values, left_alone
+
+CODE = "SG203"
+PATTERNS = {
+    "with the largest taken off": """g (float[3,3] x) => (float[3,3] y) <int64[1] ax = {-1}> {
+          m = ReduceMax(x, ax)
+          d = Sub(x, m)
+          e = Exp(d)
+          s = ReduceSum(e, ax)
+          y = Div(e, s)
+        }""",
+    "plain, over the first axis": """g (float[2,3] x) => (float[2,3] y) <int64[1] ax = {0}> {
+          e = Exp(x)
+          s = ReduceSum(e, ax)
+          y = Div(e, s)
+        }""",
+    "of the logarithm": "g (float[2,3] x) => (float[2,3] y) { l = LogSoftmax<axis = 0>(x)  y = Exp(l) }",
+}
 
 PARTS = "m = ReduceMax<axes=[{axis}]>(x)  d = Sub(x, m)  e = Exp(d)  z = ReduceSum(e, a)  y = Div(e, z)"
 
@@ -51,3 +68,12 @@ def test_becomes_softmax_with_the_same_values(source: onnx.ModelProto) -> None:
 )
 def test_left_alone(source: onnx.ModelProto, why: str) -> None:
     assert fixed(source) is source, why
+
+
+def test_one_dim_is_left_alone_since_tensorrt_refuses_its_softmax() -> None:
+    left_alone(
+        "g (float[3] x) => (float[3] y) <int64[1] a = {0}> { e = Exp(x)  s = ReduceSum(e, a)  y = Div(e, s) }",
+        18,
+        "SG203",
+    )
+    left_alone("g (float[3] x) => (float[3] y) { l = LogSoftmax(x)  y = Exp(l) }", 18, "SG203")

@@ -11,8 +11,53 @@ from onnx.reference import ReferenceEvaluator
 import surgery
 from surgery.passes.speed.known_onehot import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import Case, becomes, stays
 
+CODE = "SG209"
+REWRITES = [
+    Case(
+        "repeats of repeat_interleave",
+        """g (int64[1] n) => (int64[1,4] y) <int64[1] one = {1}, int64 depth = {4}> {
+          v = Concat<axis = 0>(one, n)
+          y = OneHot(one, depth, v)
+        }""",
+        after="""g (int64[1] n) => (int64[1,4] y) <int64[1] one = {1}, int64[1,4] t0 = {0, 1, 0, 0}> {
+          v = Concat<axis = 0>(one, n)
+          y = Gather<axis = 0>(v, t0)
+        }""",
+    ),
+    Case(
+        "negative indices along the first axis",
+        """g (float[2] v) => (float[3,2] y) <int64[2] i = {-1, 1}, int64[1] depth = {3}> {
+          y = OneHot<axis = 0>(i, depth, v)
+        }""",
+        after="""g (float[2] v) => (float[3,2] y) <int64[3,2] t0 = {0, 0, 0, 1, 1, 0}> {
+          y = Gather<axis = 0>(v, t0)
+        }""",
+    ),
+    Case(
+        "an index outside the depth",
+        """g (float[2] v) => (float[3,2] y) <int64[3] i = {2, 0, -3}, int64 depth = {2}> {
+          y = OneHot(i, depth, v)
+        }""",
+        after="""g (float[2] v) => (float[3,2] y) <int64[3,2] t0 = {0, 0, 1, 0, 0, 0}> {
+          y = Gather<axis = 0>(v, t0)
+        }""",
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "the depth is computed",
+        "g (float[2] v, int64 depth) => (float[1,k] y) <int64[1] i = {0}> { y = OneHot(i, depth, v) }",
+    ),
+    Case(
+        "more than 4096 elements",
+        """g (float[2] v) => (float[1,4097] y) <int64[1] i = {0}, int64 depth = {4097}> {
+          y = OneHot(i, depth, v)
+        }""",
+    ),
+]
 HEAD = '<ir_version: 8, opset_import: ["" : 17]> g (float[2] v, int64[2,2] free) => (float[K,L,M] y) '
 CONSTANTS = "<int64[2,2] i = {0, -1, 3, 7}, int64 d = {4}, int64 none = {0}> "
 
@@ -51,3 +96,13 @@ def test_repeat_interleave_of_the_older_exporter() -> None:
     assert "OneHot" not in left
     assert left.count("Shape") == 1, "the shape of what Tile makes is known"
     assert report.checks[1].status == "pass"
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

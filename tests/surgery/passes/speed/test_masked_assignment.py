@@ -10,7 +10,184 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.masked_assignment import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import operators, same
+
+CODE = "SG207"
+PATTERNS = {
+    "one number": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          l = Shape(i)
+          k = Slice(l, first, one)
+          v = Expand(half, k)
+          y = ScatterND(x, i, v)
+        }""",
+    "one row": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          r = Reshape(m, last)
+          c = Cast<to = 7>(r)
+          n = ReduceSum<keepdims = 1>(c)
+          t = Concat<axis = 0>(n, four)
+          p = Expand(w, t)
+          v = Reshape(p, last)
+          y = ScatterND(x, i, v)
+        }""",
+    "a sum": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, k)
+          p = Add(g, w)
+          v = Reshape(p, last)
+          y = ScatterND(x, i, v)
+        }""",
+    "as many as there are places": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, k)
+          o = Mul(g, w)
+          q = Reshape(o, last)
+          l = Shape(i)
+          h = Slice(l, first, one)
+          v = Slice(q, first, h)
+          y = ScatterND(x, i, v)
+        }""",
+    "a sum of what axes count from the front": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] third = {2}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4},
+        float[1] half = {0.5}, float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, third)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, k)
+          v = Add(g, w)
+          f = Reshape(v, last)
+          y = ScatterND(x, i, f)
+        }""",
+    "two dims behind the mask": """g (float[2,3,2,2] x, bool[2,3] m, bool[2,3] other) => (float[2,3,2,2] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, int64[2] both = {-1,
+        2}, float[2,2] h = {1, 2, 3, 4}, float[2] k1 = {5, 6}, float[1] half = {0.5}, float[4] w = {1, 2, 3, 4},
+        float zero = {0}> {
+          u = Unsqueeze(m, both)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, k)
+          o = Mul(h, g)
+          p = Sub(o, k1)
+          v = Reshape(p, last)
+          y = ScatterND(x, i, v)
+        }""",
+    "cut with axes and steps": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, k)
+          o = Mul(g, w)
+          q = Reshape(o, last)
+          l = Shape(i)
+          h = Slice(l, first, one)
+          c = Slice(q, first, h, first)
+          d = Slice(c, first, h, first, one)
+          f = Slice(d, first, h, , one)
+          v = Slice(f, first, h, first)
+          y = ScatterND(x, i, v)
+        }""",
+    "one row with a dim for the places": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[1,4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          r = Reshape(m, last)
+          c = Cast<to = 7>(r)
+          n = ReduceSum<keepdims = 1>(c)
+          t = Concat<axis = 0>(n, four)
+          p = Expand(w, t)
+          v = Reshape(p, last)
+          y = ScatterND(x, i, v)
+        }""",
+    "in opset 11": """<ir_version: 6, opset_import: ["" : 11]>
+        g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze<axes = [2]>(m)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, k)
+          p = Add(g, w)
+          v = Reshape(p, last)
+          y = ScatterND(x, i, v)
+        }""",
+    "values of another tensor": """g (float[2,3,4] x, bool[2,3] m, float[2,3,4] h) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          u = Unsqueeze(m, last)
+          s = Shape(x)
+          e = Expand(u, s)
+          z = NonZero(e)
+          i = Transpose<perm = [1, 0]>(z)
+          a = NonZero(m)
+          k = Transpose<perm = [1, 0]>(a)
+          g = GatherND(h, k)
+          v = Reshape(g, last)
+          y = ScatterND(x, i, v)
+        }""",
+    "whole rows": """g (float[2,3,4] x, bool[2,3] m, bool[2,3] other) => (float[2,3,4] y)
+        <int64[1] last = {-1}, int64[1] first = {0}, int64[1] one = {1}, int64[1] four = {4}, float[1] half = {0.5},
+        float[4] w = {1, 2, 3, 4}, float zero = {0}> {
+          j = ReduceMax<keepdims = 0>(x, last)
+          o = Greater(j, zero)
+          a = NonZero(o)
+          b = Transpose<perm = [1, 0]>(a)
+          g = GatherND(x, b)
+          v = Sub(w, g)
+          y = ScatterND(x, b, v)
+        }""",
+}
 
 HEAD = """<ir_version: 8, opset_import: ["" : 17]>
 g (float[B,3,4] x, bool[N,3] m, bool[N,3] other, int64[1] step) => (float[B,3,4] y)
@@ -103,3 +280,13 @@ def test_values_stay_bit_for_bit(body: str) -> None:
 def test_left_alone(body: str, why: str) -> None:
     source = model(body)
     assert fixed(source) is source, why
+
+
+def test_a_mask_that_reaches_beyond_the_data() -> None:
+    text = """g (float[N,3] x, bool[M,3] m) => (float[a,b] y) <float v = {7}, int64[1] first = {0}> {
+      s = Shape(x)  e = Expand(m, s)  n = NonZero(e)  i = Transpose<perm = [1, 0]>(n)
+      t = Shape(i)  k = Gather(t, first)  u = Expand(v, k)  y = ScatterND(x, i, u) }"""
+    wide = np.array([[1, 0, 1], [0, 0, 0], [0, 0, 0]], bool)
+    sets = [{"x": np.ones((1, 3), np.float32), "m": wide}, {"x": np.ones((3, 3), np.float32), "m": wide}]
+    sets.append({"x": np.ones((3, 3), np.float32), "m": wide[:1]})
+    assert "Where" in operators(same(text, 18, "SG207", sets, exact=True))

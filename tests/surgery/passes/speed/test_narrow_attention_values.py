@@ -10,11 +10,31 @@ from onnx import parser
 
 from surgery.passes.speed.narrow_attention_values import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
-from tests.surgery.passes.comparing import equal_values
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import Case, becomes, equal_values
 from verify.tensorrt import engine
 from verify.tensorrt.compile import compile_model
 
+CODE = "SG204"
+REWRITES = [
+    Case(
+        "values narrower than keys",
+        """g (float16[1,2,3,4] q, float16[1,2,4,3] k, float16[1,2,3,2] v) => (float16[1,2,3,2] y) {
+          s = MatMul(q, k)
+          p = Softmax<axis = -1>(s)
+          y = MatMul(p, v)
+        }""",
+        after="""g (float16[1,2,3,4] q, float16[1,2,4,3] k, float16[1,2,3,2] v) => (float16[1,2,3,2] y)
+        <float16[1,2,3,2] t0 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, int64[1] t1 = {0}, int64[1] t2 = {2}, int64[1]
+        t3 = {3}> {
+          s = MatMul(q, k)
+          p = Softmax<axis = -1>(s)
+          t4 = Concat<axis = 3>(v, t0)
+          t5 = MatMul(p, t4)
+          y = Slice(t5, t1, t2, t3)
+        }""",
+    ),
+]
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
 
 
@@ -50,3 +70,8 @@ def test_the_builder_fuses_it_only_afterwards(tmp_path: Path) -> None:
         onnx.save(each, tmp_path / f"{name}.onnx")
         fused.append(compile_model(tmp_path / f"{name}.onnx").fused)
     assert fused == [0, 1]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)

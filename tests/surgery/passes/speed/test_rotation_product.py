@@ -10,7 +10,19 @@ from onnx.reference import ReferenceEvaluator
 
 from surgery.passes.speed.rotation_product import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
+from surgery.pipeline.options import Options
+
+CODE = "SG208"
+PATTERNS = {
+    "table": """g (float[2,3,2,1] x) => (float[2,3,2,1] y) <float[3,2,2] t = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}> {
+          y = MatMul(t, x)
+        }""",
+    "table repeated": """g (float[6,2,1] x) => (float[6,2,1] y)
+        <float[3,2,2] t = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, int64[3] n = {2, 1, 1}> {
+          k = Tile(t, n)
+          y = MatMul(k, x)
+        }""",
+}
 
 TABLE = np.random.default_rng(1).normal(size=(1, 5, 3, 2, 2)).astype(np.float32)
 TILED = """a = Shape<start = 1, end = 2>(r)  n = Concat<axis = 0>(one, a, one, one, one)

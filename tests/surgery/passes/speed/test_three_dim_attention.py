@@ -11,11 +11,44 @@ from onnx import parser
 
 from surgery.passes.speed.three_dim_attention import PASS
 from surgery.pipeline.apply import apply_passes
-from surgery.pipeline.context import Options
-from tests.surgery.passes.comparing import equal_values
+from surgery.pipeline.options import Options
+from tests.surgery.passes.comparing import Case, equal_values, parse
+from tests.surgery.passes.structure import structure
 from verify.tensorrt import engine
 from verify.tensorrt.compile import compile_model
 
+CODE = "SG201"
+REWRITES = [
+    Case(
+        "values straight from a product",
+        """g (float16[1,3,4] x, float16[4,4] wq, float16[4,4] wk, float16[4,4] wv) => (float16[1,3,4] y) {
+          q = MatMul(x, wq)
+          k = MatMul(x, wk)
+          v = MatMul(x, wv)
+          kt = Transpose<perm = [0, 2, 1]>(k)
+          s = MatMul(q, kt)
+          p = Softmax<axis = -1>(s)
+          y = MatMul(p, v)
+        }""",
+        after="""g (float16[1,3,4] x, float16[4,4] wq, float16[4,4] wk, float16[4,4] wv) => (float16[1,3,4] y)
+        <int64[1] t0 = {2}, int64[1] t1 = {2}, int64[1] t2 = {2}, int64[1] t3 = {2}> {
+          q = MatMul(x, wq)
+          k = MatMul(x, wk)
+          v = MatMul(x, wv)
+          t4 = Unsqueeze(q, t0)
+          t5 = Unsqueeze(k, t1)
+          t6 = Unsqueeze(v, t2)
+          t7 = Transpose<perm = [0, 2, 1, 3]>(t4)
+          t8 = Transpose<perm = [0, 2, 1, 3]>(t6)
+          t9 = Transpose<perm = [0, 2, 3, 1]>(t5)
+          t10 = MatMul(t7, t9)
+          t11 = Softmax<axis = -1>(t10)
+          t12 = MatMul(t11, t8)
+          t13 = Transpose<perm = [0, 2, 1, 3]>(t12)
+          y = Squeeze(t13, t3)
+        }""",
+    ),
+]
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
 
 
@@ -69,3 +102,12 @@ def test_the_builder_fuses_it_only_afterwards(tmp_path: Path) -> None:
         onnx.save(each, tmp_path / f"{name}.onnx")
         fused.append(compile_model(tmp_path / f"{name}.onnx").fused)
     assert fused == [0, 1]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    """Values are compared by ONNX's definition: onnxruntime sums float16 in another order for four dims."""
+    source = parse(case.text, case.opset)
+    result = fixed(source)
+    assert structure(result) == structure(parse(case.after, case.opset))
+    equal_values(source, result)

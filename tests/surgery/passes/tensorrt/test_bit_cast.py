@@ -1,4 +1,4 @@
-"""BitCast by arithmetic: every class of float32, and random bits."""
+"""SG144: BitCast by arithmetic: every class of float32, and random bits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 import surgery
-from tests.surgery.passes.comparing import left_alone, operators, parse, run, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, parse, run, same
+
+CODE = "SG144"
+REWRITES = [
+    Case(
+        "bits of floats",
+        "g (float[5] x) => (int32[5] y) { y = BitCast<to = 6>(x) }",
+        opset=26,
+        gone=("BitCast",),
+        inputs={"x": [-0.0, 1.5, float("-inf"), 1e-42, -3e38]},
+    ),
+]
+
 
 CLASSES = [0, 1, 2, 0x007FFFFF, 0x00800000, 0x00800001, 0x3F800000, 0x3F7FFFFF, 0x7F7FFFFF, 0x7F800000, 0x7FC00000]
 
@@ -53,3 +65,8 @@ def test_booleans_become_bytes() -> None:
 @pytest.mark.parametrize(("source", "to", "wanted"), [("double", 7, "int64"), ("uint8", 9, "bool")])
 def test_left_alone(source: str, to: int, wanted: str) -> None:
     left_alone(f"g ({source}[2] x) => ({wanted}[2] y) {{ y = BitCast<to = {to}>(x) }}", 26, "SG144")
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

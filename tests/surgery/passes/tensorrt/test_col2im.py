@@ -1,11 +1,24 @@
-"""Col2Im against onnxruntime."""
+"""SG142: Col2Im, which adds overlapping patches into an image."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import left_alone, operators, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, same
+
+CODE = "SG142"
+REWRITES = [
+    Case(
+        "one row after another",
+        """g (float[1,5,5] x) => (float[1,1,5,5] y) <int64[2] i = {5, 5}, int64[2] b = {1, 5}> {
+          y = Col2Im(x, i, b)
+        }""",
+        opset=18,
+        gone=("Col2Im",),
+    ),
+]
+
 
 CASES = [
     ("[2,18,12]", "5, 6", "3, 3", ""),
@@ -39,3 +52,8 @@ def test_left_alone() -> None:
         18,
         "SG142",
     )
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

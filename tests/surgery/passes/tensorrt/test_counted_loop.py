@@ -1,4 +1,4 @@
-"""Loops that collect while a counter is below a number."""
+"""SG147: loops that collect while a counter is below a number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,34 @@ import onnx
 import onnxruntime
 import pytest
 
-from tests.surgery.passes.comparing import left_alone, operators, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, same
+
+CODE = "SG147"
+REWRITES = [
+    Case(
+        "while below a number",
+        """g (int32 n, float[2] x) => (float[k,2] y) <int32 s = {0}, int32 one = {1}, bool on = {1}> {
+          e, y = Loop("", on, s)<body = b (int64 i, bool p, int32 v) => (bool q, int32 w, float[2] u) {
+            w = Add(v, one)
+            q = Less(w, n)
+            u = Neg(x)
+          }>
+        }""",
+        after="""g (int32 n, float[2] x) => (float[k,2] y)
+        <int32 s = {0}, int32 one = {1}, bool on = {1}, int64 t0 = {0}, int64 t1 = {1}> {
+          t2 = Cast<to = 7>(n)
+          t3 = Sub(t2, t0)
+          t4 = Max(t3, t1)
+          e, y = Loop(t4, on, s)<body = b (int64 i, bool p, int32 v) => (bool q, int32 w, float[2] u) {
+            w = Add(v, one)
+            q = Less(w, n)
+            u = Neg(x)
+          }>
+        }""",
+        inputs={"n": 3},
+    ),
+]
+
 
 TEXT = (
     "g (int32 n, int32 s, float[2] x) => (int32 last, float[k,2] all)"
@@ -84,3 +111,8 @@ def test_it_is_told_how_often_it_runs(first: str, after: str, step: int) -> None
 )
 def test_left_alone(model: str) -> None:
     left_alone(model, 17, "SG147")
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

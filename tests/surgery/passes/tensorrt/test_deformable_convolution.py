@@ -1,4 +1,4 @@
-"""DeformConv against onnxruntime, with offsets that leave the image."""
+"""SG143: DeformConv, with offsets that leave the image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 import surgery
-from tests.surgery.passes.comparing import left_alone, operators, parse, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, parse, same
+
+CODE = "SG143"
+REWRITES = [
+    Case(
+        "small offsets",
+        """g (float[1,1,3,3] x, float[1,1,2,2] w, float[1,8,2,2] o) => (float[1,1,2,2] y) {
+          y = DeformConv<pads = [0, 0, 0, 0]>(x, w, o)
+        }""",
+        opset=19,
+        gone=("DeformConv",),
+    ),
+]
+
 
 CASES = [
     ("x, w, o", "", 1, (3, 3)),
@@ -52,3 +65,8 @@ def test_left_alone() -> None:
 def test_full_tensorrt_keeps_it() -> None:
     _, report = surgery.fix_model(parse(TEXT.replace("n,", "1,"), 19), target="tensorrt", guard=False)
     assert "SG143" not in {finding.code for finding in report.findings}
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

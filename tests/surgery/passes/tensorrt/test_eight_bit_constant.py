@@ -10,8 +10,42 @@ import pytest
 from onnx import numpy_helper
 
 import surgery
-from tests.surgery.passes.comparing import run
+from tests.surgery.passes.comparing import Case, keeps_values, run, stays
 from verify.tensorrt.engine import build
+
+CODE = "SG162"
+REWRITES = [
+    Case(
+        "a table of bytes",
+        """g (int64[2] i) => (float[2] y) <int8[4] w = {1, -2, 3, 4}> {
+          r = Gather(w, i)
+          y = Cast<to = 1>(r)
+        }""",
+        after="""g (int64[2] i) => (float[2] y) <int8[4] w = {1, -2, 3, 4}, float t0 = {1}> {
+          t1 = DequantizeLinear(w, t0)
+          t2 = Gather(t1, i)
+          y = Cast<to = 1>(t2)
+        }""",
+        inputs={"i": [3, 1]},
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "nothing but DequantizeLinear reads it",
+        """g (int64[2] i) => (float[2] y) <int8[4] w = {1, -2, 3, 4}, float s = {0.5}> {
+          f = DequantizeLinear(w, s)
+          y = Gather(f, i)
+        }""",
+    ),
+    Case(
+        "a scale for each row",
+        """g (int64[2] i) => (float[2,2] y) <int8[4,2] w = {1, -2, 3, 4, 5, 6, 7, 8}, float[2] s = {0.5, 0.25}> {
+          f = Gather(w, i)
+          y = DequantizeLinear<axis = 1>(f, s)
+        }""",
+    ),
+]
+
 
 CASES = {
     "a cast of weights": "g (float[2,96] x) => (float[2,1024] y) { f = Cast<to = 1>(w)  y = MatMul(x, f) }",
@@ -41,3 +75,13 @@ def test_builds_and_keeps_values(text: str, tmp_path: Path) -> None:
     assert not build(tmp_path / "before.onnx", points).ok
     assert build(tmp_path / "after.onnx", points).ok
     assert (tmp_path / "after.onnx").stat().st_size < 2 * weights.nbytes
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

@@ -12,7 +12,37 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from tests.surgery.passes.comparing import operators, run
+from tests.surgery.passes.comparing import Case, keeps_values, operators, run, same, stays
+
+CODE = "SG161"
+REWRITES = [
+    Case(
+        "matrices of bytes",
+        """g (uint8[2,4] a, uint8[4,3] b) => (uint8[2,3] y) <float s = {0.1}, uint8 z = {3}> {
+          y = QLinearMatMul(a, s, z, b, s, z, s, z)
+        }""",
+        opset=13,
+        gone=("QLinearMatMul",),
+        inputs={"a": [[1, 2, 3, 4], [5, 6, 7, 8]], "b": [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]},
+    ),
+    Case(
+        "integers out",
+        """g (uint8[2,4] a, uint8[4,3] b) => (int32[2,3] y) <uint8 z = {3}> {
+          y = MatMulInteger(a, b, z, z)
+        }""",
+        opset=13,
+        gone=("MatMulInteger",),
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "a group's sums may pass 24 bits",
+        """g (uint8[1,600,1,1] a, uint8[2,300,1,1] b) => (int32[1,2,1,1] y) {
+          y = ConvInteger<group = 2>(a, b)
+        }""",
+        opset=13,
+    ),
+]
 
 
 def model(text: str, **stored: np.ndarray) -> onnx.ModelProto:
@@ -76,3 +106,24 @@ def test_convolution_with_a_large_bias() -> None:
         w=large(np.int8, 2, 64, 3, 3), b=np.array([20_000_001, -19_000_003], np.int32),
     )  # fmt: skip
     check(made, "QLinearConv", 2, x=large(np.uint8, 1, 64, 5, 5))
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)
+
+
+def test_a_product_in_an_unrolled_loop() -> None:
+    text = """g (float[2,2] x) => (float[2,2] y) <int64 n = {3}, bool t = {1}> {
+      y = Loop(n, t, x) <body = b (int64 i, bool c, float[] v) => (bool co, float[] d)
+        <float s = {0.1}, int8 z = {3}, int8[2,2] w = {1,2,3,4}, float o = {0.3}, int8 p = {5}> {
+          co = Identity(c)  q = QuantizeLinear(v, s, z)  m = QLinearMatMul(q, s, z, w, s, z, o, p)
+          d = DequantizeLinear(m, o, p) }> }"""
+    x = np.array([[1, -2], [0.5, 3]], np.float32)
+    fixed = same(text, 18, "SG161", [{"x": x}])
+    assert not operators(fixed) & {"Loop", "QLinearMatMul"}

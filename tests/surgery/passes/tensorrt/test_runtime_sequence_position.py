@@ -1,11 +1,25 @@
-"""Sequences at runtime positions, against onnxruntime."""
+"""SG134: Sequences at positions known only at run time."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import left_alone, operators, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, same
+
+CODE = "SG134"
+REWRITES = [
+    Case(
+        "read at run time",
+        """g (float[2] a, float[2] b, int64 p) => (float[2] y) {
+          s = SequenceConstruct(a, b)
+          y = SequenceAt(s, p)
+        }""",
+        gone=("SequenceConstruct", "SequenceAt"),
+        inputs={"p": -1},
+    ),
+]
+
 
 HEAD = "g (float[2] a, float[2] b, float[2] c, int64 p, int64 q) => (float[2] y) "
 VALUES = {name: np.array([place, -place], np.float32) for place, name in enumerate("abc", 1)}
@@ -49,3 +63,8 @@ def test_left_alone() -> None:
     other = "g (float[2] a, float[3] b, int64 p) => (float[n] y) { s = SequenceConstruct(a, b) y = SequenceAt(s, p) }"
     left_alone(other, 17, "SG134")
     left_alone(HEAD + "<int64 one = {1}> { s = SequenceConstruct(a, b) y = SequenceAt(s, one) }", 17, "SG134")
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

@@ -1,11 +1,24 @@
-"""TensorScatter into caches TensorRT does not take, against onnxruntime."""
+"""SG145: TensorScatter into caches that TensorRT does not take."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import left_alone, operators, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, same
+
+CODE = "SG145"
+REWRITES = [
+    Case(
+        "three dims",
+        """g (float[1,4,3] c, float[1,2,3] u, int64[1] at) => (float[1,4,3] y) {
+          y = TensorScatter(c, u, at)
+        }""",
+        opset=24,
+        gone=("TensorScatter",),
+        inputs={"at": [1]},
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -36,3 +49,8 @@ def test_left_alone() -> None:
     text = "g (float[1,1,4,3] c, float[1,1,2,3] u, int64[1] at) => (float[1,1,4,3] y) { y = TensorScatter(c, u, at) }"
     left_alone(text, 24, "SG145")
     left_alone(text.replace("1,1,4,3", "1,n,3").replace("1,1,2,3", "1,2,3"), 24, "SG145")
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

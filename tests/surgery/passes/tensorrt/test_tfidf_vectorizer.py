@@ -1,11 +1,26 @@
-"""TfIdfVectorizer over numbers, against onnxruntime."""
+"""SG141: TfIdfVectorizer over numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import left_alone, operators, same
+from tests.surgery.passes.comparing import Case, keeps_values, left_alone, operators, same
+
+CODE = "SG141"
+REWRITES = [
+    Case(
+        "pairs",
+        """g (int32[6] x) => (float[2] y) {
+          y = TfIdfVectorizer<mode = "TF", min_gram_length = 2, max_gram_length = 2, max_skip_count = 1,
+            ngram_counts = [0, 0], ngram_indexes = [0, 1], pool_int64s = [1, 2, 2, 3]>(x)
+        }""",
+        opset=9,
+        gone=("TfIdfVectorizer",),
+        inputs={"x": [1, 2, 3, 2, 3, 3]},
+    ),
+]
+
 
 POOL = "ngram_counts = [0, 4], pool_int64s = [2, 3, 5, 4, 5, 6, 7, 8, 6, 7]"
 
@@ -58,3 +73,8 @@ def test_left_alone(shape: str, columns: str, more: str) -> None:
         f" max_gram_length = 2, max_skip_count = 0, {POOL}, ngram_indexes = {columns}{more}>(x) }}"
     )
     left_alone(text, 9, "SG141")
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)

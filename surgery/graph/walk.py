@@ -1,0 +1,74 @@
+"""Walks over onnx-graphsurgeon graphs, as `verify.model.walk` has them for protobuf graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_graphsurgeon as gs
+
+
+def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
+    """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
+    for name, value in node.attrs.items():
+        if isinstance(value, gs.Graph):
+            yield name, value
+
+
+def walk_graphs(graph: gs.Graph) -> Iterator[gs.Graph]:
+    """The graph and every graph inside its nodes, at any depth; each before those inside it."""
+    yield graph
+    for node in graph.nodes:
+        for _, inner in subgraphs(node):
+            yield from walk_graphs(inner)
+
+
+def graphs_by_path(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
+    """The graph and every graph inside its nodes with its path: "" for the graph itself, "If_7/else_branch"."""
+    yield graph, path
+    for node in graph.nodes:
+        for name, inner in subgraphs(node):
+            yield from graphs_by_path(inner, f"{path}/{node_name(node)}/{name}".removeprefix("/"))
+
+
+def every_graph(root: gs.Graph) -> Iterator[tuple[gs.Graph, str]]:
+    """The main graph, its local functions and the graphs inside nodes, each with its path ("domain::Function/...")."""
+    yield from graphs_by_path(root)
+    for function in root.functions:
+        yield from graphs_by_path(function, f"{function.domain}::{function.name}")
+
+
+def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
+    """Every node of the graphs inside `node`, at any depth."""
+    for _, graph in subgraphs(node):
+        for inner in walk_graphs(graph):
+            yield from inner.nodes
+
+
+def reads(node: gs.Node) -> Iterator[gs.Tensor]:
+    """Tensors a node depends on: its inputs, and what the graphs inside it read or have as outputs, theirs included."""
+    yield from node.inputs
+    for _, graph in subgraphs(node):
+        for inner in walk_graphs(graph):
+            yield from inner.outputs
+            for reader in inner.nodes:
+                yield from reader.inputs
+
+
+def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
+    """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators.
+
+    With `ops` a node with an attribute that the caller of a function sets counts as none: nobody knows what it does.
+    """
+    node = tensor.inputs[0] if tensor.inputs else None
+    known = node is None or not ops or (node.op in ops and not node.domain and not has_reference(node))
+    return node if known else None
+
+
+def has_reference(node: gs.Node) -> bool:
+    """Whether an attribute has the value that a caller of the function around the node gives: it is not known here."""
+    return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
+
+
+def node_name(node: gs.Node) -> str:
+    """The node's name; `node_of_OUTPUT`, as TensorRT calls it, where it has none."""
+    return node.name or f"node_of_{next((tensor.name for tensor in node.outputs if tensor.name), node.op)}"

@@ -1,0 +1,108 @@
+"""Compares a fixed model with what the original gave. Tolerances are in `surgery.guard.tolerances`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from surgery.guard.partial_run import NEAR, PartialRun
+from surgery.guard.reference import SECONDS, Reference
+from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, ROUNDING, difference, without_overflow
+from verify.report import Check, counted
+from verify.run.session import Halt, Session, open_session
+
+
+def open_fixed(runnable: Any, backend: str, shared_memory: bool, folder: str | None = None) -> Session:
+    """The fixed model, ready to run where the original ran (`backend` and `shared_memory` of its `Reference`)."""
+    backend = "onnxruntime" if backend == "onnxruntime" else "auto"
+    threads = os.cpu_count() or 1
+    return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared_memory)
+
+
+def compare(
+    reference: Reference,
+    session: Session,
+    *,
+    exact: bool,
+    renamed_inputs: Mapping[str, str] | None = None,
+    renamed_outputs: Mapping[str, str] | None = None,
+    removed_inputs: Sequence[str] = (),
+    removes_overflow: Sequence[str] = (),
+    halt: Halt | None = None,
+) -> Check:
+    """Run the whole fixed model on the inputs the original ran on.
+
+    Args:
+        reference: what the original gave; it must hold at least one set.
+        session: the fixed model, ready to run.
+        exact: whether every bit must agree.
+        renamed_inputs, renamed_outputs: new names by old ones, where the passes renamed them.
+        removed_inputs: inputs the fixed model no longer has.
+        removes_overflow: codes of the passes that may give finite values where the original overflows.
+        halt: ends the run from another thread.
+
+    Returns:
+        A check named "parity" that passes, or fails and names the tensor in `figures["tensor"]`.
+    """
+    exact = exact and not reference.half
+    limit = ROUNDING if exact and reference.recurrent else None
+    worst, overflowed = 0.0, 0
+    for values, expected in reference.sets:
+        last = values is reference.sets[-1][0]
+        inputs = {(renamed_inputs or {}).get(n, n): value for n, value in values.items() if n not in removed_inputs}
+        run = session.run(inputs, timeout=2 * reference.seconds + SECONDS, halt=halt, last=last)
+        if run.error:
+            return Check("parity", "fail", f"the fixed model does not run: {run.error}", {"tensor": ""})
+        for name, wanted in expected.items():
+            new = (renamed_outputs or {}).get(name, name)
+            if name in reference.random or new not in run.outputs:
+                continue
+            if removes_overflow:
+                wanted, places = without_overflow(wanted, run.outputs[new])
+                overflowed += places
+            trouble, error = difference(wanted, run.outputs[new], exact, reference.half, limit)
+            worst = max(worst, error)
+            if trouble:
+                return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
+    usual = EXACT_FLOAT32 if exact else CLOSE["float16" if reference.half else "float32"]
+    note = f"; finite in {counted(overflowed, 'place')} where the original overflows ({', '.join(removes_overflow)})"
+    return _passed(reference, worst, limit or usual, note=note if overflowed else "")
+
+
+def agreed(reference: Reference, partial: PartialRun) -> Check:
+    """The check that passed because all changed tensors agree, as `reference.agreement` says."""
+    error = reference.agreement.error if reference.agreement else 0.0
+    unchanged = counted(partial.changed.unchanged, "node")
+    verb = "is" if partial.changed.unchanged == 1 else "are"
+    where = f" in all {partial.tensors:,} tensors that changed ({unchanged} {verb} unchanged)"
+    if partial.tensors == 1:
+        where = f" in the one tensor that changed ({unchanged} {verb} unchanged)"
+    return _passed(reference, error, EXACT_FLOAT32 if partial.exact else NEAR, where)
+
+
+def _passed(reference: Reference, worst: float, limit: float, where: str = "", note: str = "") -> Check:
+    """A comparison that passed, with its figures in the message."""
+    equal = (
+        "bit for bit" if worst == 0 else f"within {worst:.1g} of the RMS (allowed {limit:g} of it and of each value)"
+    )
+    sets = counted(len(reference.sets) - reference.edge_cases, "set")
+    message = f"equal {equal}{where} on {sets} of inputs ({reference.backend})"
+    if reference.edge_cases:
+        message += f" and on {counted(reference.edge_cases, 'edge case')}"
+    if reference.with_nan:
+        message += f"; not used: {counted(reference.with_nan, 'set')} on which the original gives NaN"
+    if reference.short:
+        message += ", since more would take long"
+    message += note
+    if reference.fault:
+        message += f"; {reference.fault}"
+    if reference.random:
+        message += f"; not compared, since random: {', '.join(reference.random)}"
+    figures = {
+        "sets": len(reference.sets) - reference.edge_cases,
+        "edge_cases": reference.edge_cases,
+        "error": worst,
+        "backend": reference.backend,
+    }
+    return Check("parity", "pass", message, figures)

@@ -1,0 +1,159 @@
+"""What the user asked of `fix`, checked: a wrong type is an error here and not a riddle later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from verify.errors import SurgeonError
+from verify.interface.recognise import recognise
+from verify.interface.spec import Spec
+from verify.model.walk import every_node, node_name
+
+FOLD_LIMIT = 64 * 1024
+LOOP_LIMIT = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the passes read.
+
+    target        "tensorrt-rtx", "tensorrt" or "onnxruntime"
+    select        pass codes or code prefixes ("SG1"); empty means the default set
+    ignore        pass codes or code prefixes that do not run
+    skip_nodes    names of nodes no pass may touch
+    fold_limit    bytes a folded constant may be larger than the constants it is computed from
+    loop_limit    largest constant trip count that is unrolled
+    spec          a verify.interface.spec.Spec for the interface passes, or None
+    input_shapes  dims of an input by its name; a number fixes a dim, a name or -1 leaves it free
+    set_inputs    inputs that become constants, by name
+    outputs       names of the tensors that become the outputs; empty keeps those of the model
+    """
+
+    target: str = "tensorrt-rtx"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    skip_nodes: frozenset[str] = frozenset()
+    fold_limit: int = FOLD_LIMIT
+    loop_limit: int = LOOP_LIMIT
+    spec: Spec | None = None
+    input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
+    set_inputs: dict[str, Any] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+
+
+def checked_options(
+    *,
+    target: str,
+    select: str | Iterable[str],
+    ignore: str | Iterable[str],
+    skip_nodes: str | Iterable[str],
+    fold_limit: int,
+    loop_limit: int,
+    input_shapes: Mapping[str, Sequence[int | str]] | None,
+    set_inputs: Mapping[str, Any] | None,
+    outputs: str | Iterable[str],
+) -> Options:
+    """The options, each of its type; a string where several are wanted is one.
+
+    Raises:
+        SurgeonError: an option has a wrong type.
+    """
+    if not isinstance(target, str):
+        raise wrong_type("target", target, "a string")
+    shapes = _mapping("input_shapes", input_shapes)
+    return Options(
+        target=target,
+        select=tuple(code.upper() for code in strings("select", select)),
+        ignore=tuple(code.upper() for code in strings("ignore", ignore)),
+        skip_nodes=frozenset(strings("skip_nodes", skip_nodes)),
+        fold_limit=_whole_number("fold_limit", fold_limit),
+        loop_limit=_whole_number("loop_limit", loop_limit),
+        input_shapes={name: _dims(name, dims) for name, dims in shapes.items()},
+        set_inputs=_mapping("set_inputs", set_inputs),
+        outputs=strings("outputs", outputs),
+    )
+
+
+def check_names(options: Options, model: onnx.ModelProto) -> None:
+    """Raise SurgeonError for a node in `skip_nodes` that the model does not have; the error lists names like it."""
+    if not options.skip_nodes:
+        return
+    names = {node_name(node) for node in every_node(model)}
+    for name in sorted(options.skip_nodes - names):
+        raise SurgeonError(f"--skip-node '{name}': no node has this name{like(name, names)}")
+
+
+def like(name: str, names: Iterable[str]) -> str:
+    """ "; did you mean a, b?" with those of the names that are like this one, or ""."""
+    near = get_close_matches(name, list(names), n=3, cutoff=0.6)
+    return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def with_spec(options: Options, spec: str | Path | Spec | None, model: onnx.ModelProto, path: Path | None) -> Options:
+    """The options with what the spec (its name, its TOML file or itself) says of this model.
+
+    Raises:
+        SurgeonError: the spec is unknown, or the model is none of its modules.
+    """
+    if spec is None or isinstance(spec, Spec):
+        return replace(options, spec=spec)
+    if not isinstance(spec, (str, Path)):
+        raise wrong_type("spec", spec, "a name, the path of a TOML file or a Spec")
+    found = recognise(model, path, spec)
+    if found is None:
+        raise SurgeonError(f"{path or 'the model'}: is no module of spec '{spec}' by name, inputs or outputs")
+    return replace(options, spec=found)
+
+
+def strings(option: str, value: Any) -> tuple[str, ...]:
+    """One string or several as a tuple."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise wrong_type(option, value, "a string or several")
+    found = tuple(value)
+    for entry in found:
+        if not isinstance(entry, str):
+            raise wrong_type(option, value, "a string or several")
+    return found
+
+
+def flag(option: str, value: Any) -> bool:
+    """True or False, and nothing that only counts as one of them."""
+    if not isinstance(value, bool):
+        raise wrong_type(option, value, "True or False")
+    return value
+
+
+def wrong_type(option: str, value: Any, wanted: str) -> SurgeonError:
+    """The error for an option of a wrong type."""
+    return SurgeonError(f"{option}={value!r:.80}: give {wanted}, not {type(value).__name__}")
+
+
+def _whole_number(option: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise wrong_type(option, value, "a whole number")
+    if value < 0:
+        raise SurgeonError(f"{option}={value}: give a number that is not negative")
+    return value
+
+
+def _mapping(option: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise wrong_type(option, value, "a dict by input name")
+    return dict(value)
+
+
+def _dims(name: str, dims: Any) -> tuple[int | str, ...]:
+    good = isinstance(dims, (list, tuple)) and all(isinstance(d, (int, str)) and not isinstance(d, bool) for d in dims)
+    if not good:
+        raise wrong_type(f"input_shapes['{name}']", dims, "a list or tuple of numbers and names")
+    return tuple(dims)

@@ -1,0 +1,89 @@
+"""Inputs that half precision is measured on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from surgery.guard.inputs import input_sets
+from verify.errors import SurgeonError
+from verify.goldens.check import make_inputs
+from verify.goldens.find import find_golden, folders
+from verify.goldens.index import read_data
+from verify.inputs.draw import load_npz
+from verify.model.walk import fed_inputs
+from verify.run.session import open_session
+
+MOST_CASES = 2
+MOST_DRAWN = 12  # sets of inputs tried
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Sets of inputs by name, as NumPy arrays, and where they come from."""
+
+    inputs: list[dict[str, Any]]
+    source: str
+
+
+def calibration(
+    model: onnx.ModelProto, runnable: Any, path: Path | None, given: Calibration | str | os.PathLike[str] | None
+) -> Calibration:
+    """Inputs to measure on: those that were given, else those of the model's golden, else drawn ones.
+
+    Inputs of an .npz file whose rank is one less than the model's get a leading dim of one.
+
+    Args:
+        model: with or without its weights.
+        runnable: the same model as the runner takes it.
+        path: by whose name a golden is found.
+        given: inputs, or an .npz file with them.
+
+    Raises:
+        SurgeonError: the file has no array for an input, or the model does not run on drawn inputs.
+    """
+    if isinstance(given, Calibration):
+        return given
+    if given is not None:
+        return Calibration([_aligned(model, load_npz(given))], str(given))
+    found = None if path is None else find_golden(path, model, folders())
+    if found is not None:
+        golden = found.golden
+        data = read_data(golden)
+        return Calibration([make_inputs(case, data) for case in golden.cases[:MOST_CASES]], f"golden {golden.id}")
+    inputs = _drawn(model, runnable, path)
+    return Calibration(inputs, "drawn inputs; give real ones with --calibrate FILE.npz")
+
+
+def _drawn(model: onnx.ModelProto, runnable: Any, path: Path | None) -> list[dict[str, Any]]:
+    """Inputs of the model's own types and sizes on which it runs."""
+    session = open_session(runnable, threads=os.cpu_count() or 1)
+    error = session.error
+    found: list[dict[str, Any]] = []
+    for inputs in islice(input_sets(model), MOST_DRAWN):
+        result = session.run(inputs)
+        error = result.error or error
+        if not result.error:
+            found.append(inputs)
+        if len(found) == MOST_CASES:
+            break
+    if not found:
+        name = path or "the model"
+        raise SurgeonError(f"{name}: does not run on drawn inputs ({error}); give real ones with --calibrate FILE.npz")
+    return found
+
+
+def _aligned(model: onnx.ModelProto, arrays: dict[str, Any]) -> dict[str, Any]:
+    aligned = {}
+    for value in fed_inputs(model.graph):
+        if value.name not in arrays:
+            raise SurgeonError(f"the calibration file has no array '{value.name}'; it has {', '.join(arrays)}")
+        array = arrays[value.name]
+        missing = len(value.type.tensor_type.shape.dim) - array.ndim
+        aligned[value.name] = array.reshape((1,) * missing + array.shape) if missing > 0 else array
+    return aligned

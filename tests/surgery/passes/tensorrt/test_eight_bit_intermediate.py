@@ -1,0 +1,38 @@
+"""SG104: UINT8 tensors in the middle of the graph."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.surgery.passes.comparing import Case, keeps_values, stays
+
+CODE = "SG104"
+REWRITES = [
+    Case(
+        "to uint8 and on",
+        "g (float[3] x) => (float[3] y) { q = Cast<to = 2>(x)  y = Cast<to = 1>(q) }",
+        after="""g (float[3] x) => (float[3] y) <int32 t0 = {256}> {
+          t1 = Cast<to = 6>(x)
+          t2 = Mod(t1, t0)
+          y = Cast<to = 1>(t2)
+        }""",
+        inputs={"x": [1.5, 200.0, 7.0]},
+    ),
+]
+LEFT_ALONE = [
+    Case("it is a graph output", "g (float[3] x) => (uint8[3] y) { y = Cast<to = 2>(x) }"),
+    Case(
+        "an operator other than Cast reads it",
+        "g (float[3] x, uint8[3] z) => (uint8[3] y) { q = Cast<to = 2>(x)  y = Max(q, z) }",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

@@ -1,0 +1,78 @@
+"""SG101: Operators the target does not know although ONNX defines them by simpler ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
+
+CODE = "SG101"
+REWRITES = [
+    Case(
+        "nll",
+        "g (float[3,5] x, int64[3] t) => (float y) { y = NegativeLogLikelihoodLoss(x, t) }",
+        opset=22,
+        gone=("NegativeLogLikelihoodLoss",),
+        inputs={"t": [0, 4, 2]},
+    ),
+    Case(
+        "softmax cross entropy down to the end",
+        """g (float[3,5] x, int64[3] t) => (float y, float[3,5] z) {
+          y, z = SoftmaxCrossEntropyLoss(x, t)
+        }""",
+        opset=13,
+        gone=("SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"),
+        inputs={"t": [0, 4, 2]},
+    ),
+    Case(
+        "an omitted input",
+        """g (float[3,5] x, int64[3] t) => (float[3] y) {
+          y = NegativeLogLikelihoodLoss<ignore_index = 1, reduction = "none">(x, t)
+        }""",
+        opset=18,
+        gone=("NegativeLogLikelihoodLoss",),
+        inputs={"t": [0, 1, 2]},
+    ),
+    Case(
+        "down to Swish, which onnxruntime lacks here",
+        "g (float[2,4] a, float[2,4] b) => (float[2,4] y) { z = SwiGLU(a, b)  y = Relu(z) }",
+        opset=28,
+        gone=("SwiGLU", "Swish"),
+    ),
+    Case(
+        "dynamic quantize",
+        "g (float[4] x) => (uint8[4] y, float s, uint8 z) { y, s, z = DynamicQuantizeLinear(x) }",
+        opset=11,
+        gone=("DynamicQuantizeLinear",),
+    ),
+    Case(
+        "dynamic quantization at a late opset",
+        "g (float[n,4] x) => (uint8[n,4] y, float s, uint8 z) { y, s, z = DynamicQuantizeLinear(x) }",
+        opset=20,
+        gone=("DynamicQuantizeLinear",),
+        inputs={"x": [[-1.5, 0.25, 3.0, 0.5]]},
+    ),
+]
+LEFT_ALONE = [
+    Case("the target takes it", "g (float[2] x) => (float[2] y) { y = Softplus(x) }"),
+    Case("no function body is defined", "g (float[3] x) => (float[n] y) { y = Unique(x) }", opset=18),
+    Case("types are not known", "g (t, float[3,5] x) => (float y) { y = NegativeLogLikelihoodLoss(x, t) }", opset=22),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_keeps_values(case: Case) -> None:
+    keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)
+
+
+@pytest.mark.parametrize("fill", [0.0, -3.0, 2.0])
+def test_the_scale_of_zeros_is_one(fill: float) -> None:
+    text = """g (float[2,3] x) => (uint8[2,3] y, float s, uint8 z)
+    { r = Relu(x)  y, s, z = DynamicQuantizeLinear(r) }"""
+    same(text, 18, "SG101", [{"x": np.full((2, 3), fill, np.float32)}], exact=True)

@@ -1,0 +1,76 @@
+"""`verify_model` with a cache: a model that passed is not checked again until something its report depends on changes.
+
+A report is kept only if every file it depends on had the same content before and after the checks: the model, the files
+with its weights, the goldens and the spec. Its key has the absolute place of each, because goldens are found by place.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verify import cache
+from verify.goldens.find import folders, is_orphan
+from verify.goldens.index import INDEX, read_index
+from verify.report import Report
+
+PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
+
+
+def verify_cached(path: Path, options: Mapping[str, Any]) -> Report:
+    """The report of `verify_model(path, **options)`, from the cache where it can be.
+
+    Raises:
+        SurgeonError, MissingBackend: as `verify_model`.
+    """
+    before = _dependencies(path, options)
+    known = cache.load(before.key, path) if before else None
+    if known is not None:
+        return known
+    from verify.api import verify_model
+
+    weights = _weights(path)
+    report = verify_model(path, **options)
+    unchanged = before is not None and before == _dependencies(path, options) and weights == _weights(path)
+    if before and unchanged and report.exit_code == 0:
+        cache.save(before.key, report, {name: sha for name, (sha, _) in weights.items()})
+    return report
+
+
+@dataclass(frozen=True)
+class _Dependencies:
+    """What a report depends on besides weights in other files: content, in `key`, and when each file was changed."""
+
+    key: str
+    stamps: tuple[cache.Stamp, ...]
+
+
+def _dependencies(path: Path, options: Mapping[str, Any]) -> _Dependencies | None:
+    """None where a file cannot be read, which the checks will say."""
+    places = folders(options.get("goldens") or ())
+    spec = str(options.get("spec") or "")
+    files = [path, *([Path(spec)] if spec.endswith(".toml") else [])]
+    files += [file for folder in places for file in (folder / INDEX, *sorted(folder.glob("*.npz")))]
+    try:
+        content = [f"{os.path.abspath(file)} {cache.file_hash(file)}" for file in files]
+        stamps = tuple(cache.stamp(file) for file in files)
+    except OSError:
+        return None
+    gone = [f"{golden.id} {is_orphan(golden)}" for folder in places for golden in read_index(folder)]
+    settings = repr(sorted((name, str(value)) for name, value in options.items()))
+    here = [platform.node(), os.environ.get("SURGEON_TENSORRT", "")]
+    parts = [*cache.tools(PACKAGES), *here, settings, *content, *gone]
+    return _Dependencies(cache.text_hash("\n".join(parts)), stamps)
+
+
+def _weights(path: Path) -> dict[str, tuple[str, cache.Stamp]]:
+    """SHA-256 and stamp of each file beside the model that holds its weights, by its path from there."""
+    from verify.model.external import external_files
+    from verify.model.read import read_model
+
+    files = external_files(path, read_model(path))
+    return {os.path.relpath(file, path.parent): (cache.file_hash(file), cache.stamp(file)) for file in files}

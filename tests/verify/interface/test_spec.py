@@ -67,7 +67,8 @@ def test_tables_read_as_documented() -> None:
 
 def test_module_order_and_files() -> None:
     assert {s.module: s.file for s in load_spec().modules.values()} == {
-        name: f"{name}.onnx" for name in ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
+        name: f"{name}.onnx"
+        for name in ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder", "mask_decoder_prompts")
     }
 
 

@@ -184,13 +184,11 @@ def mask_downsample(model: Any) -> str:
 
 def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
     """The file at `path` when it is readable and its metadata equal `wanted`."""
-    from google.protobuf.message import DecodeError
-
     from verify.interface.recognise import read_metadata
 
     try:
         model = read_model(path)
-    except (OSError, DecodeError):
+    except SurgeonError:
         return None
     found = read_metadata(model)
     optional = {"prompted_frames": "1"}

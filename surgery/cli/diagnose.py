@@ -21,7 +21,14 @@ WITHOUT_AGAINST = ("build", "target", "fail_on", "shapes", "smallest", "largest"
 @click.command(name="diagnose")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
-@click.option("--target", type=TARGET, default="tensorrt-rtx", show_default=True, help="Runtime to diagnose for.")
+@click.option(
+    "--target",
+    type=TARGET,
+    metavar="NAME",
+    default="tensorrt-rtx",
+    show_default=True,
+    help="Runtime to diagnose for: tensorrt-rtx, tensorrt-10.9, deepstream-8.0, onnxruntime ...",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["refused", "unknown"]),

@@ -38,7 +38,14 @@ RESULT = ".fixed.onnx"
 @click.option("--outputs", multiple=True, metavar="NAME", help="Make this tensor an output and cut off what follows.")
 @click.option("--fold-limit", default="64K", show_default=True, help="Largest growth of the file by folding constants.")
 @click.option("--loop-limit", default=64, show_default=True, help="Most iterations of a loop that is unrolled.")
-@click.option("--target", type=TARGET, default="tensorrt-rtx", show_default=True, help="Runtime to write for.")
+@click.option(
+    "--target",
+    type=TARGET,
+    metavar="NAME",
+    default="tensorrt-rtx",
+    show_default=True,
+    help="Runtime to write for: tensorrt-rtx, tensorrt-10.9, deepstream-8.0, onnxruntime ...",
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Lower nodes to half precision, by measuring.")
 @click.option(
     "--max-error",
@@ -75,7 +82,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     \b
     Exit codes:
       0  fixed
-      1  the result differs from the original; nothing was written. With --strict also: the target refuses the result
+      1  the result differs, and nothing was written; with --strict, also a refusal
       2  a file cannot be read or written
     """
     given = with_defaults(context, given)

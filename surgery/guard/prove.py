@@ -76,9 +76,27 @@ def original_running(
     model, runnable = original.model, original.runnable
     if has_bindings(options):
         model = runnable = bound_original(original.model, original.folder, options)
+    if options.spec is not None:
+        model = with_dims_of(model, outcome)
     call = partial(run_original, model, runnable, original.folder or None, check_inputs, parts)
     with beside(lambda halt: call(halt=halt)) as running:
         yield Running(running, parts)
+
+
+def with_dims_of(model: onnx.ModelProto, outcome: Outcome) -> onnx.ModelProto:
+    """The model with the input dims of the fixed model: a spec asks for them, and inputs of other sizes do not fit."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    fixed = {value.name: value for value in outcome.model.graph.input}
+    for value in copy.graph.input:
+        other = fixed.get(outcome.context.renamed_inputs.get(value.name, value.name))
+        if other is None or not other.type.HasField("tensor_type"):
+            continue
+        dims, wanted = value.type.tensor_type.shape.dim, other.type.tensor_type.shape.dim
+        for dim, want in zip(dims, wanted, strict=False):
+            if not dim.HasField("dim_value"):
+                dim.CopyFrom(want)
+    return copy
 
 
 def partial_run(original: Original, outcome: Outcome, rules: Sequence[Pass], options: Options) -> PartialRun | None:

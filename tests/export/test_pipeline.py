@@ -68,7 +68,6 @@ def test_a_file_in_another_opset_than_requested_is_refused(tmp_path: Path) -> No
         _stamp(path, {"module": "m", "opset": "17", "target": "tensorrt"})
 
 
-@pytest.mark.slow
 def test_the_whole_command(tmp_path: Path) -> None:
     """Four checked files, and a second run that leaves them alone."""
     call = [sys.executable, "-m", "surgery", "export", "tiny", "--weights", "reference", "--image-size", "128"]

@@ -82,7 +82,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     \b
     Exit codes:
       0  fixed
-      1  the result differs, and nothing was written; with --strict, also a refusal
+      1  the result differs and was not written; with --strict, also a refusal
       2  a file cannot be read or written
     """
     given = with_defaults(context, given)

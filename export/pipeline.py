@@ -33,7 +33,10 @@ CALIBRATION_OBJECTS = 2  # objects in a call that half precision is measured on,
 
 @dataclass(frozen=True)
 class Request:
-    """The choices of one export; every field is written into the metadata of the files."""
+    """The choices of one export; fields that change a file are written into its metadata.
+
+    `prompts` adds the decoder with mask prompts to the four files; `only` names the modules to export instead.
+    """
 
     model_type: str = "tiny"
     version: str = "2.1"
@@ -45,6 +48,7 @@ class Request:
     precision: str = "fp32"
     prompted_frames: int = 1
     prompts: bool = False
+    only: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise SurgeonError unless every field can be exported; loads no heavy library."""
@@ -55,15 +59,18 @@ class Request:
         check_choice("precision", self.precision, precision.PRECISIONS)
         check_image_size(self.image_size)
         check_opset(self.opset)
-        if self.prompts and self.semantics != "sam2":
-            raise SurgeonError("--prompts needs --semantics sam2: MaskTracker has no decoder with mask prompts")
-        self.spec_file()
+        if "mask_decoder_prompts" in self.spec_file().modules and self.semantics != "sam2":
+            raise SurgeonError(
+                "mask_decoder_prompts needs --semantics sam2: MaskTracker has no decoder with mask prompts"
+            )
 
     def spec_file(self) -> SpecFile:
         """The interface of the modules to export, at this image size and batch mode."""
         found = load_spec("sam2", image_size=self.image_size, batch=self.batch, prompted_frames=self.prompted_frames)
-        modules = {name: spec for name, spec in found.modules.items() if self.prompts or not spec.optional}
-        return replace(found, modules=modules)
+        for name in self.only:
+            check_choice("module", name, found.modules)
+        wanted = self.only or [name for name, spec in found.modules.items() if self.prompts or not spec.optional]
+        return replace(found, modules={name: spec for name, spec in found.modules.items() if name in wanted})
 
 
 @dataclass

@@ -1,18 +1,19 @@
-"""Official SAM2 checkpoints: their addresses, their hashes, and how they are read.
+"""Official SAM2 checkpoints: their addresses and their hashes; and loading a checkpoint of any layout.
 
-A checkpoint is a pickle, and a pickle is code: its SHA-256 is checked before it is opened, and it is opened with
-`weights_only=True`. URLs are those of the sam2 project's `download_ckpts.sh`; the SHA-256 values of the 2.1 files
-are those that several public projects pin. For the 2.0 files no such value is known here.
+A checkpoint is a pickle, and a pickle is code: its SHA-256 is checked before it is opened, and no code of it is run
+(export/weights/layouts.py). URLs are those of the sam2 project's `download_ckpts.sh`; the SHA-256 values of the 2.1
+files are those that several public projects pin. For the 2.0 files no such value is known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.weights.download import check_sha256, download
+from export.weights.download import check_sha256, download, file_sha256
+from export.weights.layouts import read_state
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, check_choice
 from verify.errors import SurgeonError
 
@@ -61,37 +62,54 @@ def fetch(
     return path
 
 
-def load(model: Any, path: Path, entry: Checkpoint, *, trust: bool = False) -> str:
+def load(model: Any, path: Path, entry: Checkpoint, *, trust: bool = False, own: bool = False) -> str:
     """Load a checkpoint file into a stock model; returns the file's SHA-256.
 
-    A file whose SHA-256 is not the registry's is refused unless `trust`. Where the registry knows none (2.0), only
-    `trust` lets a file in. Raises SurgeonError for a file that is missing, altered, unreadable or of another model.
+    The file may have any layout of `export.weights.layouts`. One whose SHA-256 is not the registry's is refused unless
+    `trust`. Where the registry knows none (2.0), only `trust` lets a file in. `own` says that the user named the file.
+    Raises SurgeonError for a file that is missing, altered, unreadable or of another model.
     """
     if not path.is_file():
         raise SurgeonError(f"{path}: no such checkpoint; leave --checkpoint out to download {entry.file}")
-    found = check_sha256(path, None if trust else entry.sha256)
-    if entry.sha256 is None and not trust:
+    found = file_sha256(path)
+    if not trust and found != entry.sha256:
+        _check_origin(path, entry, found, own)
+    state = read_state(path)
+    fits = (state.model_type, state.version) == (entry.model_type, entry.version)
+    if state.model_type and not fits:
+        raise SurgeonError(
+            f"{path} holds weights of SAM{state.version} {state.model_type}, not of SAM{entry.version} "
+            f"{entry.model_type}; use surgeon export {state.model_type} --version {state.version}"
+        )
+    _load_state(model, path, entry, state.tensors)
+    return found
+
+
+def _check_origin(path: Path, entry: Checkpoint, found: str, own: bool) -> None:
+    """Raise SurgeonError for a file whose SHA-256 is not the official one."""
+    if entry.sha256 is None:
         raise SurgeonError(
             f"no SHA-256 of {entry.file} is known to check {path} against (it is {found}); "
             "pass --trust-checkpoint if you know where the file is from"
         )
-    missing, extra = _load_state(model, path)
+    if own:
+        raise SurgeonError(
+            f"{path} is not the official {entry.file} (SHA-256 {found[:16]}..., expected {entry.sha256[:16]}...); "
+            "if it is a checkpoint of your own, pass --trust-checkpoint; if it is a download, fetch it again"
+        )
+    check_sha256(path, entry.sha256)
+
+
+def _load_state(model: Any, path: Path, entry: Checkpoint, tensors: Mapping[str, Any]) -> None:
+    wanted = model.state_dict()
+    missing, extra = [n for n in wanted if n not in tensors], [n for n in tensors if n not in wanted]
     if missing or extra:
-        example = (missing or extra)[0]
         raise SurgeonError(
             f"{path} is not a SAM{entry.version} {entry.model_type} checkpoint: {len(missing)} tensors missing, "
-            f"{len(extra)} unknown (first: {example}); choose the model type it belongs to"
+            f"{len(extra)} unknown (first: {(missing or extra)[0]}); choose the model type it belongs to"
         )
-    return found
-
-
-def _load_state(model: Any, path: Path) -> tuple[list[str], list[str]]:
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["model"]
-        result = model.load_state_dict(state, strict=False)
-    except Exception as error:  # torch raises many kinds for a damaged or foreign file
-        reason = " ".join(str(error).split())[:160]
-        raise SurgeonError(f"{path} cannot be read as a SAM2 checkpoint: {reason}") from error
-    return list(result.missing_keys), list(result.unexpected_keys)
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{list(tensor.shape)}, not {list(wanted[name].shape)}"
+            raise SurgeonError(f"{path}: tensor {name} is {shapes}; the weights are of another configuration of SAM2")
+    model.load_state_dict(tensors)

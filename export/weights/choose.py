@@ -70,4 +70,4 @@ def apply(model: Any, weights: Weights, model_type: str, version: str, *, trust:
     entry = checkpoint(model_type, version)
     # A 2.0 file that came straight from the official server is taken although its hash is not known here.
     fetched = weights.name == "official" and entry.sha256 is None
-    return load(model, weights.path, entry, trust=trust or fetched)
+    return load(model, weights.path, entry, trust=trust or fetched, own=weights.name == "file")

@@ -59,8 +59,11 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     help="Folder of MODULE.npz inputs to measure half precision on, instead of a photo.",
 )
 @click.option("--prompts", is_flag=True, help="Also export mask_decoder_prompts.onnx: corrections and mask prompts.")
+@click.option("--only", multiple=True, metavar="MODULE", help="Export this module alone; may be given several times.")
 @click.option("--raw", is_flag=True, help="Also keep the files that torch wrote, in OUTPUT/raw.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Use this file instead of downloading.")
+@click.option(
+    "--checkpoint", metavar="FILE|NAME", help="Use this file, or facebook/sam2.1-hiera-... from Hugging Face's cache."
+)
 @click.option("--trust-checkpoint", is_flag=True, help="Accept a checkpoint whose SHA-256 is not known.")
 @click.option(
     "--weights", default="official", show_default=True, help="official, reference, or auto (reference when offline)."
@@ -123,7 +126,8 @@ def _request(model_type: str, given: dict[str, Any]) -> Request:
 
     batch = int(given["batch"]) if given["batch"].isdigit() else given["batch"]
     fields = ("version", "image_size", "semantics", "target", "opset", "precision", "prompted_frames", "prompts")
-    request = Request(model_type, batch=batch, **{name: given[name] for name in fields})
+    chosen = {name: given[name] for name in fields}
+    request = Request(model_type, batch=batch, only=tuple(given["only"]), **chosen)
     request.check()
     return request
 
@@ -155,11 +159,25 @@ def _weights(request: Request, given: dict[str, Any]) -> Weights:
 
     check_choice("weights", given["weights"], SOURCES)
     if given["checkpoint"] is not None:
-        return Weights("file", f"{given['checkpoint']}", given["checkpoint"])
+        path = _checkpoint(given["checkpoint"], request)
+        return Weights("file", f"{path}", path)
     with _progress() as progress:
         return find_weights(
             request.model_type, request.version, Path("checkpoints"), source=given["weights"], progress=progress
         )
+
+
+def _checkpoint(given: str, request: Request) -> Path:
+    """The file that --checkpoint names: a path, or a repository of Hugging Face that is in its cache."""
+    from export.weights import hugging_face
+    from verify.errors import SurgeonError
+
+    if not hugging_face.is_name(given):
+        return Path(given)
+    path, model_type, version = hugging_face.find(given)
+    if (model_type, version) != (request.model_type, request.version):
+        raise SurgeonError(f"{given} is SAM{version} {model_type}; use surgeon export {model_type} --version {version}")
+    return path
 
 
 class _progress:

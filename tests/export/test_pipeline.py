@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("sam2")
 
 from export.check import judge
-from export.pipeline import Request, _stamp, export_all, metadata
+from export.pipeline import Request, _reuse, _stamp, export_all, metadata
 from export.weights.choose import find_weights
 from verify.errors import SurgeonError
-from verify.interface.recognise import read_metadata
+from verify.interface.recognise import read_metadata, write_metadata
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,44 @@ from verify.interface.recognise import read_metadata
         (Request(target="tvm"), "choose tensorrt-rtx"),
         (Request(batch="all"), "whole number"),
         (Request(opset=3), "choose 17"),
+        (Request(only=("mask_encoder",)), "module 'mask_encoder' is not known; choose image_encoder, mask_decoder"),
+        (Request(prompts=True, semantics="masktracker"), "needs --semantics sam2"),
+        (Request(only=("mask_decoder_prompts",), semantics="masktracker"), "needs --semantics sam2"),
+        (Request(prompted_frames=0), "prompted frames is 0"),
     ],
 )
 def test_a_request_is_checked_before_anything_is_loaded(request_: Request, said: str) -> None:
     with pytest.raises(SurgeonError, match=said):
         request_.check()
+
+
+@pytest.mark.parametrize(
+    ("request_", "modules"),
+    [
+        (Request(), ["image_encoder", "mask_decoder", "memory_attention", "memory_encoder"]),
+        (Request(only=("memory_encoder", "mask_decoder_prompts")), ["mask_decoder_prompts", "memory_encoder"]),
+    ],
+)
+def test_modules_that_are_exported(request_: Request, modules: list[str]) -> None:
+    request_.check()
+    assert list(request_.spec_file().modules) == modules
+    assert list(Request(prompts=True).spec_file().modules)[2] == "mask_decoder_prompts"
+
+
+def test_prompted_frames_are_in_the_metadata_where_there_are_several() -> None:
+    for count, said in ((1, None), (3, "3")):
+        request = Request(prompted_frames=count)
+        spec = request.spec_file()["memory_attention"]
+        assert metadata(request, spec, "reference:1").get("prompted_frames") == said
+
+
+def test_a_file_for_other_prompted_frames_is_not_reused(tmp_path: Path) -> None:
+    graph = onnx.helper.make_graph([], "g", [], [])
+    model, spec = onnx.helper.make_model(graph), Request().spec_file()["memory_attention"]
+    write_metadata(model, metadata(Request(prompted_frames=3), spec, "reference:1"))
+    onnx.save(model, tmp_path / spec.file)
+    assert _reuse(tmp_path / spec.file, spec, metadata(Request(), spec, "reference:1")) is None
+    assert _reuse(tmp_path / spec.file, spec, metadata(Request(prompted_frames=3), spec, "reference:1")) is not None
 
 
 def test_metadata_name_the_weights() -> None:

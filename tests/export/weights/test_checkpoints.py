@@ -70,8 +70,16 @@ def test_a_file_cut_short(saved: tuple[Any, Path, Checkpoint]) -> None:
     with pytest.raises(SurgeonError, match=r"has SHA-256 .* truncated or altered"):
         load(model, path, entry)
     assert path.exists()
-    with pytest.raises(SurgeonError, match="cannot be read as a SAM2 checkpoint"):
+    with pytest.raises(SurgeonError, match="cannot be read as a checkpoint"):
         load(model, path, entry, trust=True)
+
+
+def test_a_file_of_the_user_is_pointed_to_trust_checkpoint(saved: tuple[Any, Path, Checkpoint]) -> None:
+    model, path, _ = saved
+    said = r"is not the official sam2\.1_hiera_tiny\.pt .* if it is a checkpoint of your own, pass --trust-checkpoint"
+    with pytest.raises(SurgeonError, match=said):
+        load(model, path, checkpoint("tiny"), own=True)
+    assert len(load(model, path, checkpoint("tiny"), own=True, trust=True)) == 64
 
 
 def test_one_changed_byte(saved: tuple[Any, Path, Checkpoint]) -> None:
@@ -102,9 +110,14 @@ class Hostile:
         return (exec, ("raise SystemExit('this code ran')",))
 
 
-@pytest.mark.parametrize("content", [{"model": Hostile()}, {"weights": 1}, [1, 2]])
-def test_code_in_a_pickle_never_runs(thin_model: Build, tmp_path: Path, content: Any) -> None:
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_pickle_never_runs(thin_model: Build, tmp_path: Path, zipped: bool) -> None:
+    import torch
+
     path = tmp_path / "x.pt"
-    path.write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(SurgeonError, match="cannot be read as a SAM2 checkpoint"):
+    if zipped:
+        torch.save({"model": Hostile()}, path)
+    else:
+        path.write_bytes(pickle.dumps({"model": Hostile()}, protocol=2))
+    with pytest.raises(SurgeonError, match=r"it holds exec, which is code and not run; save the weights"):
         load(thin_model(), path, checkpoint("tiny"), trust=True)

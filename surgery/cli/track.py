@@ -48,7 +48,7 @@ def command(video: Path, models: Path, **options: Any) -> int:
       --box 7@10=40,50,200,220     object 7, from frame 10 on
       --point 7@10=130,140,1       a click on the same object and frame
       --mask 7@10=mask.png         the mask of object 7 in frame 10
-      --correct 7@20=90,100,0      a click that corrects the mask tracked in frame 20
+      --correct 7@20=90,100,0      a click that corrects what was tracked
 
     A point without an id belongs to object 1. Frames count from 0. A new prompt in a later frame is remembered beside
     the earlier ones; to restart an object, give --remove ID@FRAME for the same frame. --mask, --correct and

@@ -58,6 +58,7 @@ def verify_model(
     from verify.goldens.check import check_goldens
     from verify.interface.check import check_form, check_interface
     from verify.interface.recognise import read_metadata, recognise
+    from verify.interface.run import check_run
     from verify.interface.spec import load_spec
     from verify.model.read import read_model
     from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
@@ -73,6 +74,8 @@ def verify_model(
         report.checks += check_interface(model, module, spec)
         if report.checks[-1].name == "module":
             return report
+        if report.checks[-1].status == "pass":
+            report.checks.append(check_run(path, module))
     elif isinstance(spec, (str, Path)) and Path(spec).suffix == ".toml":
         modules = ", ".join(load_spec(spec).modules)
         report.checks.append(Check("interface", "skip", f"the model is no module of {spec}, which has {modules}"))

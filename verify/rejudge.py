@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.compare.statistics import Limits, judge
+from verify.compare.tolerance import exceeded_limits
 from verify.errors import SurgeonError
 from verify.report import Check, Finding, Report, Verdict
 
@@ -22,11 +23,23 @@ def _rejudge_check(check: Check, limits: Limits) -> Check:
     tensors: Mapping[str, Mapping[str, Any]] = check.figures.get("tensors", {})
     if not tensors:
         return check
-    wrong = [f"{name}: {problem}" for name, figures in tensors.items() for problem in judge(figures, limits)]
+    others: Sequence[Mapping[str, Mapping[str, Any]]] = check.figures.get("other_runs", ())
+    wrong = [
+        f"{name}: {problem}"
+        for run in (tensors, *others)
+        for name, figures in run.items()
+        for problem in _exceeded(figures, limits)
+    ]
+    wrong = [*check.figures.get("not_run", ()), *dict.fromkeys(wrong)]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return replace(check, status="fail", message=wrong[0] + more)
     return replace(check, status="pass", message=f"{len(tensors)} outputs within the limits given")
+
+
+def _exceeded(figures: Mapping[str, Any], limits: Limits) -> list[str]:
+    tolerance = figures.get("tolerance")
+    return exceeded_limits(figures, tolerance, limits) if tolerance else judge(figures, limits)
 
 
 def load_reports(path: Path) -> list[Report]:

@@ -119,7 +119,7 @@ def _size(golden: Golden) -> str:
 
     data = golden.folder / golden.data
     kilobytes = f"{data.stat().st_size / 1000:.0f} kB" if data.is_file() else "its data is missing"
-    outputs = sum(len(case.outputs) for case in golden.cases)
+    outputs = len({output.name for case in golden.cases for output in case.outputs})
     return f"{counted(len(golden.cases), 'case')}, {counted(outputs, 'output')}, {kilobytes}"
 
 

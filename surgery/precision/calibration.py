@@ -12,9 +12,9 @@ import onnx
 
 from surgery.guard.inputs import input_sets
 from verify.errors import SurgeonError
-from verify.goldens.check import make_inputs
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import read_data
+from verify.goldens.inputs import make_inputs
 from verify.inputs.draw import load_npz
 from verify.model.walk import fed_inputs
 from verify.run.session import open_session

@@ -35,12 +35,14 @@ def decoder(path: Path = Path("mask_decoder.onnx"), **changes: str) -> Path:
         side: [helper.make_tensor_value_info(changes.get(p.name, p.name), 1, list(p.dims)) for p in getattr(spec, side)]
         for side in ("inputs", "outputs")
     }
-    nodes = [
-        helper.make_node(
-            "RandomNormal", [], [out.name], shape=[d.dim_value or 1 for d in out.type.tensor_type.shape.dim]
-        )
-        for out in ports["outputs"]
-    ]
+    nodes = [helper.make_node("Shape", [ports["inputs"][0].name], ["objects"], start=0, end=1)]
+    for out in ports["outputs"]:
+        dims = [dim.dim_value for dim in out.type.tensor_type.shape.dim[1:]]
+        nodes += [
+            helper.make_node("Constant", [], [f"{out.name}_dims"], value_ints=dims),
+            helper.make_node("Concat", ["objects", f"{out.name}_dims"], [f"{out.name}_shape"], axis=0),
+            helper.make_node("ConstantOfShape", [f"{out.name}_shape"], [out.name]),
+        ]
     graph = helper.make_graph(nodes, "decoder", ports["inputs"], ports["outputs"])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)

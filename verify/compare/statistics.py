@@ -112,7 +112,7 @@ def judge(statistics: Mapping[str, Any], limits: Limits) -> list[str]:
         return [str(statistics["problem"])]
     wrong = [
         f"{statistics[key]} elements are {what} on one side only"
-        for key, what in (("nan_mismatch", "NaN"), ("inf_mismatch", "infinite"))
+        for key, what in (("nan_mismatch", "NaN"), ("inf_mismatch", "infinite"), ("fill_mismatch", "a fill"))
         if statistics.get(key)
     ]
     names = {

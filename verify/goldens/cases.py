@@ -1,4 +1,4 @@
-"""Which inputs a golden is recorded with: the cases of the spec, or one case drawn from the model's own input types."""
+"""Which inputs a golden is recorded with: the cases of the spec, or cases drawn from the model's own input types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verify.errors import SurgeonError
-from verify.inputs.draw import draw_inputs
+from verify.goldens.sizes import choices, wide_choices
+from verify.inputs.draw import TooLarge, dim_key, draw_inputs
 from verify.inputs.ranges import Range, input_ranges
 from verify.inputs.seeded import draw
 from verify.interface.check import read_dims, show
@@ -19,7 +20,19 @@ from verify.model.walk import fed_inputs
 if TYPE_CHECKING:
     import onnx
 
-FREE_DIM = 4
+# What a golden of a model without a spec is recorded with: name, sizes, floats, whole numbers.
+OWN_CASES: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
+    ("normal", "several", {"kind": "normal"}, "any"),
+    ("batch of one", "one", {"kind": "normal"}, "any"),
+    ("edges", "several", {"kind": "edges"}, "ends"),
+    ("zeros", "one", {"kind": "constant", "value": 0}, "low"),
+    ("0 to 255", "several", {"kind": "uniform", "low": 0.0, "high": 255.0}, "binary"),
+    ("heavy tails", "one", {"kind": "heavy"}, "any"),
+    ("small", "several", {"kind": "normal", "scale": 0.01}, "binary"),
+    ("0 to 1", "one", {"kind": "uniform"}, "any"),
+    ("every id", "wide", {"kind": "normal"}, "sweep"),
+)
+FEWEST_IDS = 8  # a range of whole numbers above this is taken for ids, each of which should occur
 
 
 @dataclass(frozen=True)
@@ -40,16 +53,18 @@ class Plan:
 
 def plans(
     model: onnx.ModelProto, metadata: Mapping[str, str], seed: int, sizes: Mapping[str, Sequence[int]]
-) -> list[Plan]:
-    """Cases for a model: those of its spec whose shapes the model takes, or one of its own.
+) -> list[Sequence[Plan]]:
+    """Cases for a model: those of its spec whose shapes the model takes, or `OWN_CASES`.
+
+    Each case is a list of plans that differ in sizes only; the first on which the model runs is to be recorded.
 
     Raises:
         SurgeonError: an input cannot be drawn, or no case of the spec fits the model.
     """
     spec_file = _spec_file(metadata)
     if spec_file is None or sizes:
-        return [_own(model, seed, sizes)]
-    found = list(_of_spec(model, spec_file, spec_file[metadata["module"]], seed))
+        return _own(model, seed, sizes)
+    found: list[Sequence[Plan]] = [[plan] for plan in _of_spec(model, spec_file, spec_file[metadata["module"]], seed)]
     if not found:
         raise SurgeonError(f"no case of spec {spec_file.name} fits the input shapes of this {metadata['module']}")
     return found
@@ -90,23 +105,91 @@ def _fits(dims: tuple[int | str, ...] | None, shape: tuple[int, ...]) -> bool:
     )  # fmt: skip
 
 
-def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) -> Plan:
-    """Free dims are 4 unless `sizes` gives the input's shape; integers keep to what the graph asks of them."""
+def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) -> list[Sequence[Plan]]:
     check_sizes(model, sizes)
-    axes = {f"{name}:{axis}": int(size) for name, shape in sizes.items() for axis, size in enumerate(shape)}
-    blank = draw_inputs(model, sizes=axes, default_size=FREE_DIM, style="zeros")
+    given = _by_key(model, sizes)
     ranges = input_ranges(model)
-    stored, drawn = {}, {}
-    for name, array in blank.items():
-        if not isinstance(array, np.ndarray):
-            raise SurgeonError(f"input {name!r} is no tensor; give it with --inputs FILE.npz")
-        how = _how(array, ranges.get(name), f"{seed}/{name}")
-        if how is None:
-            stored[name] = array
-        else:
-            drawn[name] = how
-    shapes = {name: blank[name].shape for name in drawn}
-    return Plan("", stored, drawn, shapes, {name: str(blank[name].dtype) for name in drawn})
+    rows = max((int(span.high) + 1 for span in ranges.values() if span.high is not None), default=0)
+    cases: list[Sequence[Plan]] = []
+    for name, kind, floats, numbers in OWN_CASES:
+        if kind == "wide" and (rows <= FEWEST_IDS or len(sizes) == len(fed_inputs(model.graph))):
+            kind = "several"
+            if rows <= FEWEST_IDS:
+                continue
+        free = {
+            "several": lambda: choices(model),
+            "one": lambda: choices(model, batch_of_one=True),
+            "wide": lambda: wide_choices(model, rows),
+        }[kind]()
+        drawer = _Drawer(name, seed, floats, numbers, ranges)
+        found = [drawer.plan(model, {**chosen, **given}) for chosen in free]
+        cases.append([plan for plan in found if plan is not None])
+    return [case for case in cases if case]
+
+
+def _by_key(model: onnx.ModelProto, sizes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Sizes of free dims by their keys, which inputs may share, from the shapes of inputs."""
+    return {
+        dim_key(value.name, axis, dim): int(sizes[value.name][axis])
+        for value in fed_inputs(model.graph)
+        if value.name in sizes
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim)
+        if not dim.HasField("dim_value") or dim.dim_value < 0
+    }
+
+
+@dataclass(frozen=True)
+class _Drawer:
+    """How the inputs of one case are drawn."""
+
+    name: str
+    seed: int
+    floats: Mapping[str, Any]
+    numbers: str
+    ranges: Mapping[str, Range]
+
+    def plan(self, model: onnx.ModelProto, sizes: Mapping[str, int]) -> Plan | None:
+        """The case at these sizes; None where an input would be too large."""
+        try:
+            blank = draw_inputs(model, sizes=sizes, style="zeros")
+        except TooLarge:
+            return None
+        stored, drawn = {}, {}
+        for name, array in blank.items():
+            if not isinstance(array, np.ndarray):
+                raise SurgeonError(f"input {name!r} is no tensor; give it with --inputs FILE.npz")
+            how = self.how(array, self.ranges.get(name), f"{self.seed}/{self.name}/{name}")
+            if how is None:
+                stored[name] = array
+            else:
+                drawn[name] = how
+        shapes = {name: blank[name].shape for name in drawn}
+        return Plan(self.name, stored, drawn, shapes, {name: str(blank[name].dtype) for name in drawn})
+
+    def how(self, array: Any, span: Range | None, seed: str) -> dict[str, Any] | None:
+        """How to draw an input of this type; None for a type that is stored instead (strings)."""
+        if array.dtype.kind == "O":
+            return None
+        if array.dtype.kind == "b":
+            return self._number(seed, 0, 1, False)
+        if array.dtype.kind in "iu" or "int" in array.dtype.name:
+            few = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}.get(array.dtype.name)
+            wide = few or (0, 255 if array.dtype == np.uint8 else 9)
+            low, high = span.ends(*wide) if span else wide
+            return self._number(seed, int(low), int(high), span is None and few is None and array.dtype != np.uint8)
+        if span is not None:
+            low, high = span.ends(-1.0, 1.0)
+            return {"kind": "uniform", "seed": seed, "low": float(low), "high": float(high)}
+        return {**self.floats, "seed": seed}
+
+    def _number(self, seed: str, low: int, high: int, unknown: bool) -> dict[str, Any]:
+        """Whole numbers from `low` to `high`; where nothing is known of the range they are 0 and 1 in some cases."""
+        if unknown and self.numbers == "binary":
+            low, high = 0, 1
+        if self.numbers == "low":
+            return {"kind": "constant", "seed": seed, "value": low}
+        kind = {"ends": "ends", "sweep": "sweep"}.get(self.numbers, "integers")
+        return {"kind": kind, "seed": seed, "low": low, "high": high}
 
 
 def check_sizes(model: onnx.ModelProto, sizes: Mapping[str, Sequence[int]]) -> None:
@@ -118,19 +201,3 @@ def check_sizes(model: onnx.ModelProto, sizes: Mapping[str, Sequence[int]]) -> N
         dims = declared[name]
         if dims is not None and not _fits(dims, tuple(shape)):
             raise SurgeonError(f"input '{name}' is {show(dims)} and cannot be {list(shape)}")
-
-
-def _how(array: Any, span: Range | None, seed: str) -> dict[str, Any] | None:
-    """How to draw an input of this type; None for a type that is stored instead (strings)."""
-    if array.dtype.kind == "O":
-        return None
-    if array.dtype.kind == "b":
-        return {"kind": "integers", "seed": seed, "low": 0, "high": 1}
-    if array.dtype.kind in "iu" or "int" in array.dtype.name:
-        few = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}.get(array.dtype.name)
-        wide = few or (0, 255 if array.dtype == np.uint8 else 9)
-        low, high = span.ends(*wide) if span else wide
-        return {"kind": "integers", "seed": seed, "low": int(low), "high": int(high)}
-    if span is not None:
-        return {"kind": "constant", "seed": seed, "value": span.ends(1.0, 1.0)[0]}
-    return {"kind": "normal", "seed": seed}

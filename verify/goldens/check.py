@@ -1,34 +1,25 @@
-"""Run a model on the inputs of its golden and hold every output against what was recorded."""
+"""Find the golden of a model and check the model against it."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from verify.compare.statistics import share_above
-from verify.compare.tolerance import exceeded
-from verify.errors import SurgeonError
-from verify.goldens.compact import statistics
+from verify.goldens.compare import Comparison, compare_runs
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import Case, Golden, Tensor, read_data
-from verify.inputs.seeded import draw
+from verify.goldens.runs import machine, random_operator
 from verify.interface.check import read_dims, show
 from verify.model.walk import fed_inputs
 from verify.report import Check, counted
-from verify.run.session import Session, open_session
 
 if TYPE_CHECKING:
     import onnx
-
-FORMS = ({"whole"}, {"levels", "codes"}, {"probes", "sums", "special"})
 
 
 def check_goldens(
@@ -62,7 +53,11 @@ def _described(metadata: Mapping[str, str]) -> str:
 
 
 def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: float = 1.0) -> list[Check]:
-    """One check over all recorded cases that fit the model's input shapes.
+    """Run all recorded cases that fit the model's input shapes, in two ways, and compare every output.
+
+    Without optimisations on one thread, as the golden was recorded, against a tight tolerance; and as onnxruntime runs
+    a model by default, against a looser one. Both must hold. On another processor or with another onnxruntime than the
+    golden was recorded with, the first is a check of its own that is skipped where it does not hold.
 
     Args:
         path: the model's file, which onnxruntime reads itself.
@@ -72,33 +67,82 @@ def check_golden(path: Path, model: onnx.ModelProto, golden: Golden, scale: floa
     Raises:
         SurgeonError: the golden's data cannot be read, or its inputs cannot be made again.
     """
-    misnamed = _names(model, golden)
+    misnamed = _names(model, golden) or _random(model, golden)
     if misnamed:
         return [Check("golden", "fail", misnamed)]
     cases = [case for case in golden.cases if not _misfit(model, case.inputs)]
+    misfits = [why for case in golden.cases if (why := _misfit(model, case.inputs))]
+    if misfits and ("file" in golden.match or not cases):
+        return [Check("golden", "fail" if "file" in golden.match else "skip", misfits[0])]
     if not cases:
-        why = _misfit(model, golden.cases[0].inputs) if golden.cases else "no case recorded"
-        return [Check("golden", "fail" if "file" in golden.match else "skip", why)]
+        return [Check("golden", "fail", "no case recorded")]
     data = read_data(golden)
-    session = open_session(path, optimize=True, threads=os.cpu_count() or 1)
-    if session.error:
-        return [Check("golden", "fail", f"the model cannot be run: {session.error}")]
     started = time.perf_counter()
-    tensors: dict[str, dict[str, Any]] = {}
-    wrong: list[str] = []
-    for case in cases:
-        wrong += _check_case(session, case, data, scale, tensors)
-    figures = {"tensors": tensors, "seconds": round(time.perf_counter() - started, 3), "backend": session.backend}
+    default = compare_runs(path, cases, data, scale, "tolerance", optimize=True, threads=os.cpu_count() or 1)
+    tight = compare_runs(path, cases, data, scale, "tight")
+    unrounded, without = _without_rounding(path, model, golden, cases, data, scale)
+    other = _other_machine(golden) if tight.wrong + unrounded.wrong and not default.wrong else ""
+    judged = [default] if other else [default, tight, unrounded]
+    shown = default if other or default.wrong or not tight.tensors else tight
+    wrong = list(dict.fromkeys(problem for run in judged for problem in run.wrong))
     left = len(golden.cases) - len(cases)
-    figures |= {"cases": len(cases), "cases_of_other_shapes": left}
-    return [Check("golden", "fail" if wrong else "pass", summary(tensors, wrong, len(cases), left), figures)]
+    figures = {
+        "tensors": shown.tensors,
+        "other_runs": [run.tensors for run in judged if run is not shown and run.tensors],
+        "not_run": list(dict.fromkeys(problem for run in judged for problem in run.not_run)),
+        "seconds": round(time.perf_counter() - started, 3),
+        "backend": shown.backend,
+        "cases": len(cases),
+        "cases_of_other_shapes": left,
+    }
+    checks = [Check("golden", "fail" if wrong else "pass", summary(shown.tensors, wrong, len(cases), left), figures)]
+    if other:
+        checks.append(Check("golden, unoptimised", "skip", f"{(tight.wrong + unrounded.wrong)[0]}; but {other}"))
+    if without:
+        checks.append(Check("golden, unrounded", "skip", without))
+    return checks
+
+
+def _without_rounding(
+    path: Path, model: onnx.ModelProto, golden: Golden, cases: Sequence[Case], data: Mapping[str, Any], scale: float
+) -> tuple[Comparison, str]:
+    """The comparison without the rounding of an eight-bit model, or why there is none though one was recorded."""
+    import onnx
+
+    from verify.run.unrounded import quantizers, without_rounding
+
+    if not any(case.unrounded for case in cases):
+        return Comparison(), ""
+    recorded = int(golden.settings.get("quantizers", 0))
+    if quantizers(model) != recorded:
+        return Comparison(), f"the model quantises at {quantizers(model)} places, the recorded one at {recorded}"
+    changed = without_rounding(onnx.load(path))
+    if changed is None:
+        return Comparison(), "the rounding of this model cannot be left out"
+    return compare_runs(changed, cases, data, scale, "unrounded"), ""
+
+
+def _random(model: onnx.ModelProto, golden: Golden) -> str:
+    """A random operator in a model whose golden was recorded without one, in words; else empty."""
+    found = random_operator(model)
+    known = golden.settings.get("random", "" if golden.settings else found)
+    return f"{found} draws random numbers, which the recorded model did not" if found and not known else ""
+
+
+def _other_machine(golden: Golden) -> str:
+    """On what else the golden was recorded; empty for this processor and this onnxruntime."""
+    from importlib.metadata import version
+
+    here = {"onnxruntime": version("onnxruntime"), "cpu": machine()}
+    other = [f"{name} {golden.made_by[name]}" for name, mine in here.items() if golden.made_by.get(name, mine) != mine]
+    return f"the golden was recorded with {' and '.join(other)}" if other else ""
 
 
 def _names(model: onnx.ModelProto, golden: Golden) -> str:
     """The first input or output that the golden knows and the model lacks, in words; empty when there is none."""
     for kind, values in (("input", fed_inputs(model.graph)), ("output", list(model.graph.output))):
         names = [value.name for value in values]
-        known = list(dict.fromkeys(t.name for case in golden.cases for t in getattr(case, f"{kind}s")))
+        known = list(dict.fromkeys(_known(golden, f"{kind}s")))
         missing = [name for name in known if name not in names]
         extra = [name for name in names if name not in known]
         if missing:
@@ -107,6 +151,12 @@ def _names(model: onnx.ModelProto, golden: Golden) -> str:
         if extra:
             return f"{kind} {extra[0]} was not there when the golden was recorded; record it again if it is meant"
     return ""
+
+
+def _known(golden: Golden, side: str) -> Iterator[str]:
+    """Names of the inputs or outputs of the recorded model, also of those that no case compares."""
+    yield from (str(port[0]) for port in golden.interface.get(side, ()))
+    yield from (tensor.name for case in golden.cases for tensor in getattr(case, side))
 
 
 def _misfit(model: onnx.ModelProto, inputs: Sequence[Tensor]) -> str:
@@ -123,25 +173,6 @@ def _misfit(model: onnx.ModelProto, inputs: Sequence[Tensor]) -> str:
     return ""
 
 
-def _check_case(
-    session: Session, case: Case, data: Mapping[str, Any], scale: float, tensors: dict[str, dict[str, Any]]
-) -> list[str]:
-    """Put the statistics of each output into `tensors`, by output and case; returns what is wrong."""
-    run = session.run(make_inputs(case, data))
-    where = f" ({case.name})" if case.name else ""
-    if run.error:
-        return [f"the model cannot be run{where}: {run.error}"]
-    wrong = []
-    for output in case.outputs:
-        found = output_statistics(run.outputs[output.name], output, data)
-        tolerance = dict(output.tolerance or {})
-        if "histogram" in found:
-            found["out_of_tolerance"] = share_above(found, scale * tolerance["max_rel"])
-        tensors[output.name + where] = {**found, "tolerance": {k: v for k, v in tolerance.items() if k != "noise"}}
-        wrong += [f"{output.name}{where}: {problem}" for problem in exceeded(found, tolerance, scale)]
-    return wrong
-
-
 def summary(tensors: Mapping[str, Mapping[str, Any]], wrong: Sequence[str], cases: int = 1, left: int = 0) -> str:
     """One line: what is wrong first, else how much of the tolerance is used."""
     if wrong:
@@ -151,66 +182,11 @@ def summary(tensors: Mapping[str, Mapping[str, Any]], wrong: Sequence[str], case
         figures = tensors[name]
         return float(figures.get("rms_rel", 0.0)) / (figures["tolerance"]["rms_rel"] or 1.0)
 
+    others = f", {counted(left, 'case')} of other shapes left out" if left else ""
+    count = counted(len(tensors) // cases if len(tensors) % cases == 0 else len(tensors), "output")
+    counts = f"{count} as recorded{f' in {cases} cases' if cases > 1 else ''}{others}"
+    if not tensors:
+        return f"{counts}; no output is compared"
     worst = max(tensors, key=used)
     error, allowed = tensors[worst].get("rms_rel", 0.0), tensors[worst]["tolerance"]["rms_rel"]
-    counts = counted(len(tensors), "output") + (f" of {cases} cases" if cases > 1 else "")
-    others = f", {counted(left, 'case')} of other shapes left out" if left else ""
-    return f"{counts} as recorded{others}; RMS error at most {error:.1e}, allowed {allowed:.1e} ({worst})"
-
-
-def output_statistics(actual: Any, output: Tensor, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Error statistics of one output against its packed golden."""
-    prefix = f"{output.key}."
-    packed = {key.removeprefix(prefix): array for key, array in data.items() if key.startswith(prefix)}
-    if not any(needed <= set(packed) for needed in FORMS):
-        raise SurgeonError(f"the golden's data lacks {output.name!r}; record it again")
-    try:
-        return statistics(np.asarray(actual), output.shape, output.dtype, packed)
-    except (ValueError, IndexError, TypeError) as error:
-        raise SurgeonError(f"the golden of {output.name!r} is damaged ({error}); record it again") from None
-
-
-def make_inputs(case: Case, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs of a case, drawn or read, by name; SurgeonError when they are not those the golden was recorded with."""
-    inputs = {tensor.name: _make_input(tensor, data) for tensor in case.inputs}
-    if digest(inputs) != case.inputs_sha256:
-        raise SurgeonError(f"the inputs of golden case {case.name!r} cannot be made again here; record it again")
-    return inputs
-
-
-def _make_input(tensor: Tensor, data: Mapping[str, Any]) -> Any:
-    if tensor.drawn is not None:
-        try:
-            return draw(shape=tensor.shape, dtype=tensor.dtype, **tensor.drawn)
-        except (TypeError, AttributeError, ValueError) as error:
-            raise SurgeonError(f"input {tensor.name!r} of the golden is damaged ({error}); record it again") from None
-    if tensor.key not in data:
-        raise SurgeonError(f"the golden's data lacks input {tensor.name!r}; record it again")
-    return unstore(data[tensor.key], tensor.dtype)
-
-
-def store(array: Any) -> Any:
-    """An input in a type that NumPy files hold: ml_dtypes as raw bits, strings with a fixed width."""
-    if array.dtype.kind == "O":
-        return array.astype(np.str_)
-    raw = {1: np.uint8, 2: np.uint16}.get(array.dtype.itemsize, np.uint32)
-    return array if array.dtype.isbuiltin == 1 else array.view(raw)
-
-
-def unstore(stored: Any, dtype: str) -> Any:
-    """What `store` was given; `dtype` is its name."""
-    import ml_dtypes
-
-    if stored.dtype.name != dtype and stored.dtype.kind == "u" and hasattr(ml_dtypes, dtype):
-        return stored.view(getattr(ml_dtypes, dtype))
-    return stored.astype(object) if stored.dtype.kind == "U" else stored
-
-
-def digest(inputs: Mapping[str, Any]) -> str:
-    """SHA-256 of names, shapes and bytes of the inputs in order."""
-    sha = hashlib.sha256()
-    for name, array in inputs.items():
-        array = np.asarray(array)
-        content = "\0".join(map(str, array.reshape(-1))).encode() if array.dtype.kind in "OU" else array.tobytes()
-        sha.update(f"{name} {list(array.shape)} ".encode() + content)
-    return sha.hexdigest()
+    return f"{counts}; RMS error at most {error:.1e}, allowed {allowed:.1e} ({worst})"

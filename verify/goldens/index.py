@@ -28,6 +28,8 @@ MAX_DATA_BYTES = 256 << 20
 MAX_ELEMENTS = 1 << 28
 # Largest tolerance of an RMS error that an index may hold; recording refuses noise above 0.01, and allows 8 times that.
 MAX_RMS_TOLERANCE = 0.1
+MAX_ATOL = 0.1
+FIGURES = ("max_rel", "rms_rel", "block", "flips", "atol")
 # Metadata that must agree between a SAM2 model and its golden.
 IDENTITY = ("spec", "module", "model_type", "model_version", "checkpoint", "semantics", "image_size", "precision")
 
@@ -38,7 +40,9 @@ class Tensor:
 
     key        prefix of its arrays in the .npz; empty for an input that is drawn
     drawn      arguments of `verify.inputs.seeded.draw` (kind, seed, options) of an input that is not stored
-    tolerance  see `verify.compare.tolerance.derive`; of outputs only
+    tolerance  of an output as onnxruntime computes it by default, see `verify.compare.tolerance.derive`; None where
+               onnxruntime's optimisations alone change it too much
+    tight      tolerance of an output of a run without optimisations on one thread; None in goldens of format 1
     """
 
     name: str
@@ -47,16 +51,21 @@ class Tensor:
     key: str = ""
     drawn: Mapping[str, Any] | None = None
     tolerance: Mapping[str, Any] | None = None
+    tight: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs and the outputs that belong to it; `inputs_sha256` is of the inputs' bytes in order."""
+    """One set of inputs and the outputs that belong to it; `inputs_sha256` is of the inputs' bytes in order.
+
+    `unrounded` has the outputs of an eight-bit model without its rounding (`verify.run.unrounded`).
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     inputs_sha256: str
+    unrounded: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class Golden:
     model_sha256   of the model it was recorded of (`verify.goldens.find.content_hash`)
     interface      inputs and outputs of that model (`verify.goldens.find.interface`)
     settings       how its inputs were chosen ("seed", "sizes": {input: shape}), used again when it is recorded anew
+    notes          what the golden does not see: cases that did not run, outputs that are the same for all inputs
     """
 
     id: str
@@ -82,6 +92,7 @@ class Golden:
     model_sha256: str = ""
     interface: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_index(folder: Path) -> list[Golden]:
@@ -118,25 +129,30 @@ def _golden(entry: Mapping[str, Any], folder: Path) -> Golden:
         **later,
         interface=dict(entry.get("interface", {})),
         settings=dict(entry.get("settings", {})),
+        notes=tuple(map(str, entry.get("notes", ()))),
     )
 
 
 def _case(case: Mapping[str, Any]) -> Case:
-    inputs, outputs = (tuple(_tensor(entry) for entry in case[side]) for side in ("inputs", "outputs"))
-    for output in outputs:
+    inputs, outputs, unrounded = (
+        tuple(_tensor(entry) for entry in case.get(side, ())) for side in ("inputs", "outputs", "unrounded")
+    )
+    for output in (*outputs, *unrounded):
         _check_tolerance(output)
-    return Case(str(case["name"]), inputs, outputs, str(case["inputs_sha256"]))
+    return Case(str(case["name"]), inputs, outputs, str(case["inputs_sha256"]), unrounded)
 
 
 def _check_tolerance(output: Tensor) -> None:
-    """ValueError where a tolerance is no finite number, or so large that nothing would fail."""
-    tolerance = dict(output.tolerance or {})
-    for key in ("max_rel", "rms_rel", "block", *(["flips"] if "flips" in tolerance else [])):
-        value = tolerance[key]
-        if type(value) not in (int, float) or not 0 <= value < math.inf:
-            raise ValueError(f"tolerance {key} of {output.name!r} is {value!r}")
-    if tolerance["rms_rel"] > MAX_RMS_TOLERANCE:
-        raise ValueError(f"tolerance rms_rel of {output.name!r} is {tolerance['rms_rel']:g}, which tells nothing")
+    """ValueError where a tolerance is missing, no finite number, or so large that nothing would fail."""
+    if output.tolerance is None and output.tight is None:
+        raise ValueError(f"{output.name!r} has no tolerance")
+    for tolerance in (output.tolerance, output.tight):
+        for key in FIGURES if tolerance is not None else ():
+            value: Any = dict(tolerance or {}).get(key, 0 if key in ("flips", "atol") else None)
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise ValueError(f"tolerance {key} of {output.name!r} is {value!r}")
+            if value > {"rms_rel": MAX_RMS_TOLERANCE, "atol": MAX_ATOL}.get(key, math.inf):
+                raise ValueError(f"tolerance {key} of {output.name!r} is {value:g}, which tells nothing")
 
 
 def _tensor(entry: Mapping[str, Any]) -> Tensor:
@@ -181,10 +197,14 @@ def arrays_hash(arrays: Mapping[str, Any]) -> str:
 
 def write_index(folder: Path, goldens: Sequence[Golden]) -> None:
     """Write the index so that it is either whole or what it was before."""
-    entries = [{k: v for k, v in asdict(golden).items() if k != "folder" and v not in ("", {})} for golden in goldens]
+    entries = [
+        {k: v for k, v in asdict(golden).items() if k != "folder" and v not in ("", {}, ())} for golden in goldens
+    ]
     for entry in entries:
         for case in entry["cases"]:
-            for side in ("inputs", "outputs"):
+            for side in ("inputs", "outputs", "unrounded"):
                 case[side] = [{k: v for k, v in tensor.items() if v not in (None, "")} for tensor in case[side]]
+            if not case["unrounded"]:
+                del case["unrounded"]
     text = json.dumps({"format": FORMAT, "goldens": entries}, indent=1) + "\n"
     write_whole(folder / INDEX, text.encode())

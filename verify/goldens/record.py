@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,36 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verify.atomic_write import write_whole
-from verify.compare.statistics import Limits, judge
-from verify.compare.tolerance import derive, exceeded
+from verify.compare.tolerance import exceeded
 from verify.errors import SurgeonError
 from verify.goldens.cases import Plan, plans
-from verify.goldens.check import check_golden, digest, make_inputs, store
-from verify.goldens.compact import pack, statistics
+from verify.goldens.check import check_golden
 from verify.goldens.find import content_hash, find_golden, interface, is_orphan
-from verify.goldens.index import (
-    INDEX,
-    Case,
-    Golden,
-    Tensor,
-    arrays_hash,
-    identity,
-    place,
-    read_data,
-    read_index,
-    write_index,
-)
-from verify.inputs.seeded import draw
+from verify.goldens.index import INDEX, Golden, arrays_hash, identity, place, read_data, read_index, write_index
+from verify.goldens.inputs import make_inputs
+from verify.goldens.measure import ReferenceOutputs, record_cases
+from verify.goldens.runs import machine, random_operator
 from verify.interface.recognise import read_metadata
-from verify.run.session import open_session
+from verify.run.unrounded import quantizers
 
 if TYPE_CHECKING:
     import onnx
 
-# Given inputs, the outputs to record, from another source than the model itself.
-ReferenceOutputs = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-# A tensor whose RMS error from run to run is above this share of its RMS shows no change.
-MOST_NOISE = 0.01
 DEFAULT_SEED = 1
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy")
 
@@ -77,25 +63,31 @@ def record(
     seed, inputs, sizes = _again(earlier, seed, inputs, sizes)
     changes = what_changed(path, model, earlier) if earlier else ""
     content = content_hash(path, model)
-    planned = [Plan("", dict(inputs))] if inputs is not None else plans(model, metadata, seed, sizes)
-    recorded = [_record_case(path, plan, f"c{number}", reference, progress) for number, plan in enumerate(planned)]
-    arrays = {key: array for _, packed in recorded for key, array in packed.items()}
-    words = {package: _version(package) for package in PACKAGES} | {"outputs": "the model itself", "seed": str(seed)}
+    planned = [[Plan("", dict(inputs))]] if inputs is not None else plans(model, metadata, seed, sizes)
+    recorded = record_cases(path, model, planned, reference, progress)
+    words = {package: _version(package) for package in PACKAGES}
+    words |= {"cpu": machine(), "outputs": "the model itself", "seed": str(seed)}
     golden = Golden(
         name,
         match,
         words | metadata | dict(made_by or {}),
         _data_file(name),
-        tuple(case for case, _ in recorded),
+        recorded.cases,
         folder,
-        data_sha256=arrays_hash(arrays),
+        data_sha256=arrays_hash(recorded.arrays),
         model_sha256=content,
         interface=interface(model),
-        settings={"seed": seed, "sizes": {name: list(shape) for name, shape in sizes.items()}},
+        settings={
+            "seed": seed,
+            "sizes": {name: list(shape) for name, shape in sizes.items()},
+            "quantizers": quantizers(model),
+            "random": random_operator(model),
+        },
+        notes=recorded.notes,
     )
     replaced = {name} | ({earlier.id} if earlier else set())
     others = [other for other in known if other.id not in replaced]
-    _write(golden, arrays, others)
+    _write(golden, recorded.arrays, others)
     if earlier and earlier.data not in {golden.data, *(other.data for other in others)}:
         (folder / earlier.data).unlink(missing_ok=True)
     return Recording(golden, changes)
@@ -131,117 +123,20 @@ def _again(
 def what_changed(path: Path, model: onnx.ModelProto, earlier: Golden) -> str:
     """How far the outputs of a model are from an earlier golden of it, in one line."""
     try:
-        (check,) = check_golden(path, model, earlier)
+        check, *_ = check_golden(path, model, earlier)
     except SurgeonError as error:
         return f"replaces an earlier golden that cannot be read: {error}"
     tensors: Mapping[str, Mapping[str, Any]] = check.figures.get("tensors", {})
     if not tensors:
         return f"replaces an earlier golden that does not fit: {check.message}"
-    moved = [
-        f"{name} moved by {figures['rms_rel']:.2g} RMS" if "rms_rel" in figures else f"{name}: {figures['problem']}"
-        for name, figures in tensors.items()
-        if exceeded(figures, figures["tolerance"])
-    ]
+    furthest: dict[str, float] = {}
+    for name, figures in tensors.items():
+        output = name.split(" (")[0]
+        if exceeded(figures, figures["tolerance"]):
+            furthest[output] = max(float(figures.get("rms_rel", math.inf)), furthest.get(output, 0.0))
+    moved = [f"{name} moved by {far:.2g} RMS" for name, far in furthest.items()]
     more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
     return f"replaces an earlier golden; {', '.join(moved[:3]) + more if moved else 'outputs as before'}"
-
-
-def _record_case(
-    path: Path, plan: Plan, prefix: str, reference: ReferenceOutputs | None, progress: Callable[[str], None]
-) -> tuple[Case, dict[str, Any]]:
-    given = plan.arrays()
-    runs = _runs(path, given, progress)
-    start, first = next(runs)
-    outputs = dict(reference(given)) if reference else first
-    names = list(first)
-    arrays: dict[str, Any] = {}
-    for index, name in enumerate(names):
-        if name not in outputs:
-            raise SurgeonError(f"{path}: nothing to hold output {name!r} against")
-        arrays |= {f"{prefix}o{index}.{key}": array for key, array in pack(np.asarray(outputs[name])).items()}
-    varied: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for label, found in [(start, first), *runs] if reference else runs:
-        for index, name in enumerate(names):
-            varied[name][label] = _difference(found[name], outputs[name], arrays, f"{prefix}o{index}.", path, name)
-    tensors = [
-        _output(name, np.asarray(outputs[name]), f"{prefix}o{index}", varied[name]) for index, name in enumerate(names)
-    ]
-    stored, drawn = _inputs(plan, given, prefix)
-    case = Case(plan.name, tuple(drawn), tuple(tensors), digest(given))
-    return case, arrays | stored
-
-
-def _difference(
-    found: Any, wanted: Any, arrays: Mapping[str, Any], prefix: str, path: Path, name: str
-) -> dict[str, Any]:
-    packed = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-    wanted = np.asarray(wanted)
-    figures = statistics(np.asarray(found), wanted.shape, str(wanted.dtype), packed)
-    what = judge(figures, Limits(rms_rel=MOST_NOISE))
-    if what:
-        raise SurgeonError(f"{path}: output {name!r} does not come out the same ({what[0]}); no golden can hold it")
-    return figures
-
-
-def _output(name: str, array: Any, key: str, runs: Mapping[str, Mapping[str, Any]]) -> Tensor:
-    largest = 0.0
-    if array.dtype.kind == "f" and array.size:
-        largest = float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
-    rms = max((float(run.get("rms", 1.0)) for run in runs.values()), default=1.0)
-    tolerance = derive(runs, str(array.dtype), largest / rms)
-    rounded = {k: _round(v) if not isinstance(v, str) else v for k, v in tolerance.items()}
-    return Tensor(name, str(array.dtype), tuple(array.shape), key, tolerance=rounded)
-
-
-def _round(value: Any) -> Any:
-    return {k: _round(v) for k, v in value.items()} if isinstance(value, dict) else float(f"{value:.3g}")
-
-
-def _inputs(plan: Plan, given: Mapping[str, Any], prefix: str) -> tuple[dict[str, Any], list[Tensor]]:
-    stored, tensors = {}, []
-    for index, (name, array) in enumerate(given.items()):
-        tensor = Tensor(name, str(array.dtype), tuple(array.shape), drawn=plan.drawn.get(name))
-        if tensor.drawn is None:
-            tensor = replace(tensor, key=f"{prefix}i{index}")
-            stored[tensor.key] = store(array)
-        tensors.append(tensor)
-    return stored, tensors
-
-
-def _runs(path: Path, given: Mapping[str, Any], progress: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
-    """The model's outputs again and again, each time with one thing changed that should change nothing."""
-    ways: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("1 thread", {}),
-        ("2 threads", {"threads": 2}),
-        ("optimisations on", {"optimize": True}),
-        ("optimisations and 2 threads", {"optimize": True, "threads": 2}),
-    )
-    for label, options in ways:
-        session = open_session(path, **options)
-        repeats = [(f"{label}, plain", given)] if options else [
-            (f"{label}, plain", given), ("a second run", given), ("inputs off by one rounding step", nudge(given))
-        ]  # fmt: skip
-        for words, inputs in repeats:
-            progress(words)
-            run = session.run(inputs)
-            if run.error:
-                raise SurgeonError(f"{path}: cannot be run to record a golden: {run.error}")
-            yield words.removesuffix(", plain"), run.outputs
-
-
-def nudge(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs with every fraction moved to a neighbouring number of its type; whole numbers, which may be labels, stay.
-
-    Shows how far roundings elsewhere (another processor, another order of sums) can carry.
-    """
-    moved = {}
-    for name, array in inputs.items():
-        if array.dtype.kind == "f" and array.size:
-            ends = np.asarray([-np.inf, np.inf], array.dtype)
-            up = draw("integers", array.shape, "int64", f"nudge/{name}", low=0, high=1)
-            array = np.where(array == np.round(array), array, np.nextafter(array, ends[up])).astype(array.dtype)
-        moved[name] = array
-    return moved
 
 
 def _write(golden: Golden, arrays: Mapping[str, Any], others: Sequence[Golden]) -> None:

@@ -27,6 +27,10 @@ MAX_NPZ_BYTES = 4 << 30
 EDGE_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-6, 1e3, -1e3, 2.5, 3.5)
 
 
+class TooLarge(SurgeonError):
+    """An input would be larger than `MAX_ELEMENTS`."""
+
+
 def free_dims(model: onnx.ModelProto) -> list[str]:
     """Keys of the dims that are not fixed: the dim_param, or "input:axis" where it is missing or a mere '?'.
 
@@ -37,7 +41,7 @@ def free_dims(model: onnx.ModelProto) -> list[str]:
     for value in fed_inputs(model.graph):
         for axis, dim in enumerate(_tensor_type(value).shape.dim):
             if not dim.HasField("dim_value") or dim.dim_value < 0:
-                key = _key(value.name, axis, dim)
+                key = dim_key(value.name, axis, dim)
                 keys |= dict.fromkeys(names_in(key) or (key,))
     return list(keys)
 
@@ -88,7 +92,7 @@ def draw_inputs(
     for value in fed_inputs(model.graph):
         shape = _shape(value, sizes or {}, default_size)
         if math.prod(size for size in shape if size) > MAX_ELEMENTS:
-            raise SurgeonError(f"input '{value.name}' would be of shape {list(shape)}; give --check-inputs")
+            raise TooLarge(f"input '{value.name}' would be of shape {list(shape)}; give --check-inputs")
         array = _draw(_tensor_type(value).elem_type, shape, style, known.get(value.name), generator, value.name)
         kind = value.type.WhichOneof("value")
         drawn[value.name] = [array, array.copy()] if kind == "sequence_type" else array
@@ -106,7 +110,8 @@ def _tensor_type(value: onnx.ValueInfoProto) -> Any:
     return inner.tensor_type
 
 
-def _key(name: str, axis: int, dim: Any) -> str:
+def dim_key(name: str, axis: int, dim: Any) -> str:
+    """Key of a free dim: its dim_param, or "input:axis" where it has none."""
     param = dim.dim_param
     return param if param and any(letter.isalnum() for letter in param) else f"{name}:{axis}"
 
@@ -117,7 +122,7 @@ def _shape(value: onnx.ValueInfoProto, sizes: Mapping[str, int], default_size: i
         if dim.HasField("dim_value") and dim.dim_value >= 0:
             dims.append(int(dim.dim_value))
         else:
-            key = _key(value.name, axis, dim)
+            key = dim_key(value.name, axis, dim)
             known = {name: sizes.get(name, default_size) for name in names_in(key)}
             size = max(evaluate(key, known), 0) if known else default_size
             dims.append(sizes.get(f"{value.name}:{axis}", sizes.get(key, size)))

@@ -23,6 +23,7 @@ PHOTO = Path(__file__).with_name("photo.npz")
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, red green blue, as SAM2's preprocessing has it
 DEVIATION = (0.229, 0.224, 0.225)
 COARSE_MASK = 16
+EDGES = (0.0, -0.0, 1e-4, -1e-4, 7e-4, -7e-4, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0, 4.5, -4.5, 6.0, -6.0)
 
 
 def draw(kind: str, shape: Shape, dtype: str, seed: str, **options: Any) -> Array:
@@ -33,7 +34,8 @@ def draw(kind: str, shape: Shape, dtype: str, seed: str, **options: Any) -> Arra
         shape: of the array.
         dtype: a NumPy name; also those of ml_dtypes.
         seed: any text; the same text gives the same values.
-        options: `side` (image side in pixels) for coordinates, `low` and `high` for integers, `value` for constant.
+        options: `side` (image side in pixels) for coordinates, `low` and `high` for integers, uniform, ends and sweep,
+            `value` for constant, `scale` for normal.
 
     Raises:
         SurgeonError: `kind` is not known, or not for this shape.
@@ -68,8 +70,44 @@ def standard(seed: str, count: int) -> Array:
     return values
 
 
-def _normal(shape: Shape, seed: str, _: Any) -> Array:
-    return standard(seed, math.prod(shape)).reshape(shape)
+def _normal(shape: Shape, seed: str, options: Any) -> Array:
+    values: Array = standard(seed, math.prod(shape)).reshape(shape) * options.get("scale", 1.0)
+    return values
+
+
+def _uniform(shape: Shape, seed: str, options: Any) -> Array:
+    low, high = options.get("low", 0.0), options.get("high", 1.0)
+    share = (words(seed, math.prod(shape)) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    values: Array = low + share * (high - low)
+    return values.reshape(shape)
+
+
+def _heavy(shape: Shape, seed: str, _: Any) -> Array:
+    """Heavy tails: the cube of normal values, up to about 40 and down to nearly nothing."""
+    values: Array = standard(seed, math.prod(shape)).reshape(shape)
+    return values * values * values
+
+
+def _edges(shape: Shape, seed: str, _: Any) -> Array:
+    """Normal values, one in three replaced by one at which operators behave in another way."""
+    choice = words(f"{seed}/edges", math.prod(shape))
+    edge = np.asarray(EDGES)[(choice >> np.uint64(8)) % np.uint64(len(EDGES))]
+    values: Array = np.where(choice % np.uint64(3) == 0, edge, standard(seed, math.prod(shape)))
+    return values.reshape(shape)
+
+
+def _ends(shape: Shape, seed: str, options: Any) -> Array:
+    """The two ends of a range of whole numbers."""
+    low, high = options.get("low", 0), options.get("high", 1)
+    values: Array = np.where(words(seed, math.prod(shape)) & np.uint64(1), high, low)
+    return values.reshape(shape)
+
+
+def _sweep(shape: Shape, _: str, options: Any) -> Array:
+    """Every whole number of a range in turn, from the lowest on."""
+    low, high = options.get("low", 0), options.get("high", 1)
+    values: Array = low + np.arange(math.prod(shape)) % (high - low + 1)
+    return values.reshape(shape)
 
 
 def _integers(shape: Shape, seed: str, options: Any) -> Array:
@@ -147,6 +185,11 @@ def _count(shape: Shape, _: str, __: Any) -> Array:
 
 KINDS: dict[str, Callable[[Shape, str, Any], Array]] = {
     "normal": _normal,
+    "uniform": _uniform,
+    "heavy": _heavy,
+    "edges": _edges,
+    "ends": _ends,
+    "sweep": _sweep,
     "integers": _integers,
     "constant": _constant,
     "photo": _photo,

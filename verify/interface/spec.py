@@ -36,7 +36,10 @@ else:
 Dim = int | str
 Shape = tuple[int, ...]
 # What an input may hold: the kinds of `verify.inputs.seeded`, which needs NumPy and is not imported here.
-VALUES = ("normal", "integers", "constant", "photo", "mask", "coordinates", "labels", "signs", "count")
+VALUES = (
+    "normal", "uniform", "heavy", "edges", "integers", "ends", "sweep", "constant", "photo", "mask", "coordinates",
+    "labels", "signs", "count",
+)  # fmt: skip
 PORT_KEYS = ("name", "dims", "description", "dtype", "values")
 
 

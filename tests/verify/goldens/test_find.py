@@ -100,7 +100,7 @@ def test_list_and_rm(surgeon: Surgeon, good: Path) -> None:
     code, out, _ = surgeon("golden", "list")
     lines = out.splitlines()
     assert (code, lines[0]) == (0, "golden")
-    assert "  ../net.onnx: 1 case, 1 output, " in lines[1]
+    assert "  ../net.onnx: 8 cases, 1 output, " in lines[1]
     assert lines[1].endswith("its model is gone, remove it with: surgeon golden rm ../net.onnx")
     assert "gone" not in lines[2] + lines[3]
     assert len(list(Path("golden").glob("*.npz"))) == 3

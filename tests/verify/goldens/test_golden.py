@@ -15,9 +15,11 @@ from onnx import numpy_helper, parser
 
 from verify.errors import SurgeonError
 from verify.goldens import index as golden
-from verify.goldens.check import check_golden, make_inputs
+from verify.goldens.check import check_golden
 from verify.goldens.find import find_golden, folders
-from verify.goldens.record import nudge, record
+from verify.goldens.inputs import make_inputs
+from verify.goldens.record import record
+from verify.goldens.runs import nudge
 from verify.inputs.draw import draw_inputs
 from verify.interface.recognise import write_metadata
 from verify.report import Check
@@ -63,9 +65,9 @@ def recorded(tmp_path: Path) -> tuple[Path, Path]:
 def test_recorded_model_passes_with_figures(recorded: tuple[Path, Path]) -> None:
     (only,) = check(*recorded)
     assert only.status == "pass"
-    assert "2 outputs as recorded" in only.message
-    assert only.figures["tensors"]["y"]["sampled"]
-    assert only.figures["tensors"]["rows"]["max_abs"] == 0.0
+    assert "2 outputs as recorded in 9 cases" in only.message
+    assert only.figures["tensors"]["y (normal)"]["sampled"]
+    assert only.figures["tensors"]["rows (normal)"]["max_abs"] == 0.0
 
 
 def test_index_names_what_made_it_and_why_the_tolerance(recorded: tuple[Path, Path]) -> None:
@@ -88,10 +90,10 @@ def test_a_thousandth_of_a_weight_set_to_zero_is_found(recorded: tuple[Path, Pat
     build(path, w=changed)
     (only,) = check(path, folder)
     assert only.status == "fail"
-    assert only.message.startswith("y: ")
+    assert only.message.startswith("y (normal): ")
     assert "allowed" in only.message
-    assert 0 < only.figures["tensors"]["y"]["out_of_tolerance"] <= 1
-    assert only.figures["tensors"]["rows"]["out_of_tolerance"] == 0
+    assert 0 < only.figures["tensors"]["y (normal)"]["out_of_tolerance"] <= 1
+    assert only.figures["tensors"]["rows (normal)"]["out_of_tolerance"] == 0
 
 
 @pytest.mark.parametrize(
@@ -100,8 +102,8 @@ def test_a_thousandth_of_a_weight_set_to_zero_is_found(recorded: tuple[Path, Pat
         ("16] x", "16] image", "input x is missing; the model has image: renamed?"),
         ("(x, w)", "(x, w)", ""),
         ("rows)", "lines)", "output rows is missing; the model has lines: renamed?"),
-        ("float[4,3] rows", "float[3,4] rows", "rows: shape [3, 4] instead of [4, 3]: transposed?"),
-        ("(float[N,8,16,16] x", "(float[N,8,32,32] x", "recorded with [4, 8, 16, 16]"),
+        ("float[4,3] rows", "float[3,4] rows", "rows (normal): shape [3, 4] instead of [4, 3]: transposed?"),
+        ("(float[N,8,16,16] x", "(float[N,8,32,32] x", "recorded with [3, 8, 16, 16]"),
         ("Tanh(c)", "Tanh(c) z = Exp(c)", "output z was not there"),
     ],
 )
@@ -283,6 +285,6 @@ def test_hostile_data_is_one_line(recorded: tuple[Path, Path], kind: str, monkey
 
 def test_drawn_inputs_that_differ_are_noticed(recorded: tuple[Path, Path]) -> None:
     path = recorded[1] / "index.json"
-    path.write_text(path.read_text().replace('"1/x"', '"2/x"'))
+    path.write_text(path.read_text().replace('"1/normal/x"', '"2/normal/x"'))
     with pytest.raises(SurgeonError, match="cannot be made again"):
         check(*recorded)

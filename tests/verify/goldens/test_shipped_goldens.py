@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from verify.goldens import find, index
-from verify.goldens.check import FORMS, make_inputs
+from verify.goldens.compare import FORMS
 from verify.goldens.index import Golden
+from verify.goldens.inputs import make_inputs
 from verify.interface.spec import load_spec
 
 FOLDER = Path(__file__).parents[3] / "golden"

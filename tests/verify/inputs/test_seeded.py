@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from verify.errors import SurgeonError
-from verify.inputs.seeded import KINDS, draw, enlarge, standard
+from verify.inputs.seeded import EDGES, KINDS, draw, enlarge, standard
 from verify.interface.spec import load_spec
 
 PINNED = {
@@ -21,6 +21,11 @@ PINNED = {
     "labels": ((4, 3), "float32", {}, "27c7490c"),
     "signs": ((3, 1), "float32", {}, "d93a2bd2"),
     "count": ((), "float32", {}, "fca31f16"),
+    "uniform": ((40,), "float32", {"low": -2.0, "high": 3.0}, "1a275b91"),
+    "heavy": ((40,), "float32", {}, "75ea9e62"),
+    "edges": ((60,), "float32", {}, "3e5ccfb4"),
+    "ends": ((40,), "int64", {"low": -3, "high": 12}, "fb28ef6f"),
+    "sweep": ((3, 7), "int64", {"low": 2, "high": 9}, "d88203c0"),
 }
 
 
@@ -61,6 +66,20 @@ def test_box_corners_are_in_order_and_labels_vary_by_object() -> None:
     assert points.min() >= 0
     assert points.max() < 512
     assert draw("labels", (3, 2), "float32", "s").tolist() == [[2, 3], [1, -1], [1, 0]]
+
+
+def test_kinds_for_models_without_a_spec_hold_what_they_are_for() -> None:
+    edges = draw("edges", (3000,), "float32", "s")
+    assert {0.0, np.float32(1e-4), 4.5, -6.0} <= set(edges.tolist())
+    assert 0.3 < np.isin(edges, np.asarray(EDGES, np.float32)).mean() < 0.37
+    uniform = draw("uniform", (3000,), "float32", "s", low=-1.0, high=255.0)
+    assert -1.0 <= uniform.min() < 0.0 < 250.0 < uniform.max() < 255.0
+    heavy = np.abs(draw("heavy", (3000,), "float32", "s"))
+    assert heavy.max() > 15
+    assert np.median(heavy) < 0.5
+    assert set(draw("ends", (50,), "int64", "s", low=2, high=7).tolist()) == {2, 7}
+    assert draw("sweep", (2, 4), "int64", "s", low=1, high=5).tolist() == [[1, 2, 3, 4], [5, 1, 2, 3]]
+    assert abs(draw("normal", (3000,), "float32", "s", scale=0.01).std() - 0.01) < 1e-3
 
 
 def test_unknown_kind_is_an_error() -> None:

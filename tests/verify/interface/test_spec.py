@@ -228,7 +228,7 @@ outputs = [{ name = "y", dims = ["rows", 3] }]
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('values = "normal"', 'values = "norm"', "m.x: no kind of values 'norm'; choose normal, integers"),
+        ('values = "normal"', 'values = "norm"', "m.x: no kind of values 'norm'; choose normal, uniform"),
         ("values =", "value =", "m.x: no key 'value'; choose name, dims, description, dtype, values"),
         ("rows = 3", "row = 3", "[golden] m: no symbol or input 'row'; choose rows, x"),
         ("m = [{", "n = [{", "[golden]: no module 'n'; choose m"),

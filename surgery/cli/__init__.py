@@ -47,7 +47,7 @@ def _reader_may_go() -> Iterator[None]:
 
 
 class LazyGroup(click.Group):
-    """Loads the click command named `command` from `surgery/cli/<name>.py` when it is called."""
+    """Loads the click command named `command` from `surgery/cli/commands/<name>.py` when it is called."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         with _reader_may_go():
@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
             return None
         if name in USE_EXPORT and (message := hidden("export")):
             raise SurgeonError(message)
-        module = import_module(f"surgery.cli.{name.replace('-', '_')}")
+        module = import_module(f"surgery.cli.commands.{name.replace('-', '_')}")
         loaded: click.Command = module.command
         _add_verbose(loaded)
         return loaded

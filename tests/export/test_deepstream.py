@@ -11,7 +11,7 @@ from onnx import parser
 from export import deepstream
 from export.deepstream import Preprocessing
 from export.tracking import modules
-from surgery.cli.deepstream import command
+from surgery.cli.commands.deepstream import command
 from tests.export import toy_networks
 from verify.errors import CheckFailed, SurgeonError
 from verify.interface.recognise import write_metadata

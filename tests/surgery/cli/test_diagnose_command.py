@@ -13,7 +13,7 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from surgery.cli.diagnose import command
+from surgery.cli.commands.diagnose import command
 from verify.render.data import schema
 from verify.tensorrt import engine
 
@@ -84,7 +84,7 @@ def test_against_another_model_and_another_precision(models: Path) -> None:
 
 def test_help_of_the_command_loads_nothing_heavy() -> None:
     code = (
-        "import sys, click.testing; from surgery.cli.diagnose import command;"
+        "import sys, click.testing; from surgery.cli.commands.diagnose import command;"
         "click.testing.CliRunner().invoke(command, ['--help']);"
         "print(sorted({'numpy', 'onnx', 'onnxruntime', 'rich', 'jinja2', 'torch', 'tensorrt_rtx'} & set(sys.modules)))"
     )

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from surgery.cli.arguments import parse_size, parse_value
-from surgery.cli.fix import command
+from surgery.cli.commands.fix import command
 from verify.errors import SurgeonError
 
 TEXT = """<ir_version: 8, opset_import: ["" : 17]>

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper
 
-from surgery.cli.inspect import command
+from surgery.cli.commands.inspect import command
 from tests.surgery.cli.hostile_models import hostile
 from tests.surgery.cli.test_diagnose_hostile import said, surgeon
 

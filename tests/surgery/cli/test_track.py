@@ -18,7 +18,7 @@ from PIL import Image
 
 from export.tracking.frames import open_frames
 from export.tracking.tracker import Tracker
-from surgery.cli.track import command
+from surgery.cli.commands.track import command
 from tests.export import toy_networks
 from verify.errors import SurgeonError
 

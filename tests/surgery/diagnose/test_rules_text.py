@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli.rules import command
+from surgery.cli.commands.rules import command
 from surgery.diagnose.rules import HEADINGS, of_pass, report_codes, rule_texts
 from surgery.diagnose.rules.pages import KINDS, as_markdown, rule, write_pages
 from surgery.passes import all_passes

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli.diagnose import command
+from surgery.cli.commands.diagnose import command
 from surgery.diagnose import Settings, diagnose
 from surgery.diagnose.verdicts import verdict_of
 from surgery.pipeline.context import Options

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
 import surgery
-from surgery.cli.fix import command
+from surgery.cli.commands.fix import command
 from surgery.precision import step
 from surgery.precision.calibration import Calibration
 from surgery.precision.candidates import Unit

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import parser
 
-from surgery.cli.compile import command
+from surgery.cli.commands.compile import command
 from verify.errors import SurgeonError
 from verify.tensorrt import engine
 from verify.tensorrt.compile import capability, compile_model

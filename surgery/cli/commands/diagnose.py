@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from verify.report import Check, Report
 
 WITH_AGAINST = ("inputs", "sizes", "seed", "tolerance")
-WITHOUT_AGAINST = ("build", "target", "fail_on", "shapes", "smallest", "largest", "seconds", "repro")
+OF_THE_JUDGE = ("build", "shapes", "smallest", "largest", "seconds", "repro")
+WITHOUT_AGAINST = ("target", "fail_on", *OF_THE_JUDGE)
+WITHOUT_LOG = ("against", *WITH_AGAINST, *OF_THE_JUDGE)
 
 
 @click.command(name="diagnose")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--build/--no-build", default=True, show_default=True, help="Run the builder after the parser.")
 @click.option(
     "--target",
@@ -56,6 +58,12 @@ WITHOUT_AGAINST = ("build", "target", "fail_on", "shapes", "smallest", "largest"
     help="Write the smallest models that fail to this folder.",
 )
 @click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read the log of another machine: trtexec, nvinfer, onnxruntime, torch_tensorrt, Polygraphy.",
+)
+@click.option(
     "--against", help="Find the first tensor that differs from another model, float16, optimized or a provider."
 )
 @click.option(
@@ -74,6 +82,7 @@ WITHOUT_AGAINST = ("build", "target", "fail_on", "shapes", "smallest", "largest"
 def command(
     models: tuple[Path, ...],
     form: str,
+    log: Path | None,
     against: str | None,
     repro: Path | None,
     html: Path | None,
@@ -82,17 +91,19 @@ def command(
 ) -> int:
     """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do.
 
+    With --log, TensorRT does not run here: the log says what it refused, and MODEL may be left out.
+
     Exit code 1: TensorRT refuses something.
     """
     from surgery.diagnose.rules import rule_texts
     from verify.model.read import read_model
 
-    _check_options(against)
+    _check_options(models, against, log)
     from verify.render import show, write_html
     from verify.report import Report
 
-    reports = []
-    for model in models:
+    reports = [] if log is None else [_of_log(log, models, given)]
+    for model in () if log is not None else models:
         read_model(model)
         if against is not None:
             reports.append(Report(str(model), [_against(model, against, given)]))
@@ -105,21 +116,37 @@ def command(
     return code
 
 
-def _check_options(against: str | None) -> None:
-    """Raise SurgeonError for an option that has no effect with `--against`, or without it."""
+def _check_options(models: tuple[Path, ...], against: str | None, log: Path | None) -> None:
+    """Raise SurgeonError for an option that has no effect beside the others, and for missing or several models."""
     from click.core import ParameterSource
 
     from verify.errors import SurgeonError
 
     context = click.get_current_context()
+    if log is None and not models:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
+    if log is not None and len(models) > 1:
+        raise SurgeonError("--log is about one model; give one MODEL, or none")
     for parameter in context.command.params:
         name, given = parameter.name or "", context.get_parameter_source(parameter.name or "")
         if given is not ParameterSource.COMMANDLINE:
             continue
+        if log is not None and name in WITHOUT_LOG:
+            raise SurgeonError(f"{parameter.opts[0]} has no effect with --log")
         if against is None and name in WITH_AGAINST:
             raise SurgeonError(f"{parameter.opts[0]} has no effect without --against")
         if against is not None and name in WITHOUT_AGAINST:
             raise SurgeonError(f"{parameter.opts[0]} has no effect with --against")
+
+
+def _of_log(log: Path, models: tuple[Path, ...], given: dict[str, Any]) -> Report:
+    """What the log says of the model, if there is one; --target counts only where it is given."""
+    from click.core import ParameterSource
+
+    from surgery.diagnose.logs import diagnose_log
+
+    named = click.get_current_context().get_parameter_source("target") is ParameterSource.COMMANDLINE
+    return diagnose_log(log, next(iter(models), None), given["target"] if named else None, given["fail_on"])
 
 
 def _check_sizes(model: Path, one: Any, sizes: dict[str, int]) -> None:

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from surgery.cli.diagnose import command
+from surgery.cli.commands.diagnose import command
 from surgery.diagnose.logs import diagnose_log, read_log
 from verify.errors import SurgeonError
 from verify.report import Report

@@ -150,7 +150,8 @@ def _size(row: dict[str, Any]) -> str:
 
 def _cell(cell: dict[str, Any], row: dict[str, Any]) -> str:
     if "error" in cell:
-        return "fails: " + str(cell["error"])[:60].replace("|", "/")
+        reason = str(cell["error"])
+        return "fails" if ": " in reason else f"fails: {reason}"  # not what an exception of another tool says
     memory = f"{cell['memory'] / 1e9:.1f} GB"
     if row["bytes"] > 1e9:
         memory += f" = {cell['memory'] / row['bytes']:.1f}x"

@@ -1,7 +1,7 @@
-"""Write the generated parts of README.md and of the guides (tables, examples) from the code.
+"""Write what README.md and docs show of the code: tables and examples inside pages, and the pages of docs/reference.
 
-`python docs/generate.py` rewrites them; `--check` only says whether they are fresh (exit 1 when not).
-A part stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`.
+`python docs/generate.py` writes them; `--check` names those that are stale and exits with 1 if there are any.
+A part of a page stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,14 @@ import re
 import sys
 from pathlib import Path
 
+import reference_pages
+
 from surgery.cli import COMMANDS
 from surgery.passes import all_passes
 from verify.interface.spec import load_spec, render_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "own_model"
-PAGES = (
-    "README.md",
-    "docs/all-rules.md",
-    "docs/measured.md",
-    "docs/howto/own-model.md",
-    "docs/howto/ci-sarif.md",
-    "docs/howto/port-to-cpp.md",
-)
 
 
 def interface() -> str:
@@ -48,7 +42,10 @@ def rules() -> str:
     rows = []
     for rule in sorted(all_passes(), key=lambda rule: rule.code):
         title = (sys.modules[rule.find.__module__].__doc__ or "").strip().splitlines()[0]
-        rows.append(f"| {rule.code} | {rule.name} | {rule.kind} | {'yes' if rule.exact else 'no'} | {title} |")
+        link = reference_pages.rule_link(rule.code, rule.name)
+        rows.append(
+            f"| [{rule.code}]({link}) | {rule.name} | {rule.kind} | {'yes' if rule.exact else 'no'} | {title} |"
+        )
     return "\n".join(["| code | name | kind | exact | what it finds |", "| --- | --- | --- | --- | --- |", *rows])
 
 
@@ -99,15 +96,22 @@ def refresh(text: str) -> str:
     return text
 
 
+def fresh() -> dict[Path, str]:
+    """Path -> text of every page that is made from the code, as a whole or in parts."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    made = {page: refresh(page.read_text(encoding="utf-8")) for page in pages}
+    return made | {ROOT / "docs" / name: text for name, text in reference_pages.pages().items()}
+
+
 def main() -> int:
-    stale = []
-    for page in (ROOT / name for name in PAGES):
-        old = page.read_text(encoding="utf-8")
-        new = refresh(old)
-        if new != old:
-            stale.append(page)
-            if "--check" not in sys.argv:
-                page.write_text(new, encoding="utf-8")
+    stale = {
+        page: text for page, text in fresh().items() if not page.is_file() or page.read_text(encoding="utf-8") != text
+    }
+    for page, text in stale.items():
+        print(page.relative_to(ROOT))
+        if "--check" not in sys.argv:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(text, encoding="utf-8")
     return int("--check" in sys.argv and bool(stale))
 
 

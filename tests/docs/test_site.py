@@ -51,10 +51,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_rule_has_a_page(site: Path) -> None:
+def test_every_rule_has_a_place_of_its_own(site: Path) -> None:
     from surgery.diagnose.rules import rule_texts
 
-    assert {path.stem for path in (site / "rules").glob("*.html")} == {*rule_texts(), "index"}
+    headings = [id for path in (site / "reference" / "rules").glob("*.html") for id in Links(path).anchors]
+    for code, text in rule_texts().items():
+        assert headings.count(f"{code.lower()}-{text.name}") == 1, code
 
 
 def test_no_internal_link_is_dead(site: Path) -> None:
@@ -79,6 +81,6 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_no_made_page_is_empty(site: Path) -> None:
-    for name in ("commands", "spec", "interface", "architecture"):
+    for name in ("reference/commands", "reference/spec", "reference/interface", "architecture"):
         assert len((site / f"{name}.html").read_text(encoding="utf-8").split("<article")[1]) > 2000, name
     assert "<svg class=" in (site / "architecture.html").read_text(encoding="utf-8")

@@ -155,19 +155,19 @@ def test_the_snippet_of_the_readme_stops_the_bad_model_of_the_readme(hooks: Path
     subprocess.run([sys.executable, "-c", script], **run)  # type: ignore[call-overload]
     stopped = repository.commit()
     assert stopped.returncode == 1, stopped.stdout
-    assert "FAIL tensorrt parser BitwiseAnd: " in " ".join(stopped.stdout.split())
+    assert "FAIL tensorrt parser ReduceMax: " in " ".join(stopped.stdout.split())
 
-    for command in (["fix", "points.onnx", "--in-place"], ["golden", "record", "points.onnx"]):
+    for command in (["fix", "detector.onnx", "--in-place"], ["golden", "record", "detector.onnx"]):
         subprocess.run([sys.executable, "-m", "surgery", *command], **run)  # type: ignore[call-overload]
-    (repository.folder / "points.onnx.bak").unlink()
+    (repository.folder / "detector.onnx.bak").unlink()
     passed = repository.commit()
     assert passed.returncode == 0, passed.stdout
 
     index = repository.folder / "golden" / "index.json"
-    index.write_text(index.read_text().replace('"1/x"', '"2/x"'))
+    index.write_text(index.read_text().replace('"1/normal/image"', '"2/normal/image"'))
     stopped = repository.commit()
     assert stopped.returncode == 1, stopped.stdout
-    assert "points.onnx" in stopped.stdout
+    assert "detector.onnx" in stopped.stdout
     assert "cannot be made again here" in " ".join(stopped.stdout.split())
     shutil.rmtree(tmp_path / "home")
 

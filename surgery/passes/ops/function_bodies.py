@@ -26,15 +26,19 @@ from verify.model.infer import infer_types
 from verify.model.walk import opsets_of, subgraphs, walk_nodes
 
 CORRECTED = {  # bodies that stand in for ONNX's own, by operator
-    # onnxruntime has a scale of one where all values are zero; ONNX's body divides zero by zero there.
+    # onnxruntime has a scale of one where all values are zero; ONNX's body divides zero by zero there. A value that is
+    # no number makes the scale infinite, since ReduceMin and ReduceMax ignore it in some runtimes and not in others.
     "DynamicQuantizeLinear": """
     <domain: "", opset_import: ["" : 11]> DynamicQuantizeLinear (x) => (y, y_scale, y_zero_point) {
         zero = Constant<value = float {0}>()
         one = Constant<value = float {1}>()
         largest = Constant<value = float {255}>()
+        infinite = Constant<value = float {inf}>()
         min = ReduceMin<keepdims = 0>(x)
         low = Min(min, zero)
-        max = ReduceMax<keepdims = 0>(x)
+        missing = IsNaN(x)
+        numbers = Where(missing, infinite, x)
+        max = ReduceMax<keepdims = 0>(numbers)
         high = Max(max, zero)
         range = Sub(high, low)
         step = Div(range, largest)

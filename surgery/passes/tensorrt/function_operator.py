@@ -9,8 +9,8 @@ Before → After: `loss = NegativeLogLikelihoodLoss(x, target)` → `Unsqueeze, 
 Leaves alone: other operators the target takes; operators without a body at this opset; inputs of unknown type, since
 bodies depend on the types; bodies written for another opset whose operators have changed their meaning since.
 Numerics: the body computes what ONNX defines; rounding may differ in the last bits from a fused kernel.
-DynamicQuantizeLinear of data that holds NaN or infinities, whose scale is no number, gives other values than
-onnxruntime's kernel.
+Where the input of DynamicQuantizeLinear holds NaN or infinities, the scale is infinite and the quantized values are not
+those of onnxruntime's kernel.
 """
 
 from __future__ import annotations

@@ -76,3 +76,12 @@ def test_the_scale_of_zeros_is_one(fill: float) -> None:
     text = """g (float[2,3] x) => (uint8[2,3] y, float s, uint8 z)
     { r = Relu(x)  y, s, z = DynamicQuantizeLinear(r) }"""
     same(text, 18, "SG101", [{"x": np.full((2, 3), fill, np.float32)}], exact=True)
+
+
+def test_values_of_a_dynamically_quantized_row_of_nan_are_nan() -> None:
+    """A row that is masked as a whole is NaN after its Softmax; onnxruntime gives NaN for the dequantized tensor."""
+    text = """g (float[2,4,4] x) => (float[2,4,4] y)
+    { p = Softmax <axis = -1> (x)  q, s, z = DynamicQuantizeLinear(p)  y = DequantizeLinear(q, s, z) }"""
+    masked = np.ones((2, 4, 4), np.float32)
+    masked[1, 3] = -np.inf
+    same(text, 18, "SG101", [{"x": masked}, {"x": np.ones((2, 4, 4), np.float32)}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import api_page
 import click
 
 from surgery.cli import COMMANDS, surgeon
@@ -21,7 +22,7 @@ GROUPS = {
 
 def pages() -> dict[str, str]:
     """Path below docs -> text of every page that is made as a whole."""
-    made = {"reference/commands.md": commands(), "reference/spec.md": spec()}
+    made = {"reference/commands.md": commands(), "reference/spec.md": spec(), "reference/api.md": api_page.page()}
     return made | {f"reference/rules/{GROUPS[digit][0]}.md": rules(digit) for digit in GROUPS}
 
 

@@ -8,17 +8,18 @@ from surgery.hidden import stop_if_hidden
 
 if TYPE_CHECKING:
     from surgery.api import fix, fix_model
+    from surgery.diagnose.api import diagnose_model
 
-__all__ = ["fix", "fix_model"]
+__all__ = ["diagnose_model", "fix", "fix_model"]
 __version__ = "0.1.0"
 
 stop_if_hidden("verify")
 
 
 def __getattr__(name: str) -> Any:
-    """`surgery.fix` and `surgery.fix_model`, loaded when first asked for so that the command line starts fast."""
+    """The public functions, loaded when they are first used so that the command line starts fast."""
     if name in __all__:
-        from surgery import api
+        from importlib import import_module
 
-        return getattr(api, name)
+        return getattr(import_module("surgery.diagnose.api" if name == "diagnose_model" else "surgery.api"), name)
     raise AttributeError(f"module 'surgery' has no attribute '{name}'")

@@ -23,6 +23,7 @@ from surgery.precision.step import Precision
 from verify.errors import SurgeonError
 from verify.interface.spec import Spec
 from verify.model.read import read_model
+from verify.render.notebook import running
 from verify.report import Check, Report
 
 __all__ = ["fix", "fix_model"]
@@ -81,6 +82,16 @@ def fix_model(
         SurgeonError: an option has a wrong type or does not fit the model.
         CheckFailed: the fixed model computes something else, half precision passes its budget, or `strict` and nothing
             could be compared.
+
+    Example:
+        >>> import onnx, surgery
+        >>> model = onnx.parser.parse_model('''<ir_version: 8, opset_import: ["" : 18]>
+        ... tiny (float[2] x) => (float[2] y) { a = Identity(x)  y = Relu(a) }''')
+        >>> fixed, report = surgery.fix_model(model)
+        >>> [node.op_type for node in fixed.graph.node]
+        ['Relu']
+        >>> report.ok, report.checks[0].figures["passes"]
+        (True, {'SG001': 1, 'SG016': 1})
     """
     started = time.perf_counter()
     options = checked_options(
@@ -99,8 +110,9 @@ def fix_model(
     options = with_spec(options, spec, model, None)
     half = _precision(precision, max_error, calibrate, unfused_attention)
     original = Original(model, model)
-    result = steps.rewrite(original, options, _guard(check_inputs, guard, strict), None, externalize=False)
-    result = steps.lower(result, original, options, half, None, None)
+    with running(f"fixing {model.graph.name or 'the model'}"):
+        result = steps.rewrite(original, options, _guard(check_inputs, guard, strict), None, externalize=False)
+        result = steps.lower(result, original, options, half, None, None)
     return result.model, steps.report(result, original, int(result.model.ByteSize()), started)
 
 
@@ -145,6 +157,13 @@ def fix(
             not fit the model.
         CheckFailed: the fixed model computes something else, half precision passes its budget, or `strict` and nothing
             could be compared.
+
+    Example:
+        >>> import onnx, surgery
+        >>> onnx.save(onnx.parser.parse_model('''<ir_version: 8, opset_import: ["" : 18]>
+        ... tiny (float[2] x) => (float[2] y) { a = Identity(x)  y = Relu(a) }'''), "tiny.onnx")
+        >>> surgery.fix("tiny.onnx", "tiny.fixed.onnx").ok
+        True
     """
     started = time.perf_counter()
     options = checked_options(
@@ -167,7 +186,7 @@ def fix(
     model = read_model(source)
     options = with_spec(options, spec, model, source)
     original = Original(model, str(source), str(source.resolve().parent))
-    with files.Pending(destination.resolve() if same else destination) as pending:
+    with running(f"fixing {source}"), files.Pending(destination.resolve() if same else destination) as pending:
         pending.protect_data(model, original.folder)
         result = steps.rewrite(original, options, compared, pending, externalize)
         result = steps.lower(result, original, options, half, pending, destination)

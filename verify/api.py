@@ -1,10 +1,4 @@
-"""The public functions: check one model, and record what it gives while it is right.
-
-from verify import record_golden, verify_model
-
-record_golden("model.onnx", "golden")
-report = verify_model("model.onnx", spec=None)
-"""
+"""The public functions: check one model, and record what it computes while it is correct."""
 
 from __future__ import annotations
 
@@ -16,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from verify.report import Check, Report
 
 if TYPE_CHECKING:
+    import onnx
+
     from verify.goldens.record import Recording
     from verify.interface.spec import Spec
 
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def verify_model(
-    path: str | os.PathLike[str],
+    model: str | os.PathLike[str] | onnx.ModelProto,
     *,
     spec: str | Path | Spec | None = "sam2",
     goldens: Sequence[str | os.PathLike[str]] | None = (),
@@ -35,9 +31,10 @@ def verify_model(
     profiles: Mapping[str, Any] | None = None,
     extra_check: ExtraCheck | None = None,
 ) -> Report:
-    """Check the model at `path`: its form, its interface, its numbers, and whether TensorRT builds it.
+    """Check a model: its form, its interface, its numbers, and whether TensorRT builds it.
 
     Args:
+        model: path of an ONNX file, or an `onnx.ModelProto`, for which goldens are found by its metadata only.
         spec: documented interface: a name ("sam2"), a TOML file, one module's `Spec`, or None for no interface check.
         goldens: folders to look for goldens in; () for `./golden` and those that come with surgeon, None for no
             golden check.
@@ -54,7 +51,37 @@ def verify_model(
     Raises:
         SurgeonError: the model, the spec or a golden cannot be read, or `profiles` names no input.
         MissingBackend: `tensorrt` is True and TensorRT is not installed or cannot run here.
+
+    Example:
+        >>> import onnx, verify
+        >>> model = onnx.parser.parse_model('''<ir_version: 8, opset_import: ["" : 18]>
+        ... tiny (float[2] x) => (float[2] y) { y = Relu(x) }''')
+        >>> report = verify.verify_model(model, goldens=None, tensorrt=False)
+        >>> report.ok
+        True
+        >>> report.checks[0].name, report.checks[0].message
+        ('onnx', 'well-formed')
     """
+    from verify.model.on_disk import on_disk
+    from verify.render.notebook import running
+
+    with on_disk(model) as (path, name), running(f"verifying {name}"):
+        report = _checked(path, spec, goldens, tensorrt, strict, scale, profiles, extra_check)
+    report.model = name
+    return report
+
+
+def _checked(
+    path: Path,
+    spec: str | Path | Spec | None,
+    goldens: Sequence[str | os.PathLike[str]] | None,
+    tensorrt: bool | None,
+    strict: bool,
+    scale: float,
+    profiles: Mapping[str, Any] | None,
+    extra_check: ExtraCheck | None,
+) -> Report:
+    """The checks of `verify_model`, on a file."""
     from verify.goldens.check import check_goldens
     from verify.interface.check import check_form, check_interface
     from verify.interface.recognise import read_metadata, recognise
@@ -64,7 +91,6 @@ def verify_model(
     from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
     from verify.tensorrt.profiles import check_given
 
-    path = Path(path)
     model = read_model(path)
     check_given(model, path, profiles or {})
     metadata = read_metadata(model)
@@ -117,19 +143,30 @@ def record_golden(
     Raises:
         SurgeonError: the model cannot be read or run on the inputs, it gives something else each time, or the folder
             cannot be written.
+
+    Example:
+        >>> import onnx, verify
+        >>> onnx.save(onnx.parser.parse_model('''<ir_version: 8, opset_import: ["" : 18]>
+        ... tiny (float[2] x) => (float[2] y) { y = Relu(x) }'''), "tiny.onnx")
+        >>> recording = verify.record_golden("tiny.onnx", "golden")
+        >>> report = verify.verify_model("tiny.onnx", goldens=["golden"], tensorrt=False)
+        >>> [check.status for check in report.checks]
+        ['pass', 'pass']
     """
     from verify.goldens.record import record
     from verify.model.read import read_model
+    from verify.render.notebook import running
 
     path = Path(path)
-    return record(
-        path,
-        read_model(path),
-        Path(folder),
-        seed=seed,
-        inputs=inputs,
-        sizes=sizes,
-        reference=reference,
-        made_by=made_by,
-        progress=progress,
-    )
+    with running(f"recording {path}"):
+        return record(
+            path,
+            read_model(path),
+            Path(folder),
+            seed=seed,
+            inputs=inputs,
+            sizes=sizes,
+            reference=reference,
+            made_by=made_by,
+            progress=progress,
+        )

@@ -87,9 +87,9 @@ class Verdict:
     asked: bool = True
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
-    """All checks, verdicts and findings of one model.
+    """All checks, verdicts and findings of one model. `print` shows it as the command line does, a notebook as a table.
 
     cached   they come from an earlier run on the same files
     fail_on  "refused", or "unknown" to fail also where the judge that was asked does not know
@@ -113,6 +113,35 @@ class Report:
         failing = ("refused",) if self.fail_on == "refused" else ("refused", "unknown")
         codes |= {1 for verdict in self.verdicts if verdict.asked and verdict.state in failing}
         return _worst(codes)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed; a check that was skipped is no failure, and no pass."""
+        return self.exit_code == 0
+
+    def to_json(self) -> str:
+        """The report as JSON, as `--format json` prints it; docs/reference/json.md describes the form."""
+        from verify.render.data import to_json
+
+        return to_json([self])
+
+    def __str__(self) -> str:
+        from io import StringIO
+
+        from verify.render.text import print_text
+
+        print_text([self], stream := StringIO(), plain=True)
+        return stream.getvalue().rstrip("\n")
+
+    def __repr__(self) -> str:
+        from verify.render.text import summary
+
+        return f"<Report {self.model}: {summary([self])}>"
+
+    def _repr_html_(self) -> str:
+        from verify.render.notebook import to_notebook
+
+        return to_notebook(self)
 
 
 def exit_code(reports: Iterable[Report]) -> int:

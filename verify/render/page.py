@@ -26,7 +26,7 @@ def to_html(reports: Sequence[Report], *, title: str, rules: Mapping[str, RuleTe
         "page.html",
         title=plain(title),
         verdict=_verdict(reports),
-        reports=list(map(_report, reports)),
+        reports=list(map(report_parts, reports)),
         rules=rules,
         version=tool_version(),
     )
@@ -41,7 +41,7 @@ def _verdict(reports: Sequence[Report]) -> str:
     return ", ".join([verdict(reports), *extra])
 
 
-def _report(report: Report) -> dict[str, Any]:
+def report_parts(report: Report) -> dict[str, Any]:
     """What the template shows of a report."""
     failed = sum(check.status == "fail" for check in report.checks)
     errors = sum(finding.severity == "error" for finding in report.findings)

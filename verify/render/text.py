@@ -21,10 +21,19 @@ NOTES_SHOWN = 3
 INDENT = 9
 
 
-def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False) -> None:
-    """Print every report, then a summary of the models, the checks and the findings."""
+def print_text(reports: Sequence[Report], stream: TextIO, quiet: bool = False, plain: bool = False) -> None:
+    """Print every report, then a summary of the models, the checks and the findings; `plain` is without colour."""
     width = None if stream.isatty() or "COLUMNS" in os.environ else LOG_WIDTH
-    console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False, soft_wrap=True)
+    console = Console(
+        file=stream,
+        width=width,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        soft_wrap=True,
+        force_jupyter=False,
+        force_terminal=False if plain else None,
+    )
     for report in reports:
         _report(console, report, quiet)
     for line in Text(summary(reports)).wrap(console, console.width):

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from surgery.diagnose.provenance import source_of
-from surgery.targets.facts import DTYPES, types_of
+from surgery.targets.graph_facts import DTYPES, types_of
 from verify.model.infer import infer_types
 from verify.model.walk import dims_of, op_of, reads
 

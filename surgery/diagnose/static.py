@@ -22,8 +22,9 @@ from surgery.pipeline.rule import Pass
 from surgery.pipeline.run import wanted
 from surgery.targets import Target
 from surgery.targets.catalog import load_catalog
-from surgery.targets.facts import DTYPES, types_of
+from surgery.targets.graph_facts import DTYPES, types_of
 from surgery.targets.judge import Judge, Place, Ruling, places
+from surgery.targets.wrong_results import KIND, WrongResult, wrong_results
 from verify.model.walk import domain_of, node_name, op_of, opsets_of
 from verify.report import Finding
 
@@ -74,9 +75,10 @@ def table_findings(view: ModelView, target: Target) -> list[Finding]:
     judge = target.judge
     if judge is None:
         return []
-    found = [
-        _of_place(place, view, target) for place in places(view.inferred, judge) if place.ruling.state != "accepted"
-    ]
+    found = []
+    for place in places(view.inferred, judge):
+        found += [_of_place(place, view, target)] if place.ruling.state != "accepted" else []
+        found += [_of_wrong_result(place, wrong, view, target, judge) for wrong in place.wrong]
     opset = judge.of_opset(default_opset(view.model))
     if opset.state != "accepted":
         found.append(_finding(of_code("SG835"), opset, target, {}))
@@ -89,7 +91,7 @@ def only_by_pass(static: Iterable[Finding], target: Target) -> list[Finding]:
     for finding in static:
         feature = next((rule.feature for rule in all_passes() if rule.code == finding.code), "")
         row = target.judge.table.features.get(feature) if target.judge is not None else None
-        if finding.severity != "warning" or (row is not None and row.ops):
+        if finding.severity != "warning" or (row is not None and row.ops) or feature in wrong_results():
             continue
         refused = target.state(feature) == "refused"
         found.append(replace(finding, severity="error" if refused else "warning"))
@@ -125,6 +127,27 @@ def _of_place(place: Place, view: ModelView, target: Target) -> Finding:
         details["neighbourhood"] = view.neighbourhood(place.index)
     found = _finding(reason, place.ruling, target, details)
     return replace(found, node=node_name(node), op=op_of(node), path=place.path, where=view.where(node))
+
+
+def _of_wrong_result(place: Place, wrong: WrongResult, view: ModelView, target: Target, judge: Judge) -> Finding:
+    """The finding for a node that the target takes and computes as something else."""
+    certain = wrong.certain(judge.version)
+    text = rule_texts()[wrong.code]
+    details = view.details(place.node, types_of(view.model.graph))
+    if not place.path:
+        details["neighbourhood"] = view.neighbourhood(place.index)
+    return Finding(
+        code=wrong.code,
+        message=f"{target.label} {'computes' if certain else 'may compute'} something else: {wrong.says}",
+        node=node_name(place.node),
+        op=op_of(place.node),
+        path=place.path,
+        why=text.sections.get("Why", text.title),
+        advice=text.sections.get("What to do", text.sections.get("What it does", "")),
+        where=view.where(place.node),
+        severity="error" if certain else "warning",
+        details={**details, "kind": KIND, "fixable": False, "source": wrong.source},
+    )
 
 
 def _finding(reason: Reason, ruling: Ruling, target: Target, details: Mapping[str, Any]) -> Finding:

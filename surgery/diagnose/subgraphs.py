@@ -10,7 +10,7 @@ import onnx
 
 from surgery.diagnose.model_view import ModelView, Types
 from surgery.diagnose.submodel import known
-from surgery.targets.facts import types_of
+from surgery.targets.graph_facts import types_of
 from verify.model.walk import captured, node_name, subgraphs
 
 BRANCH = re.compile(r"\((\w+)\)$")

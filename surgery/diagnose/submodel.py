@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 import onnx
 
 from surgery.diagnose.model_view import ModelView, Types
-from surgery.targets.facts import types_of
+from surgery.targets.graph_facts import types_of
 from verify.model.walk import reads, subgraphs
 
 MAX_CONSTANT_ANCESTORS = 24

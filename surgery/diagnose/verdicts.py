@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.refusals import Refusals
 from surgery.diagnose.static import table_findings
 from surgery.targets import RTX, Target
+from surgery.targets.wrong_results import KIND
 from verify.model.read import read_model
 from verify.report import Finding, State, Verdict, counted
 from verify.tensorrt import engine
@@ -29,13 +30,17 @@ def by_tensorrt(found: Refusals, build: bool) -> Verdict:
     return Verdict(f"{engine.product()} ({how})", "accepted", "accepts it")
 
 
-def by_table(target: Target, findings: Iterable[Finding]) -> Verdict:
-    """The verdict of a target's table, from the places it refuses and those it does not know."""
-    severities = [finding.severity for finding in findings]
-    refused, unknown = severities.count("error"), severities.count("warning")
+def by_table(target: Target, findings: Sequence[Finding]) -> Verdict:
+    """The verdict of a target's table: the places it refuses, does not know, and computes as something else."""
+    wrong = sum(finding.severity == "error" and finding.details.get("kind") == KIND for finding in findings)
+    maybe_wrong = sum(finding.severity == "warning" and finding.details.get("kind") == KIND for finding in findings)
+    refused = sum(finding.severity == "error" for finding in findings) - wrong
+    unknown = sum(finding.severity == "warning" for finding in findings) - maybe_wrong
     table = "the table of its answers" if target.family == RTX else "NVIDIA's operator table"
-    state: State = "refused" if refused else "unknown" if unknown else "accepted"
+    state: State = "refused" if refused or wrong else "unknown" if unknown or maybe_wrong else "accepted"
     parts = [f"refuses {counted(refused, 'place')}"] if refused else []
+    parts += [f"computes something else at {counted(wrong, 'place')}"] if wrong else []
+    parts += [f"may compute something else at {counted(maybe_wrong, 'place')}"] if maybe_wrong else []
     parts += [f"{counted(unknown, 'place')} unknown"] if unknown else []
     return Verdict(f"{target.label} by {table}", state, ", ".join(parts) or "accepts it")
 

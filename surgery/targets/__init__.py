@@ -69,7 +69,10 @@ class Target:
         return self._ruling(feature)[0]
 
     def refuses(self, feature: str) -> str | None:
-        """Why the target refuses this, in a sentence, or None where it takes it. Unknown counts as refused."""
+        """Why the target refuses this, in a sentence, or None where it takes it.
+
+        Unknown counts as refused, and so does what the target takes and computes as something else.
+        """
         state, says = self._ruling(feature)
         return None if state == "accepted" else says
 
@@ -81,6 +84,12 @@ class Target:
             domain, _, op = feature[3:].rpartition("::")
             ruling = judge.of_operator(op, domain)
             return ruling.state, ruling.says or f"{self.label} has no {op}"
+        from surgery.targets.wrong_results import wrong_results
+
+        wrong = wrong_results().get(feature)
+        if wrong is not None:
+            has_it = self.family == "tensorrt" and wrong.at(judge.version)
+            return ("refused", wrong.says) if has_it else ("accepted", "")
         row = judge.table.features.get(feature)
         if row is not None:
             return row.state(judge.version), row.says
@@ -142,9 +151,9 @@ def _probed(name: str) -> dict[str, Any]:
 def load_judge(family: Family, version: str) -> Judge:
     """The table of TensorRT or TensorRT-RTX at one version."""
     from surgery.targets.judge import Judge, Ruling
-    from surgery.targets.table import load_table, version_of
+    from surgery.targets.table import LOOKED_UP, load_table, version_of
 
     table = load_table(family)
-    missing = Ruling(table.missing, "the parser has no such operator")
+    missing = Ruling(table.missing, "the parser has no such operator", LOOKED_UP if family != RTX else table.probed)
     related = None if family == RTX else load_judge(RTX, load_target(RTX).version)
     return Judge(table, version_of(version), missing, related)

@@ -1,89 +1,18 @@
-"""Facts about the nodes of one graph, which the conditions of the tables ask for."""
+"""Facts about one node, which the conditions of the tables ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import onnx
 
 from surgery.targets.conditions import UNKNOWN
-from verify.model.walk import fed_inputs, reads, subgraphs
+from surgery.targets.graph_facts import DTYPES, GraphFacts, types_of
+from verify.model.walk import reads, subgraphs
 
-DTYPES = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
-DTYPES.update({onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"})
-SHAPES = ("Shape", "Size")
 LARGEST_VALUE = 4096  # bytes of a constant that a condition may ask the elements of
-
-
-class GraphFacts:
-    """What the conditions may ask of one graph.
-
-    types      type of each tensor as far as it is known, those of the graphs around this one included
-    constants  initializers by name, those of the graphs around this one included
-    opset      version of the default domain
-    """
-
-    def __init__(
-        self,
-        graph: onnx.GraphProto | onnx.FunctionProto,
-        types: Mapping[str, onnx.TypeProto],
-        constants: Mapping[str, onnx.TensorProto],
-        opset: int,
-    ) -> None:
-        self.types = types
-        self.opset = opset
-        self.weights = dict(constants)
-        main = isinstance(graph, onnx.GraphProto)
-        self.fed = {value.name for value in fed_inputs(graph)} if main else set()
-        self.outputs = {value.name if main else value for value in graph.output}
-        self.made_by: dict[str, onnx.NodeProto] = {name: node for node in graph.node for name in node.output if name}
-        self.read_by: dict[str, list[onnx.NodeProto]] = {}
-        self.folded: set[str] = set(self.weights)
-        for node in graph.node:
-            for name in reads(node):
-                self.read_by.setdefault(name, []).append(node)
-            self._fold(node)
-
-    def _fold(self, node: onnx.NodeProto) -> None:
-        """Note the outputs of a node whose value depends on no input."""
-        if node.op_type == "Constant":
-            value = _constant(node)
-            if value is not None:
-                self.weights[node.output[0]] = value
-        of_shape = node.op_type in SHAPES and self.static(node.input[0])
-        if of_shape or all(name in self.folded for name in reads(node)):
-            self.folded.update(name for name in node.output if name)
-
-    def tensor_type(self, name: str) -> Any:
-        """The TypeProto.Tensor of a tensor, or None where it is unknown or no tensor."""
-        kind = self.types.get(name)
-        return kind.tensor_type if kind is not None and kind.HasField("tensor_type") else None
-
-    def static(self, name: str) -> bool:
-        """Whether every dim of the tensor is a known number."""
-        kind = self.tensor_type(name)
-        return kind is not None and kind.HasField("shape") and all(d.HasField("dim_value") for d in kind.shape.dim)
-
-    def of(self, node: onnx.NodeProto) -> Callable[[str, tuple[Any, ...]], Any]:
-        """The facts of one node, as `conditions.evaluate` wants them."""
-        facts = NodeFacts(self, node)
-        return lambda name, arguments: getattr(facts, f"fact_{name}", facts.no_such_fact)(*arguments)
-
-
-def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
-    for attribute in node.attribute:
-        if attribute.name == "value":
-            return attribute.t
-        if attribute.name in ("value_int", "value_ints"):
-            values = [attribute.i] if attribute.name == "value_int" else list(attribute.ints)
-            dims = [] if attribute.name == "value_int" else [len(values)]
-            return onnx.helper.make_tensor("", onnx.TensorProto.INT64, dims, values)
-        if attribute.name in ("value_float", "value_floats"):
-            floats = [attribute.f] if attribute.name == "value_float" else list(attribute.floats)
-            dims = [] if attribute.name == "value_float" else [len(floats)]
-            return onnx.helper.make_tensor("", onnx.TensorProto.FLOAT, dims, floats)
-    return None
+OF_SHAPES = ("Shape", "Size")
 
 
 class NodeFacts:
@@ -96,6 +25,10 @@ class NodeFacts:
         self.graph = graph
         self.node = node
         self.attributes = {attribute.name: attribute for attribute in node.attribute}
+
+    def ask(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """A fact by its name, as `conditions.evaluate` wants it."""
+        return getattr(self, f"fact_{name}", self.no_such_fact)(*arguments)
 
     def no_such_fact(self, *_: Any) -> Any:
         raise ValueError("it calls a fact that does not exist")
@@ -201,6 +134,43 @@ class NodeFacts:
         maker = self.graph.made_by.get(self._input(index))
         return "" if maker is None else str(maker.op_type)
 
+    def fact_makers_maker(self, index: int) -> str:
+        """Operator of the node that makes the first input of the node that makes an input."""
+        maker = self.graph.made_by.get(self._input(index))
+        before = self.graph.made_by.get(maker.input[0]) if maker is not None and maker.input else None
+        return "" if before is None else str(before.op_type)
+
+    def fact_of_shapes(self, index: int) -> bool:
+        """Whether an input is computed from constants and shapes only, so that its numbers are small."""
+        todo, seen = [self._input(index)], set[str]()
+        while todo:
+            name = todo.pop()
+            maker = self.graph.made_by.get(name)
+            if name in self.graph.weights or name in seen or (maker is not None and maker.op_type in OF_SHAPES):
+                continue
+            if maker is None:
+                return False
+            seen.add(name)
+            todo += reads(maker)
+        return True
+
+    def fact_graph_has(self, op: str) -> bool:
+        """Whether the graph has a node of this operator."""
+        return op in self.graph.operators
+
+    def fact_variants(self, index: int, *names: str) -> int:
+        """How many combinations of one input and some attributes the graph's nodes of this operator have."""
+        return len(
+            {NodeFacts(self.graph, node)._variant(index, names) for node in self.graph.operators[self.node.op_type]}
+        )
+
+    def _variant(self, index: int, names: tuple[str, ...]) -> tuple[Any, ...]:
+        values = self.fact_values(index)
+        rank = self.fact_rank(0)
+        known = values is not UNKNOWN and rank is not UNKNOWN
+        axes = tuple(value % rank if rank else value for value in values) if known else self._input(index)
+        return (axes, *(self.fact_attr(name, 0) for name in names))
+
     def fact_readers(self, index: int) -> tuple[str, ...]:
         """Operators of the nodes that read an output."""
         return tuple(node.op_type for node in self.graph.read_by.get(self._output(index), []))
@@ -292,13 +262,3 @@ class NodeFacts:
     def fact_count(self, values: tuple[Any, ...]) -> int:
         """How many there are."""
         return len(values)
-
-
-def types_of(graph: onnx.GraphProto) -> dict[str, onnx.TypeProto]:
-    """Declared and inferred types of one graph's tensors, its initializers included."""
-    types: dict[str, onnx.TypeProto] = {
-        value.name: value.type for value in (*graph.value_info, *graph.input, *graph.output) if value.HasField("type")
-    }
-    for tensor in graph.initializer:
-        types[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
-    return types

@@ -10,8 +10,10 @@ import onnx
 
 from surgery.graph.schemas import schema
 from surgery.targets.conditions import UNKNOWN, evaluate
-from surgery.targets.facts import GraphFacts, types_of
-from surgery.targets.table import PROBED, Row, State, Table, Version
+from surgery.targets.facts import NodeFacts
+from surgery.targets.graph_facts import GraphFacts, types_of
+from surgery.targets.table import LOOKED_UP, PROBED, Row, State, Table, Version
+from surgery.targets.wrong_results import WrongResult, wrong_results
 from verify.model.walk import node_name, op_of, subgraphs
 
 ONNX_DOMAINS = ("", "ai.onnx")
@@ -46,7 +48,7 @@ class Judge:
         if plugin is not None and plugin.state(self.version) != "refused":
             return Ruling(plugin.state(self.version), row=plugin)
         if domain not in ONNX_DOMAINS:
-            return Ruling("refused", "no plugin of this name is shipped with this version", plugin)
+            return Ruling("refused", "no plugin of this name is shipped with this version", plugin or LOOKED_UP)
         rows = [row for row in self.table.rows.get(op, ()) if not row.when]
         return _worst([self._ruling(row) for row in rows]) if rows else self.missing
 
@@ -63,10 +65,18 @@ class Judge:
                 return Ruling("unknown", f"not documented; TensorRT-RTX refuses it: {other.says}", other.row)
         return worst
 
+    def wrong_results(self, node: onnx.NodeProto, facts: GraphFacts) -> tuple[WrongResult, ...]:
+        """Faults of this version that make it compute something else for the node. Only full TensorRT's are known."""
+        if self.related is None or node.domain not in ONNX_DOMAINS:
+            return ()
+        ask = NodeFacts(facts, node).ask
+        rows = (row for row in wrong_results().values() if node.op_type in row.ops and row.at(self.version))
+        return tuple(row for row in rows if evaluate(row.when, ask))
+
     def _of_conditions(self, node: onnx.NodeProto, facts: GraphFacts) -> Iterator[Ruling]:
         """What dtypes and conditions say of the node beside what holds of its operator."""
         yield from self._of_dtypes(node, facts)
-        ask = facts.of(node)
+        ask = NodeFacts(facts, node).ask
         for row in self.table.of(node.op_type):
             if not row.when or row.state(self.version) == "accepted":
                 continue
@@ -77,7 +87,7 @@ class Judge:
                 yield Ruling("unknown", f"the file does not tell whether this holds: {row.says}", row)
 
     def _of_dtypes(self, node: onnx.NodeProto, facts: GraphFacts) -> Iterator[Ruling]:
-        ask = facts.of(node)
+        ask = NodeFacts(facts, node).ask
         names = [(ask("dtype", (index,))) for index in range(len(node.input))]
         names += [(ask("out_dtype", (index,))) for index in range(len(node.output))]
         bad = next((name for name in names if name in self.table.never), "")
@@ -111,7 +121,7 @@ def _typed(
     found = schema(node.op_type, node.domain, facts.opset) if types else None
     if found is None:
         return
-    ask = facts.of(node)
+    ask = NodeFacts(facts, node).ask
     for fact, names, formals in (("dtype", node.input, found.inputs), ("out_dtype", node.output, found.outputs)):
         for index, name in enumerate(names):
             parameter = formals[min(index, len(formals) - 1)].type_str
@@ -130,12 +140,16 @@ def _worst(rulings: list[Ruling]) -> Ruling:
 
 @dataclass(frozen=True)
 class Place:
-    """A node with what the table says of it, and the way to it: "" for the main graph, else "If_7/else_branch"."""
+    """A node with what the table says of it, and the way to it: "" for the main graph, else "If_7/else_branch".
+
+    wrong  faults by which it would compute something else, where it is accepted
+    """
 
     node: onnx.NodeProto
     ruling: Ruling
     path: str = ""
     index: int = -1
+    wrong: tuple[WrongResult, ...] = ()
 
 
 def places(model: onnx.ModelProto, judge: Judge) -> Iterator[Place]:
@@ -172,7 +186,9 @@ def _in_graph(
     facts = GraphFacts(graph, types, constants, opset)
     for index, node in enumerate(graph.node):
         local = (node.domain, node.op_type) in functions and node.op_type not in judge.table.plugins
-        yield Place(node, Ruling("accepted") if local else judge.of_node(node, facts), path, index)
+        ruling = Ruling("accepted") if local else judge.of_node(node, facts)
+        wrong = judge.wrong_results(node, facts) if ruling.state == "accepted" and not local else ()
+        yield Place(node, ruling, path, index, wrong)
         for attribute, inner in subgraphs(node):
             here = f"{path}{'/' if path else ''}{node_name(node)}/{attribute}"
             yield from _in_graph(inner, judge, opset, functions, types, facts.weights, here)

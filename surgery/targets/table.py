@@ -58,6 +58,19 @@ class Row:
         return "unknown" if unknown and self.unknown_from is not None and self.unknown_from > self.since else "accepted"
 
 
+# What decides over an operator that no row is about.
+LOOKED_UP = Row(
+    (),
+    "",
+    None,
+    None,
+    None,
+    "parser source",
+    "onnx-tensorrt: an unknown operator is looked up as a plugin of its name",
+    "",
+)
+
+
 @dataclass(frozen=True)
 class Table:
     """All rows of one product, by operator.

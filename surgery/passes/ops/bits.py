@@ -29,19 +29,28 @@ def wrapped(build: Build, value: gs.Tensor, dtype: Any) -> gs.Tensor:
         return value
     span, low = 1 << width(kind), 0 if kind.kind == "u" else 1 << (width(kind) - 1)
     if not low:
-        return build("Mod", value, span)
-    return build("Sub", build("Mod", build("Add", value, low), span), low)
+        return remainder(build, value, span)
+    return build("Sub", remainder(build, build("Add", value, low), span), low)
+
+
+def remainder(build: Build, value: gs.Tensor, divisor: Any) -> gs.Tensor:
+    """value mod divisor of integers for a positive divisor, by integer division.
+
+    TensorRT computes Mod through floating point, which is exact up to 2^24 only.
+    """
+    rest = build("Sub", value, build("Mul", build("Div", value, divisor), divisor))
+    return build("Where", build("Less", rest, 0), build("Add", rest, divisor), rest)
 
 
 def floor_divide(build: Build, value: gs.Tensor, divisor: Any) -> gs.Tensor:
     """floor(value / divisor) of integers for a positive divisor; ONNX's own Div rounds toward zero."""
-    return build("Div", build("Sub", value, build("Mod", value, divisor)), divisor)
+    return build("Div", build("Sub", value, remainder(build, value, divisor)), divisor)
 
 
 def bits(build: Build, value: gs.Tensor, count: int) -> gs.Tensor:
     """The lowest `count` bits of an integer tensor, in a new last dim, lowest first."""
     powers = np.array([1 << place for place in range(count)], value.dtype)
-    return build("Mod", floor_divide(build, build.unsqueeze(value, -1), powers), 2)
+    return remainder(build, floor_divide(build, build.unsqueeze(value, -1), powers), 2)
 
 
 def number(build: Build, digits: gs.Tensor, negative: gs.Tensor, count: int) -> gs.Tensor:

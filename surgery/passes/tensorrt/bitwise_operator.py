@@ -1,7 +1,7 @@
 """Bit operations on integers.
 
-What it does: splits both operands into bits (floor division and Mod by powers of two in a new last dim), combines the
-bits with Mul, Max or Mod, and sums them again; BitwiseNot is -1 - x, or 255 - x for uint8.
+What it does: splits both operands into bits (floor division by powers of two in a new last dim), combines the bits with
+Mul, Max or Max - Min, and sums them again; BitwiseNot is -1 - x, or 255 - x for uint8.
 Why: TensorRT's parser has no BitwiseAnd, BitwiseOr, BitwiseXor and BitwiseNot.
 Before → After: `c = BitwiseAnd(a, b)` → `c = ReduceSum(bits(a) * bits(b) * [1, 2, 4, ...]) - sign`
 Leaves alone: unsigned types of 16, 32 and 64 bits and int16, which TensorRT cannot hold; inputs of unknown type or
@@ -61,7 +61,7 @@ def meet(build: Build, op: str, left: gs.Tensor, right: gs.Tensor) -> gs.Tensor:
         return build("Mul", left, right)
     if op == "BitwiseOr":
         return build("Max", left, right)
-    return build("Mod", build("Add", left, right), 2)
+    return build("Sub", build("Max", left, right), build("Min", left, right))
 
 
 PASS = Pass(code="SG111", name="bitwise-operator", find=find, exact=True, kind="replace", feature="bitwise")

@@ -119,7 +119,8 @@ def same(
     model = parse(text, opset)
     fixed, report = surgery.fix_model(model, guard=False, **options)
     assert code in {finding.code for finding in report.findings}
-    for inputs in sets:
+    for values in sets:
+        inputs = drawn(model, values)
         for wanted, got in zip(run(model, inputs), run(fixed, inputs), strict=True):
             assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
             if exact:

@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 from surgery.targets.conditions import UNKNOWN, evaluate
-from surgery.targets.facts import GraphFacts, types_of
+from surgery.targets.facts import NodeFacts
+from surgery.targets.graph_facts import GraphFacts, types_of
 from verify.errors import SurgeonError
 from verify.model.infer import infer_types
 
@@ -33,7 +34,7 @@ def facts(name: str) -> Any:
     graph = model.graph
     node = next(node for node in graph.node if node.name == name)
     known = GraphFacts(graph, types_of(graph), {tensor.name: tensor for tensor in graph.initializer}, 20)
-    return known.of(node)
+    return NodeFacts(known, node).ask
 
 
 @pytest.mark.parametrize(

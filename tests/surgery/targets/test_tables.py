@@ -113,7 +113,13 @@ def states(model: onnx.ModelProto, version: str) -> list[str]:
     assert judge is not None
     found = [place.ruling for place in places(infer_types(model), judge)]
     assert all(ruling.says for ruling in found if ruling.state != "accepted")
+    assert all(ruling.row is not None and ruling.row.kind and ruling.row.source for ruling in found)
     return [ruling.state for ruling in found]
+
+
+def test_the_table_of_cases_covers_forty_operators_and_conditions() -> None:
+    assert len(CASES) >= 40
+    assert sum(len(set(case["states"])) > 1 for case in CASES.values()) >= 10
 
 
 @pytest.mark.parametrize("name", CASES)

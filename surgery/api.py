@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import onnx
 from surgery import steps
 from surgery.files import model_file as files
 from surgery.guard.prove import Original
+from surgery.isolated import FAULTS, Died, run_isolated
 from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, with_spec, wrong_type
 from surgery.precision import DEFAULT_MAX_ERROR
 from surgery.precision.calibration import Calibration
@@ -25,6 +27,7 @@ from verify.interface.spec import Spec
 from verify.model.read import read_model
 from verify.render.notebook import running
 from verify.report import Check, Report
+from verify.run.session import without_onnxruntime
 
 __all__ = ["fix", "fix_model"]
 
@@ -139,16 +142,18 @@ def fix(
     unfused_attention: bool = False,
     in_place: bool = False,
     save_external_data: bool = False,
+    isolated: bool = False,
 ) -> Report:
     """Fix the model at `source_path` and write it to `target_path`.
-
-    Runs models in this process, which a fault of onnxruntime would end; `surgeon fix` has one for each model.
 
     Args:
         source_path: never touched, unless it is also the target and `in_place` is set.
         target_path: whole and checked, or what it was before.
         in_place: allow the target to be the source, which is backed up first.
         save_external_data: move weights into a file beside the model.
+        isolated: work in a process of its own, as `surgeon fix` does. If onnxruntime crashes there, onnx.reference
+            compares in its place; in this process a crash would end the caller. The findings of the report are then
+            plain data, without their fixes.
         target, select, ignore, skip_nodes, fold_limit, loop_limit, spec, input_shapes, set_inputs, outputs,
             check_inputs, guard, strict, precision, max_error, calibrate, unfused_attention: as those of `fix_model`.
 
@@ -165,7 +170,9 @@ def fix(
         >>> surgery.fix("tiny.onnx", "tiny.fixed.onnx").ok
         True
     """
-    started = time.perf_counter()
+    given, started = dict(locals()), time.perf_counter()
+    if flag("isolated", given.pop("isolated")):
+        return _fix_isolated(given)
     options = checked_options(
         target=target,
         select=select,
@@ -196,6 +203,30 @@ def fix(
         if same:
             report.checks.append(Check("backup", "pass", f"the original is kept as {files.back_up(source)}"))
         pending.commit()
+    return report
+
+
+def _fix_isolated(given: dict[str, Any]) -> Report:
+    """`fix` in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
+    target, without = _path("target_path", given["target_path"]), ""
+    while True:
+        try:
+            return run_isolated(_fix_as_data, given, without)
+        except Died as died:
+            files.remove_pending(target, died.pid)
+            if without or died.cause not in FAULTS:
+                raise SurgeonError(f"{died}; nothing was written") from None
+            without = f"crashed while it loaded or ran the original and the result ({died.name})"
+
+
+def _fix_as_data(given: dict[str, Any], without: str) -> Report:
+    """`fix`, `without` onnxruntime if that says why; the report can be sent to another process."""
+    if without:
+        without_onnxruntime(without)
+    report = fix(**given)
+    if without:
+        report.checks.append(Check("onnxruntime", "skip", f"{without}; onnx.reference in its place"))
+    report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
     return report
 
 

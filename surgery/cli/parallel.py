@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from surgery.cli.isolated import once
+from surgery.isolated import once
 
 T = TypeVar("T")
 WORTH_IT = 1 << 20  # bytes of a model for which a process may start

@@ -41,8 +41,8 @@ def command(
     The whole model runs on random inputs, the part on the values that the whole has at its inputs. If the outputs
     differ, nothing is written and the exit code is 1.
     """
-    from surgery.cli.isolated import run_isolated
     from surgery.extract import extract
+    from surgery.isolated import run_isolated
     from verify.errors import SurgeonError
     from verify.inputs.draw import load_npz
     from verify.render import show

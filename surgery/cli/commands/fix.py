@@ -13,13 +13,11 @@ import click
 
 from surgery.cli.arguments import TARGET, parse_size, parse_value
 from surgery.cli.config import with_defaults
-from surgery.cli.isolated import FAULTS, Died, run_isolated
 from surgery.cli.parallel import jobs_for, run_parallel
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
-from verify.report import Check, Report, Verdict
-from verify.run.session import without_onnxruntime
+from verify.report import Report, Verdict
 
 PATH = click.Path(path_type=Path)
 RESULT = ".fixed.onnx"
@@ -225,7 +223,7 @@ def _fixed(
     """For each model what gives its report, once it is fixed, or raises why it was not."""
     known = {model: target for model, target in targets.items() if isinstance(target, Path)}
     calls = [(model, target, options) for model, target in known.items()]
-    with run_parallel(_fix_isolated, calls, jobs_for(list(known), given["jobs"])) as running:
+    with run_parallel(_fix, calls, jobs_for(list(known), given["jobs"])) as running:
         yield (
             (model, partial(_raise, target) if isinstance(target, SurgeonError) else next(running))
             for model, target in targets.items()
@@ -236,35 +234,14 @@ def _raise(error: SurgeonError) -> Report:
     raise error
 
 
-def _fix_isolated(model: Path, target: Path, options: dict[str, Any]) -> Report:
-    """Fix one model in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
-    from surgery import api  # noqa: F401  what every child would load
-    from surgery.files.model_file import remove_pending
-
-    without = ""
-    while True:
-        try:
-            return run_isolated(_fix, model, target, options, without)
-        except Died as died:
-            remove_pending(target, died.pid)
-            if without or died.cause not in FAULTS:
-                raise SurgeonError(f"{died}; nothing was written") from None
-            without = f"crashed while it loaded or ran the original and the result ({died.name})"
-
-
-def _fix(model: Path, target: Path, options: dict[str, Any], without: str) -> Report:
-    """Fix one model, `without` onnxruntime if that says why; the report is plain data."""
+def _fix(model: Path, target: Path, options: dict[str, Any]) -> Report:
+    """Fix one model in a process of its own."""
     from surgery.api import fix
 
-    if without:
-        without_onnxruntime(without)
     if options["precision"] is not None:
         click.echo(f"{target}: measuring which nodes can run in half precision ...", err=True)
-    report = fix(model, target, **options)
-    if without:
-        report.checks.append(Check("onnxruntime", "skip", f"{without}; onnx.reference in its place"))
+    report = fix(model, target, isolated=True, **options)
     report.model = str(model)
-    report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
     return report
 
 

@@ -41,7 +41,7 @@ def record(
     off by one rounding step. How much the outputs differ is stored as their tolerance. A model that was recorded
     before keeps its seed, sizes and inputs unless others are given.
     """
-    from surgery.cli.isolated import run_isolated
+    from surgery.isolated import run_isolated
     from verify.errors import SurgeonError
     from verify.goldens.find import default_folder
     from verify.inputs.draw import load_npz
@@ -65,7 +65,7 @@ def record(
 
 
 def _why(path: Path, error: Exception) -> str:
-    from surgery.cli.isolated import Died
+    from surgery.isolated import Died
 
     if isinstance(error, Died):
         return f"{path}: {error}; nothing was recorded. Try --inputs, or other sizes"

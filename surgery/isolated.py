@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 from verify.errors import SurgeonError
 
 T = TypeVar("T")
+THREADED = {"onnxruntime", "torch", "tensorflow", "jax"}  # packages that start threads
 FAULTS = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV} | {getattr(signal, "SIGBUS", signal.SIGSEGV)}
 
 
@@ -41,14 +44,16 @@ class Died(SurgeonError):
 def run_isolated(call: Callable[..., T], *arguments: Any) -> T:
     """`call(*arguments)` in a child process, which returns its result or its error; Ctrl-C is passed on to it.
 
-    Called in this process where the system has no fork, where onnxruntime has started threads already, and if
-    SURGEON_DEBUG is set.
+    The child is a fork of this process, or a new Python where the system has no fork and where a library has started
+    threads, which a fork would lack. Called in this process if SURGEON_DEBUG is set.
 
     Raises:
         Died: the child was ended by a signal.
     """
-    if not hasattr(os, "fork") or "onnxruntime" in sys.modules or os.environ.get("SURGEON_DEBUG"):
+    if os.environ.get("SURGEON_DEBUG"):
         return call(*arguments)
+    if not hasattr(os, "fork") or not THREADED.isdisjoint(sys.modules):
+        return _in_new_python(call, arguments)
     from multiprocessing import get_context
 
     context = get_context("fork")
@@ -72,6 +77,48 @@ def run_isolated(call: Callable[..., T], *arguments: Any) -> T:
     if good:
         return value  # type: ignore[no-any-return]
     raise value
+
+
+SERVE = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from surgery.isolated import serve; serve()"
+
+
+def _in_new_python(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """`call(*arguments)` in a Python that is started for it; `call` must be importable and all of it picklable."""
+    with tempfile.TemporaryDirectory(prefix="surgeon-") as folder:
+        answer = os.path.join(folder, "answer")
+        try:
+            given = pickle.dumps(sys.path) + pickle.dumps((call, arguments, answer))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise SurgeonError(f"cannot be sent to a process of its own: {error}") from None
+        child = subprocess.Popen([sys.executable, "-c", SERVE], stdin=subprocess.PIPE)
+        try:
+            child.communicate(given)
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+        if child.returncode < 0:
+            raise Died(child.pid, -child.returncode)
+        try:
+            with open(answer, "rb") as file:
+                good, value = pickle.load(file)
+        except OSError:
+            raise SurgeonError(f"{sys.executable} ended with {child.returncode} before it could answer") from None
+    if good:
+        return value  # type: ignore[no-any-return]
+    raise value
+
+
+def serve() -> None:
+    """Answer the one call that standard input holds; what `_in_new_python` starts."""
+    _die_with_parent()
+    call, arguments, path = pickle.load(sys.stdin.buffer)
+    try:
+        answer = (True, call(*arguments))
+    except BaseException as error:
+        answer = (False, _portable(error))
+    with open(path, "wb") as file:
+        pickle.dump(answer, file)
 
 
 @contextmanager

@@ -9,11 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime  # noqa: F401  its threads forbid a fork of this process
 import pytest
 from onnx import parser
 
-from surgery.cli.isolated import run_isolated
+import surgery
+from surgery.isolated import Died, run_isolated
+from verify.errors import SurgeonError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -77,18 +81,53 @@ def fail() -> None:
     raise Odd("this", "that")
 
 
-def test_any_error_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+@pytest.fixture
+def forking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the calls of a test fork, whatever other tests have imported."""
+    monkeypatch.setattr("surgery.isolated.THREADED", set())
+
+
+@pytest.mark.usefixtures("forking")
+def test_any_error_comes_back() -> None:
     with pytest.raises(RuntimeError, match="Odd: this that"):
         run_isolated(fail)
 
 
+@pytest.mark.usefixtures("forking")
 def test_where_no_process_can_start_no_other_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(BlockingIOError("no more processes")))
     with pytest.raises(BlockingIOError):
         run_isolated(fail)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_crash_beside_threads_is_an_error_of_the_caller() -> None:
+    with pytest.raises(Died, match=r"a library died of it \(SIGABRT\)"):
+        run_isolated(os.abort)
+    with pytest.raises(RuntimeError, match="Odd: this that"):
+        run_isolated(fail)
+
+
+def test_fix_from_python_in_a_process_of_its_own(tmp_path: Path) -> None:
+    model = write(tmp_path / "m.onnx")
+    inside, outside = tmp_path / "inside.onnx", tmp_path / "outside.onnx"
+    inputs = {"x": np.arange(8, dtype=np.float32).reshape(2, 4)}
+    here = surgery.fix(model, inside, check_inputs=inputs)
+    there = surgery.fix(model, outside, check_inputs=inputs, isolated=True)
+    assert inside.read_bytes() == outside.read_bytes()
+    assert [check.message for check in here.checks[1:]] == [check.message for check in there.checks[1:]]
+    assert [finding.code for finding in here.findings] == [finding.code for finding in there.findings]
+
+
+def test_errors_of_fix_come_back_from_its_process(tmp_path: Path) -> None:
+    model = write(tmp_path / "m.onnx")
+    with pytest.raises(SurgeonError, match=r"nowhere\.onnx"):
+        surgery.fix(tmp_path / "nowhere.onnx", tmp_path / "out.onnx", isolated=True)
+    with pytest.raises(SurgeonError, match="isolated"):
+        surgery.fix(model, tmp_path / "out.onnx", isolated="yes")  # type: ignore[arg-type]
+    with pytest.raises(SurgeonError, match="cannot be sent to a process of its own"):
+        surgery.fix(model, tmp_path / "out.onnx", set_inputs={"x": lambda: 0}, isolated=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_nothing_is_recorded_of_a_model_that_onnxruntime_dies_of(tmp_path: Path) -> None:

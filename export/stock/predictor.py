@@ -80,19 +80,19 @@ def track(
             for object_id in removals.get(start, ()):
                 predictor.remove_object(state, object_id, need_output=False)
             prompts = schedule.get(start, {})
-            _add(predictor, state, start, prompts)
+            add_prompts(predictor, state, start, prompts)
             # A click on a prompted frame comes before the object is tracked through it, as in an annotation tool.
             clicks = corrections.get(start, {})
-            _add(predictor, state, start, {i: clicks[i] for i in clicks if i in prompts}, keep=True)
+            add_prompts(predictor, state, start, {i: clicks[i] for i in clicks if i in prompts}, keep=True)
             with redirect_stderr(StringIO()):
                 _propagate(predictor, state, start, end, seen, results, progress)
             late = {i: click for i, click in corrections.get(end - 1, {}).items() if i not in schedule.get(end - 1, {})}
-            for object_id, mask in _add(predictor, state, end - 1, late, keep=True).items():
+            for object_id, mask in add_prompts(predictor, state, end - 1, late, keep=True).items():
                 results[end - 1][object_id] = _stored(state, object_id, end - 1, mask, seen)
     return results
 
 
-def _add(
+def add_prompts(
     predictor: Any, state: Any, frame: int, prompts: Mapping[int, Prompt], *, keep: bool = False
 ) -> dict[int, Any]:
     """Add prompts, beside the clicks that are there with `keep`; returns each object's logits at the video's size."""

@@ -59,20 +59,21 @@ def picture_files(folder: Path) -> list[Path]:
 
 def read_picture(file: Path) -> Array:
     """uint8 RGB [height, width, 3]."""
-    with _opened_picture(file) as picture:
+    with opened_picture(file) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
 def read_mask(file: Path) -> Array:
     """bool [height, width]: where the colour index is not 0 in a picture with a palette, else where it is bright."""
-    with _opened_picture(file) as picture:
+    with opened_picture(file) as picture:
         if picture.mode in ("P", "1"):
             return np.asarray(picture) > 0
         return np.asarray(picture.convert("L")) > 127
 
 
 @contextmanager
-def _opened_picture(file: Path) -> Iterator[Any]:
+def opened_picture(file: Path) -> Iterator[Any]:
+    """The picture of Pillow; SurgeonError where it cannot be read, MissingBackend without Pillow."""
     try:
         from PIL import Image
     except ImportError as error:

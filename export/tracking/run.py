@@ -91,21 +91,26 @@ def orderly_stop() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Frames per second on standard error: a bar with the time left on a terminal, else a line every LOG_SECONDS."""
+def progress_bar(
+    total: int | None, words: tuple[str, str, str] = ("tracking", "tracked", "frames")
+) -> Iterator[Callable[[int], None]]:
+    """Frames per second on standard error: a bar with the time left on a terminal, else a line every LOG_SECONDS.
+
+    words   what is being done, what is done, and the unit
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console, begin = Console(stderr=True), time.monotonic()
+    console, begin, (doing, finished, unit) = Console(stderr=True), time.monotonic(), words
     columns = (
-        TextColumn("tracking"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.2f} frames/s"),
+        TextColumn(f"{{task.fields[rate]:.2f}} {unit}/s"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("tracking", total=total, rate=0.0)
+        task = progress.add_task(doing, total=total, rate=0.0)
 
         last_line = begin
 
@@ -116,6 +121,7 @@ def progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
             progress.update(task, completed=done, rate=rate)
             if progress.disable and now - last_line > LOG_SECONDS:
                 last_line = now
-                print(f"tracked {done}{f' of {total}' if total else ''} frames, {rate:.2f} a second", file=sys.stderr)
+                of_total = f" of {total}" if total else ""
+                print(f"{finished} {done}{of_total} {unit}, {rate:.2f} a second", file=sys.stderr)
 
         yield advance

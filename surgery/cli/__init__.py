@@ -28,12 +28,13 @@ COMMANDS: dict[str, str] = {
     "golden": "Record what a correct model computes, for verify to compare with later.",
     "compile": "Build a model with TensorRT; report kernels, fused attention and memory.",
     "track": "Track objects through a video with the four SAM2 files, without torch.",
+    "evaluate": "Score the SAM2 files over a data set in the layout of DAVIS or SA-V: J, F, J&F.",
     "deepstream": "Write the settings of DeepStream's MaskTracker for the four SAM2 files.",
 }
 
 VERBOSE = "Print seconds, versions, and the traceback of a bug."
 STARTED = time.perf_counter()
-USE_EXPORT = ("export", "track", "deepstream")
+USE_EXPORT = ("export", "track", "evaluate", "deepstream")
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,47 +79,89 @@ def rewrite(
         CheckFailed: the result is still wrong after `MOST_LEFT_OUT` passes were left out, or nothing could be compared
             under `strict`.
     """
-    rules: Sequence[Pass] = all_passes()
+    rules = all_passes()
     check_codes((*options.select, *options.ignore))
     check_names(options, original.model)
-    why, reference = refusal(original.model), None
-    if why:
-        outcome = Outcome(original.model, [], Context(options))
-    else:
-        outcome = apply_passes(original.model, original.folder, rules, options)
-    if outcome.model is original.model or not guard.on:
-        runnable = staged(original, outcome.model, pending, externalize)
-        parity = Check("parity", "skip", "unchecked: the guard was switched off")
-    else:
-        with prove.original_running(original, outcome, rules, options, guard.check_inputs) as running:
-            runnable = staged(original, outcome.model, pending, externalize)
-            parity, reference = prove.prove(original, outcome, runnable, running, rules, options)
-        if parity.status == "skip" and not prove.all_exact(outcome, rules):
-            rules = [rule for rule in rules if rule.exact]
-            outcome = apply_passes(original.model, original.folder, rules, options)
-            runnable = staged(original, outcome.model, pending, externalize)
-    valid = prove.well_formed(original, outcome.model, runnable)
+    why = refusal(original.model)
+    outcome = Outcome(original.model, [], Context(options)) if why else _applied(original, rules, options)
+    write = partial(staged, original, pending=pending, externalize=externalize)
+    attempt, reference = _first_attempt(original, outcome, rules, options, guard, write)
     left_out: list[Check] = []
-    while outcome.model is not original.model and "fail" in (parity.status, valid.status):
-        failed = parity if parity.status == "fail" else valid
-        culprit = _culprit(original, rules, options, failed, reference)
+    while (failed := attempt.failed(original)) is not None:
+        culprit = _culprit(original, attempt.rules, options, failed, reference)
         name = f"{culprit.code} ({culprit.name})"
         if len(left_out) == MOST_LEFT_OUT:
             raise CheckFailed(f"nothing was written: {failed.message}; the result differs since {name}")
         left_out.append(Check("pass", "skip", f"{name} was left out: with it {failed.message}"))
-        rules = [rule for rule in rules if rule is not culprit]
-        outcome = apply_passes(original.model, original.folder, rules, options)
-        runnable = staged(original, outcome.model, pending, externalize)
-        if reference is not None and reference.sets and outcome.model is not original.model:
-            parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
-        valid = prove.well_formed(original, outcome.model, runnable)
+        attempt = _attempt_without(culprit, attempt, original, options, reference, write)
+    outcome, checks = attempt.outcome, [attempt.parity, attempt.valid]
     if outcome.model is original.model:
-        parity = Check("parity", "pass", "unchanged, byte for byte")
-    if parity.status == "skip" and guard.strict:
-        raise CheckFailed(f"nothing was written: {parity.message}")
+        checks = [Check("parity", "pass", "unchanged, byte for byte")]
+    if checks[0].status == "skip" and guard.strict:
+        raise CheckFailed(f"nothing was written: {checks[0].message}")
     troubles = [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
-    checks = (*left_out, *troubles, parity, *([] if outcome.model is original.model else [valid]))
-    return Result(outcome.model, runnable, outcome, why, checks)
+    return Result(outcome.model, attempt.runnable, outcome, why, (*left_out, *troubles, *checks))
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What some passes made of the original, and the checks "parity" and "onnx.checker" of it."""
+
+    rules: Sequence[Pass]
+    outcome: Outcome
+    runnable: Any
+    parity: Check
+    valid: Check
+
+    def failed(self, original: Original) -> Check | None:
+        """The check that fails; None where none does and where the model is the original."""
+        if self.outcome.model is original.model:
+            return None
+        return next((check for check in (self.parity, self.valid) if check.status == "fail"), None)
+
+
+def _first_attempt(
+    original: Original,
+    outcome: Outcome,
+    rules: Sequence[Pass],
+    options: Options,
+    guard: Guard,
+    write: Callable[[onnx.ModelProto], Any],
+) -> tuple[_Attempt, Reference | None]:
+    """The outcome written and compared, and what the original gave; exact passes alone where it gave nothing."""
+    if outcome.model is original.model or not guard.on:
+        parity, runnable = Check("parity", "skip", "unchecked: the guard was switched off"), write(outcome.model)
+        return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable)), None
+    with prove.original_running(original, outcome, rules, options, guard.check_inputs) as running:
+        runnable = write(outcome.model)
+        parity, reference = prove.prove(original, outcome, runnable, running, rules, options)
+    if not reference.sets and not prove.all_exact(outcome, rules):
+        rules = [rule for rule in rules if rule.exact]
+        outcome = _applied(original, rules, options)
+        runnable = write(outcome.model)
+        parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
+    return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable)), reference
+
+
+def _attempt_without(
+    culprit: Pass,
+    attempt: _Attempt,
+    original: Original,
+    options: Options,
+    reference: Reference | None,
+    write: Callable[[onnx.ModelProto], Any],
+) -> _Attempt:
+    """The passes of an attempt but one, run again."""
+    rules = [rule for rule in attempt.rules if rule is not culprit]
+    outcome, parity = _applied(original, rules, options), attempt.parity
+    runnable = write(outcome.model)
+    if reference is not None and outcome.model is not original.model:
+        parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
+    return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable))
+
+
+def _applied(original: Original, rules: Sequence[Pass], options: Options) -> Outcome:
+    return apply_passes(original.model, original.folder, rules, options)
 
 
 def _culprit(
@@ -129,8 +172,7 @@ def _culprit(
     def is_right(outcome: Outcome, used: Sequence[Pass]) -> bool:
         if failed.name != "parity" or reference is None:
             return prove.well_formed(original, outcome.model, outcome.model).status != "fail"
-        check = prove.compare_whole(original, outcome, outcome.model, reference, used, options)
-        return check.status == "pass"
+        return prove.compare_whole(original, outcome, outcome.model, reference, used, options).status != "fail"
 
     return prove.find_culprit(original, rules, options, is_right)
 

@@ -20,6 +20,7 @@ SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 PICTURES = (16, 32, 64, 224)
 SOUNDS = (1024, 4096)  # a window over which a spectrum is taken has hundreds of samples
 MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
+MOST_PICTURE = 1 << 23  # elements of the inputs up to which PICTURES are tried: a batch of 224 colour pictures
 NOTICED = 1.02
 LARGE = 100.0  # times ordinary values
 MOST_EMPTY = 3  # free dims of which each is 0 once
@@ -44,11 +45,12 @@ def input_sets(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
         yield draw(sizes=sizes, seed=first, style="edge" if first == 3 else "random")
     batches = dict.fromkeys(_batches(model), 2)
     for size in PICTURES:
-        if batches:
+        if batches and _elements_at(model, batches, size) <= MOST_PICTURE:
             yield draw(sizes=batches, default_size=size, seed=size)
-        yield draw(default_size=size, seed=size)
+        if _elements_at(model, {}, size) <= MOST_PICTURE:
+            yield draw(default_size=size, seed=size)
     for size in SOUNDS:
-        if sum(_elements_of(value, batches, size) for value in fed_inputs(model.graph)) <= MOST:
+        if _elements_at(model, batches, size) <= MOST:
             yield draw(sizes=batches, default_size=size, seed=size)
 
 
@@ -73,6 +75,11 @@ def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[
 
 def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float32, np.float64)
+
+
+def _elements_at(model: onnx.ModelProto, batches: Mapping[str, int], size: int) -> int:
+    """How many all inputs have where free dims are of this size, but for those in `batches`."""
+    return sum(_elements_of(value, batches, size) for value in fed_inputs(model.graph))
 
 
 def _elements_of(value: onnx.ValueInfoProto, batches: Mapping[str, int], size: int) -> int:

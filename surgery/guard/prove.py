@@ -149,8 +149,6 @@ def prove(
         session = open_fixed(name_omitted_outputs(outcome.model, fixed), "onnxruntime", light, original.folder or None)
         loads, session = not session.error, session if light else None  # a large one would take room from the original
     reference = running.reference.result()
-    if not reference.sets:
-        return Check("parity", "skip", f"unchecked: {reference.reason}; only exact passes were applied"), reference
     agreement = reference.agreement
     if running.partial is not None and agreement is not None and loads and not agreement.trouble:
         return agreed(reference, running.partial), reference
@@ -166,10 +164,18 @@ def compare_whole(
     options: Options,
     session: Session | None = None,
 ) -> Check:
-    """Run the whole fixed model on the inputs the original ran on; `session` is the fixed model if it is loaded."""
+    """Run the whole fixed model on the inputs the original ran on; `session` is the fixed model if it is loaded.
+
+    Where the original ran on none, the check is skipped. It fails if onnxruntime loads the original only.
+    """
+    if not reference.sets and reference.backend != "onnxruntime":
+        return _unchecked(reference)
     if session is None or reference.backend != "onnxruntime":
         runnable = name_omitted_outputs(outcome.model, fixed)
         session = open_fixed(runnable, reference.backend, reference.shared_memory, original.folder or None)
+    if not reference.sets:
+        trouble = f"the fixed model does not load: {session.error}"
+        return Check("parity", "fail", trouble, {"tensor": ""}) if session.error else _unchecked(reference)
     ready = session
 
     def call(halt: Halt) -> Check:
@@ -186,6 +192,10 @@ def compare_whole(
 
     with beside(call) as comparing:
         return comparing.result()
+
+
+def _unchecked(reference: Reference) -> Check:
+    return Check("parity", "skip", f"unchecked: {reference.reason}; only exact passes were applied")
 
 
 def find_culprit(

@@ -148,3 +148,28 @@ def test_an_overflow_that_a_pass_declares_to_remove_is_allowed_and_reported() ->
     assert "finite in 1 place where the original overflows (SG203)" in message
     _, report = surgery.fix_model(onnx.parser.parse_model(SOFTMAX), check_inputs={"x": large["x"] / 90})
     assert "overflows" not in next(check.message for check in report.checks if check.name == "parity")
+
+
+def test_a_result_that_does_not_load_is_refused_where_the_original_runs_on_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "all_passes", lambda: (*all_passes(), swap("SG998", "Sqrt", "Not")))
+    do_not_fit = {"x": np.ones((3, 5), "f")}
+    fixed, report = surgery.fix_model(onnx.parser.parse_model(MODEL), check_inputs=do_not_fit)
+    assert [node.op_type for node in fixed.graph.node] == ["Sqrt"]
+    (left_out,) = [check.message for check in report.checks if check.name == "pass"]
+    assert left_out.startswith("SG998 (swap-not) was left out: with it the fixed model does not load: ")
+    assert next(check for check in report.checks if check.name == "parity").status == "skip"
+
+
+def test_where_the_only_pass_that_found_something_is_wrong_the_model_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "all_passes", lambda: (liar("Abs"),))
+    source, target = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    onnx.save(onnx.parser.parse_model(MODEL), source)
+    report = surgery.fix(source, target)
+    assert target.read_bytes() == source.read_bytes()
+    assert [check.status for check in report.checks] == ["pass", "skip", "pass"]
+    assert report.checks[1].message.startswith("SG999 (liar) was left out")
+    assert report.checks[0].message == "0 findings fixed"

@@ -91,3 +91,10 @@ def test_a_model_that_always_gives_nan_is_compared_all_the_same() -> None:
     found = run_original(model, model)
     assert np.isnan(found.sets[0][1]["y"]).any()
     assert found.with_nan == 0
+
+
+def test_dims_that_are_all_free_are_not_all_large() -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[k, m, 4, k] x) => (float[k, m, 4, k] y) { y = Neg(x) }'
+    )
+    assert max(drawn["x"].size for drawn in input_sets(model)) <= 1 << 23

@@ -20,7 +20,7 @@ from surgery.guard.prove import Original
 from surgery.isolated import FAULTS, Died, run_isolated
 from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, with_spec, wrong_type
 from surgery.precision import DEFAULT_MAX_ERROR
-from surgery.precision.calibration import Calibration
+from surgery.precision.calibration import Calibration, calibration
 from surgery.precision.step import Precision
 from verify.errors import SurgeonError
 from verify.interface.spec import Spec
@@ -75,7 +75,8 @@ def fix_model(
         strict: raise where nothing could be compared.
         precision: "fp16", "bf16" or "mixed" to lower the result to half precision; None leaves it in float32.
         max_error: most that an output may move by it: RMS of the difference over the RMS of the output.
-        calibrate: inputs that half precision is measured on: an .npz file, or a `Calibration`.
+        calibrate: inputs that half precision is measured on, and that the results are compared on if `check_inputs` is
+            None: an .npz file, or a `Calibration`.
         unfused_attention: keep attention in float32.
 
     Returns:
@@ -113,8 +114,9 @@ def fix_model(
     options = with_spec(options, spec, model, None)
     half = _precision(precision, max_error, calibrate, unfused_attention)
     original = Original(model, model)
+    compared = _guard(_real_inputs(check_inputs, calibrate, model), guard, strict)
     with running(f"fixing {model.graph.name or 'the model'}"):
-        result = steps.rewrite(original, options, _guard(check_inputs, guard, strict), None, externalize=False)
+        result = steps.rewrite(original, options, compared, None, externalize=False)
         result = steps.lower(result, original, options, half, None, None)
     return result.model, steps.report(result, original, int(result.model.ByteSize()), started)
 
@@ -184,7 +186,7 @@ def fix(
         set_inputs=set_inputs,
         outputs=outputs,
     )
-    half, compared = _precision(precision, max_error, calibrate, unfused_attention), _guard(check_inputs, guard, strict)
+    half = _precision(precision, max_error, calibrate, unfused_attention)
     source, destination = _path("source_path", source_path), _path("target_path", target_path)
     same = source.exists() and destination.exists() and source.samefile(destination)
     if not flag("in_place", in_place) and same:
@@ -192,6 +194,7 @@ def fix(
     externalize = flag("save_external_data", save_external_data)
     model = read_model(source)
     options = with_spec(options, spec, model, source)
+    compared = _guard(_real_inputs(check_inputs, calibrate, model), guard, strict)
     original = Original(model, str(source), str(source.resolve().parent))
     with running(f"fixing {source}"), files.Pending(destination.resolve() if same else destination) as pending:
         pending.protect_data(model, original.folder)
@@ -228,6 +231,13 @@ def _fix_as_data(given: dict[str, Any], without: str) -> Report:
         report.checks.append(Check("onnxruntime", "skip", f"{without}; onnx.reference in its place"))
     report.findings = [replace(finding, fix=None, touches=()) for finding in report.findings]
     return report
+
+
+def _real_inputs(check_inputs: Any, calibrate: Any, model: onnx.ModelProto) -> Any:
+    """Inputs to compare on: `check_inputs`, else the first set of `calibrate`; None where neither was given."""
+    if check_inputs is not None or calibrate is None:
+        return check_inputs
+    return calibration(model, model, None, calibrate).inputs[0]
 
 
 def _guard(check_inputs: Any, guard: Any, strict: Any) -> steps.Guard:

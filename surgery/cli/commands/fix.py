@@ -50,7 +50,9 @@ RESULT = ".fixed.onnx"
     type=float,
     help=f"Largest error of an output by --precision, relative to its RMS.  [default: {DEFAULT_MAX_ERROR:g}]",
 )
-@click.option("--calibrate", type=PATH, help="Inputs (.npz) to measure half precision on, instead of goldens.")
+@click.option(
+    "--calibrate", type=PATH, help="Real inputs (.npz): half precision is measured, and results are compared, on them."
+)
 @click.option("--unfused-attention", is_flag=True, help="Keep attention in fp32, where TensorRT does not fuse it.")
 @click.option("--check-inputs", type=PATH, help="Compare on the inputs in this .npz instead of random ones.")
 @click.option("--no-guard", is_flag=True, help="Write without comparing with the original; the report says so.")

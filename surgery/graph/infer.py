@@ -13,6 +13,7 @@ from typing import Any
 import onnx
 import onnx_graphsurgeon as gs
 
+from surgery.graph.contrib_types import adopt
 from surgery.graph.names import Names
 from surgery.graph.nodes import dtype_of
 from surgery.graph.protos import declare, type_proto
@@ -37,6 +38,7 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
         if isinstance(tensor, gs.Variable) and not tensor.snapshot_inferred:
             tensor.shape = None if not tensor.is_input else tensor.shape
     model, names = to_skeleton(graph, opsets)
+    adopt(model)
     _name_free_dims(model.graph, main=True)
     # ONNX's data propagation is wrong where a Slice starts at run time, where a Cast changes the value and where bounds
     # are clamped: `surgery.values` follows the contents of shapes instead.

@@ -50,6 +50,36 @@ def quantized(
     return build.cast(build.cast(build("Min", above, float(high)), np.int32), kind)
 
 
+def dequantized(
+    build: Build, value: gs.Tensor, scale: gs.Tensor, zero_point: gs.Tensor | None, axis: int | None = None
+) -> gs.Tensor:
+    """`(value - zero_point) * scale` as one DequantizeLinear; `axis` counts where the scale is a vector."""
+    return _linear(build, "DequantizeLinear", value, scale, zero_point, axis)
+
+
+def requantized(
+    build: Build, value: gs.Tensor, scale: gs.Tensor, zero_point: gs.Tensor | None, axis: int | None = None
+) -> gs.Tensor:
+    """`value / scale` rounded, shifted and clipped as one QuantizeLinear; without a zero point uint8."""
+    return _linear(build, "QuantizeLinear", value, scale, zero_point, axis)
+
+
+def _linear(
+    build: Build, op: str, value: gs.Tensor, scale: gs.Tensor, zero_point: gs.Tensor | None, axis: int | None
+) -> gs.Tensor:
+    parameters = [tensor if tensor is None else _scalar(build, tensor) for tensor in (scale, zero_point)]
+    vector = scale.shape is not None and len(scale.shape) == 1 and scale.shape[0] != 1
+    return build(op, value, *parameters, axis=axis) if vector and axis is not None else build(op, value, *parameters)
+
+
+def _scalar(build: Build, parameter: gs.Tensor) -> gs.Tensor:
+    """A vector of one number as a scalar, so that it counts for the whole tensor."""
+    if parameter.shape is None or list(parameter.shape) != [1]:
+        return parameter
+    value = build.context.constant(parameter)
+    return build.reshape(parameter, []) if value is None else build.constant(value.reshape(()), value.dtype)
+
+
 def optional_input(node: gs.Node, index: int) -> gs.Tensor | None:
     """The input at this place, or None where it is left out."""
     if index >= len(node.inputs) or node.inputs[index].is_empty():

@@ -1,0 +1,132 @@
+"""Products of quantized matrices: QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul and MatMulNBits of com.microsoft.
+
+What it does: dequantizes both factors, multiplies, and quantizes where the operator does. What DynamicQuantizeMatMul
+quantizes at run time goes through DynamicQuantizeLinear. Packed weights of two, four or eight bits become floating
+point.
+Why: TensorRT's parser knows none of these operators, which onnxruntime's quantizer writes.
+Before → After: `y = com.microsoft.MatMulIntegerToFloat(a, b, as, bs, az, bz)` → `y =
+MatMul(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz))`
+Leaves alone: scales for each row of the first factor; packed weights that are computed, reordered (`g_idx`), or
+multiplied by eight-bit inputs (`accuracy_level` 4).
+Numerics: within rounding; onnxruntime adds integers where this adds float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.passes.ops.build import Build
+from surgery.passes.ops.contrib_forms import Form, operand, plain_findings
+from surgery.passes.ops.quantize import dequantized, requantized
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass
+
+FLOAT_STEPS = (0, 1, 2, 3)  # accuracy levels at which onnxruntime multiplies floating-point inputs
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    yield from plain_findings(graph, context, "SG177", FORMS)
+
+
+def _gemm(build: Build, node: gs.Node) -> gs.Tensor:
+    flip, alpha = bool(node.attrs.get("transB")), float(node.attrs.get("alpha", 1.0))
+    left = dequantized(build, node.inputs[0], node.inputs[1], operand(node, 2))
+    right = dequantized(build, node.inputs[3], node.inputs[4], operand(node, 5), axis=0 if flip else 1)
+    bias = operand(node, 6)
+    if bias is not None:  # in steps of the product of both scales
+        bias = build("Mul", build.cast(bias, np.float32), build("Mul", node.inputs[1], node.inputs[4]))
+    turned = int(node.attrs.get("transA", 0))
+    made = build("Gemm", left, right, bias, alpha=alpha, beta=alpha, transA=turned, transB=int(flip))
+    return made if operand(node, 7) is None else requantized(build, made, node.inputs[7], operand(node, 8))
+
+
+def _to_float(build: Build, node: gs.Node) -> gs.Tensor:
+    left = dequantized(build, node.inputs[0], node.inputs[2], operand(node, 4))
+    return _times(build, node, left, node.inputs[3], operand(node, 5), operand(node, 6))
+
+
+def _dynamic(build: Build, node: gs.Node) -> gs.Tensor:
+    narrow, scale, zero_point = build("DynamicQuantizeLinear", node.inputs[0], outputs=3)
+    left = dequantized(build, narrow, scale, zero_point)
+    return _times(build, node, left, node.inputs[2], operand(node, 3), operand(node, 4))
+
+
+def _times(
+    build: Build, node: gs.Node, left: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor | None, bias: gs.Tensor | None
+) -> gs.Tensor:
+    right = dequantized(build, node.inputs[1], scale, zero, axis=len(node.inputs[1].shape) - 1)
+    product = build("MatMul", left, right)
+    return product if bias is None else build("Add", product, bias)
+
+
+def _packed(build: Build, node: gs.Node) -> gs.Tensor:
+    weights = build.constant(unpacked(node, build.context), node.inputs[0].dtype)
+    product, bias = build("MatMul", node.inputs[0], weights), operand(node, 5)
+    return product if bias is None else build("Add", product, bias)
+
+
+def unpacked(node: gs.Node, context: Context) -> np.ndarray:
+    """The weights of MatMulNBits as float32[K, N]."""
+    bits, size, rows, columns = (int(node.attrs.get(name, 4)) for name in ("bits", "block_size", "K", "N"))
+    blocks = -(-rows // size)
+    packed, scales, zeros = (
+        None if tensor is None else context.constant(tensor) for tensor in (operand(node, place) for place in (1, 2, 3))
+    )
+    codes = _codes(packed, bits).reshape(columns, -1)[:, : blocks * size].reshape(columns, blocks, size)
+    if zeros is None:
+        shift = np.full((columns, blocks), 1 << (bits - 1), np.float32)
+    elif zeros.dtype == np.uint8:
+        shift = _codes(zeros, bits).reshape(columns, -1)[:, :blocks].astype(np.float32)
+    else:
+        shift = zeros.reshape(columns, blocks).astype(np.float32)
+    steps = np.asarray(scales, np.float32).reshape(columns, blocks)
+    wide = (codes.astype(np.float32) - shift[..., None]) * steps[..., None]
+    return np.ascontiguousarray(wide.reshape(columns, -1)[:, :rows].T)
+
+
+def _codes(packed: np.ndarray | None, bits: int) -> np.ndarray:
+    """The unsigned numbers of `bits` bits in each byte, lowest first."""
+    spread = np.asarray(packed, np.uint8)[..., None] >> np.arange(0, 8, bits, dtype=np.uint8)
+    return np.asarray(spread & ((1 << bits) - 1), np.uint8)
+
+
+def _one_scale(place: int) -> Callable[[gs.Node, Context], bool]:
+    def holds(node: gs.Node, context: Context) -> bool:
+        scale = context.static_shape(node.inputs[place])
+        return scale is not None and int(np.prod(scale)) == 1 and _ranked(node, context)
+
+    return holds
+
+
+def _ranked(node: gs.Node, context: Context) -> bool:
+    return (context.rank(node.inputs[1]) or 0) >= 2
+
+
+def _gemm_scales(node: gs.Node, context: Context) -> bool:
+    scale = context.static_shape(node.inputs[1])
+    return scale is not None and int(np.prod(scale)) == 1 and context.static_shape(node.inputs[4]) is not None
+
+
+def _stored(node: gs.Node, context: Context) -> bool:
+    packed = [operand(node, place) for place in (1, 2, 3)]
+    known = all(tensor is None or isinstance(tensor, gs.Constant) for tensor in packed)
+    plain = operand(node, 4) is None and not node.attrs.get("weight_prepacked")
+    level = int(node.attrs.get("accuracy_level", 0)) in FLOAT_STEPS
+    return known and plain and level and int(node.attrs.get("bits", 4)) in (2, 4, 8)
+
+
+FORMS = {
+    "QGemm": Form(_gemm, inputs=6, attributes=("alpha", "transA", "transB"), holds=_gemm_scales),
+    "MatMulIntegerToFloat": Form(_to_float, inputs=4, holds=_one_scale(2)),
+    "DynamicQuantizeMatMul": Form(_dynamic, inputs=3, holds=_ranked),
+    "MatMulNBits": Form(
+        _packed,
+        inputs=3,
+        attributes=("K", "N", "accuracy_level", "bits", "block_size", "weight_prepacked"),
+        holds=_stored,
+    ),
+}
+PASS = Pass(code="SG177", name="contrib-quantized-product", find=find, exact=False, kind="replace")

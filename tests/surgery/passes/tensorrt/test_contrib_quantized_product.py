@@ -1,0 +1,78 @@
+"""SG177: products of quantized matrices of com.microsoft."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.surgery.passes.comparing import Case, stays
+from tests.surgery.passes.contrib import accepted, contrib, keeps_plain
+
+CODE = "SG177"
+REWRITES = [
+    contrib(
+        "integers to floating point",
+        """g (uint8[B,4] a) => (float[B,3] y) <int8[4, 3] w = {1, -2, 3, 4, -50, 6, 7, 8, -9, 10, 11, -120},
+          float[3] f = {0.1, 0.2, 0.05}, int8[3] i = {0, 0, 0}, float s = {0.02}, uint8 z = {128}, float[3] c
+          = {1, 2, 3}> { y = com.microsoft.MatMulIntegerToFloat(a, w, s, f, z, i, c) }""",
+    ),
+    contrib(
+        "quantized at run time",
+        """g (float[B,4] a) => (float[B,3] y) <int8[4, 3] w = {1, -2, 3, 4, -50, 6, 7, 8, -9, 10, 11, -120},
+          float[3] f = {0.1, 0.2, 0.05}, int8[3] i = {0, 0, 0}, float[3] c = {1, 2, 3}> { y =
+          com.microsoft.DynamicQuantizeMatMul(a, w, f, i, c) }""",
+    ),
+    contrib(
+        "gemm",
+        """g (uint8[B,4] a) => (float[B,3] y) <int8[4, 3] w = {1, -2, 3, 4, -50, 6, 7, 8, -9, 10, 11, -120},
+          float[3] f = {0.1, 0.2, 0.05}, int8[3] i = {0, 0, 0}, float s = {0.02}, uint8 z = {128}, int32[3] c
+          = {100, -200, 3}> { y = com.microsoft.QGemm<alpha = 0.5>(a, s, z, w, f, i, c) }""",
+    ),
+    contrib(
+        "gemm, quantized again",
+        """g (uint8[B,4] a) => (uint8[B,3] q, float[B,3] y) <int8[4, 3] w = {1, -2, 3, 4, -50, 6, 7, 8, -9, 10,
+          11, -120}, float[3] f = {0.1, 0.2, 0.05}, int8[3] i = {0, 0, 0}, float s = {0.02}, uint8 z = {128},
+          int32[3] c = {100, -200, 3}> { q = com.microsoft.QGemm(a, s, z, w, f, i, c, s, z)  y =
+          DequantizeLinear(q, s, z) }""",
+    ),
+    contrib(
+        "packed weights of four bits",
+        """g (float[B,16] a) => (float[B,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5,
+          34, 63, 92, 121, 150, 179}, float[2] s = {0.1, 0.2}> { y = com.microsoft.MatMulNBits<K = 16, N = 2,
+          bits = 4, block_size = 16>(a, w, s) }""",
+    ),
+    contrib(
+        "packed weights with zero points",
+        """g (float[B,32] a, float[2] k) => (float[B,2] y) <uint8[2, 2, 8] w = {0, 29, 58, 87, 116, 145, 174,
+          203, 232, 5, 34, 63, 92, 121, 150, 179, 208, 237, 10, 39, 68, 97, 126, 155, 184, 213, 242, 15, 44,
+          73, 102, 131}, float[4] s = {0.1, 0.2, 0.3, 0.15}, uint8[2] z = {33, 120}> { y =
+          com.microsoft.MatMulNBits<K = 32, N = 2, bits = 4, block_size = 16>(a, w, s, z, , k) }""",
+    ),
+]
+LEFT_ALONE = [
+    contrib(
+        "eight-bit inputs",
+        """g (float[B,16] a) => (float[B,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5,
+          34, 63, 92, 121, 150, 179}, float[2] s = {0.1, 0.2}> { y = com.microsoft.MatMulNBits<K = 16, N = 2,
+          bits = 4, block_size = 16, accuracy_level = 4>(a, w, s) }""",
+    ),
+    contrib(
+        "computed weights",
+        """g (float[2, 16] a, uint8[2, 1, 8] w, float[2] s) => (float[2, 2] y) { y =
+          com.microsoft.MatMulNBits<K = 16, N = 2, bits = 4, block_size = 16>(a, w, s) }""",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    keeps_plain(CODE, case)
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_tensorrt_builds_the_result(case: Case) -> None:
+    accepted(case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)

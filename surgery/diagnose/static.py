@@ -10,7 +10,7 @@ import onnx
 
 from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.rules import rule_texts
-from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
+from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature, of_pass
 from surgery.graph.read import to_graph
 from surgery.graph.walk import every_graph
 from surgery.graph.walk import node_name as name_of
@@ -24,6 +24,7 @@ from surgery.targets import Target
 from surgery.targets.catalog import load_catalog
 from surgery.targets.graph_facts import DTYPES, types_of
 from surgery.targets.judge import Judge, Place, Ruling, places
+from surgery.targets.table import Row
 from surgery.targets.wrong_results import KIND, WrongResult, wrong_results
 from verify.model.walk import domain_of, node_name, op_of, opsets_of
 from verify.report import Finding
@@ -113,20 +114,28 @@ def _of_interface(view: ModelView, judge: Judge, target: Target) -> Iterator[Fin
 def _of_place(place: Place, view: ModelView, target: Target) -> Finding:
     node, row = place.node, place.ruling.row
     op, domain = node.op_type, domain_of(node.domain)
-    reason = explain("", op, domain)
-    features = [load_catalog()[key] for key in (row.features if row is not None and row.when else ())]
-    own = [feature for feature in features if feature.op == op] or features
-    if own:
-        reason = of_feature(own[0])
-    elif row is not None and row.when:
-        reason = of_code("SG800")
     if place.ruling.state == "unknown":
         reason = of_code("SG846")
+    elif row is not None and row.when:
+        reason = _of_row(row, op)
+    else:
+        reason = explain("", op, domain)
     details = view.details(node, types_of(view.model.graph))
     if not place.path:
         details["neighbourhood"] = view.neighbourhood(place.index)
     found = _finding(reason, place.ruling, target, details)
     return replace(found, node=node_name(node), op=op_of(node), path=place.path, where=view.where(node))
+
+
+def _of_row(row: Row, op: str) -> Reason:
+    """The reason of a row with a condition: the catalog's, that of the pass for it, or none."""
+    known = load_catalog()
+    features = [known[key] for key in row.features if key in known]
+    own = [feature for feature in features if feature.op == op] or features
+    if own:
+        return of_feature(own[0])
+    rule = next((rule for rule in all_passes() if rule.feature and rule.feature in row.features), None)
+    return of_pass(rule_texts()[rule.code]) if rule is not None else of_code("SG800")
 
 
 def _of_wrong_result(place: Place, wrong: WrongResult, view: ModelView, target: Target, judge: Judge) -> Finding:

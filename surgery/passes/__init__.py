@@ -55,6 +55,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.runtime_squeeze_axes",
     "tensorrt.bool_reduction",
     "tensorrt.slice_without_axes",
+    "tensorrt.squeeze_without_axes",
     "tensorrt.omitted_output",
     "tensorrt.float16_range",
     "tensorrt.integer_product",

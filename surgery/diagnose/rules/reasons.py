@@ -13,6 +13,7 @@ from surgery.diagnose.rules import code_of, report_codes
 from surgery.targets.catalog import Feature, load_catalog
 from surgery.targets.table import load_table
 from verify.model.walk import domain_of
+from verify.render import RuleText
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -100,6 +101,11 @@ def of_code(code: str) -> Reason:
     """The row of codes.toml as a reason."""
     row = report_codes()[code]
     return Reason(code, row["name"], row["reason"], row["advice"], row.get("feature", ""))
+
+
+def of_pass(text: RuleText) -> Reason:
+    """The text of a pass as a reason."""
+    return Reason(text.code, text.name, text.sections["Why"], text.sections["What it does"])
 
 
 def _by_operator(op: str, domain: str) -> Reason | None:

@@ -1,4 +1,4 @@
-"""Settings of DeepStream's MaskTracker for the four files, and an image encoder that takes its preprocessing.
+"""An image encoder that takes DeepStream's preprocessing.
 
 DeepStream normalises a pixel p of channel c as `scale * (p - offset[c])` with one scale for all channels, while
 SAM2 was trained with (p / 255 - mean[c]) / std[c]. With the offsets 255 * mean[c] the two differ by one factor a
@@ -18,27 +18,16 @@ import onnx
 from onnx import helper, numpy_helper
 
 from export.tracking.images import MEAN, STD
-from export.tracking.modules import BATCHED_INPUT, Array
+from export.tracking.modules import Array
 from surgery.files.model_file import Pending
 from verify.errors import CheckFailed, SurgeonError
-from verify.interface.recognise import read_metadata, write_metadata
+from verify.interface.recognise import write_metadata
 from verify.model.read import read_model
 
 # As shipped in config_tracker_module_Segmenter.yml of DeepStream 9.
 SCALE = 0.0174
 OFFSETS = (123.675, 116.28, 103.53)
-TARGET_FOLDER = "/opt/nvidia/deepstream/deepstream/samples/models/Tracker"
-CONFIG_FILE = "config_tracker_module_Segmenter.yml"
 ENCODER_FILE = "image_encoder_deepstream.onnx"
-SECTIONS = {
-    "image_encoder": "ImageEncoder",
-    "mask_decoder": "MaskDecoder",
-    "memory_attention": "MemoryAttention",
-    "memory_encoder": "MemoryEncoder",
-}
-WORKSPACE_MB = {"memory_attention": 1000}
-USUAL_WORKSPACE_MB = 5000
-NETWORK_MODES = {"fp32": 0, "fp16": 1}
 # Both encoders run in float32 with weights that differ in their last bit; largest difference over largest output.
 TOLERANCE = 1e-4
 
@@ -54,86 +43,6 @@ class Preprocessing:
         """uint8 RGB [H, W, 3] to float32 [1, 3, H, W]."""
         values = (pixels.astype(np.float32) - np.array(self.offsets, np.float32)) * np.float32(self.scale)
         return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
-
-
-def segmenter_config(
-    folder: Path,
-    *,
-    precision: str = "fp16",
-    objects: int = 1,
-    preprocessing: Preprocessing | None = None,
-    encoder: str = "image_encoder.onnx",
-    target_folder: str = TARGET_FOLDER,
-) -> str:
-    """The text of config_tracker_module_Segmenter.yml for the files of `folder`.
-
-    objects   wanted batch of the three modules that work on objects; a file with a fixed batch keeps its own
-    encoder   file name of the image encoder
-    Raises SurgeonError for an unknown precision or files that cannot be read.
-    """
-    if precision not in NETWORK_MODES:
-        raise SurgeonError(f"precision {precision!r} is not known to DeepStream; choose {', '.join(NETWORK_MODES)}")
-    size = _input_dim(folder, "image_encoder", "image", -1)
-    lines = _head(size, preprocessing or Preprocessing())
-    for module, section in SECTIONS.items():
-        fixed = 1 if module == "image_encoder" else _input_dim(folder, module, BATCHED_INPUT[module], 0)
-        name = encoder if module == "image_encoder" else f"{module}.onnx"
-        lines += _section(section, f"{target_folder}/{name}", precision, fixed or objects, WORKSPACE_MB.get(module))
-    return "\n".join(lines) + "\n"
-
-
-def advice(folder: Path, precision: str) -> str:
-    """What to change about the files of `folder` before DeepStream builds them with `precision`, or ""."""
-    path = folder / "memory_attention.onnx"
-    about = read_metadata(read_model(path))
-    if precision != "fp16" or (about.get("target"), about.get("precision")) != ("tensorrt-rtx", "fp32"):
-        return ""
-    return (
-        f"{path}: exported for TensorRT-RTX; DeepStream's TensorRT would fuse only half of its attention; "
-        "export with --target tensorrt"
-    )
-
-
-def _head(size: int, used: Preprocessing) -> list[str]:
-    """What all four modules share, for images of `size` pixels on a side."""
-    return [
-        "%YAML:1.0",
-        "# Segmenter of DeepStream's MaskTracker. In config_tracker_MaskTracker.yml:",
-        "#   Segmenter:",
-        "#     segmenterType: 1",
-        f'#     segmenterConfigPath: "{CONFIG_FILE}"',
-        "segmenterType: 1",
-        f"inferDims: [3, {size}, {size}]",
-        "colorFormat: 0 # RGB",
-        f"netScaleFactor: {used.scale:g}",
-        f"offsets: [{', '.join(f'{offset:g}' for offset in used.offsets)}]",
-        "hiddenDim: 256",
-        "encoderFeatureDim: 64",
-        "numConditionalMem: 1",
-    ]
-
-
-def _input_dim(folder: Path, module: str, name: str, axis: int) -> int:
-    """One dim of an input of `<module>.onnx`; 0 where it is free. SurgeonError where there is no such input."""
-    path = folder / f"{module}.onnx"
-    for port in read_model(path).graph.input:
-        if port.name == name:
-            return int(port.type.tensor_type.shape.dim[axis].dim_value)
-    raise SurgeonError(f"{path}: no input {name!r} in it; is it a file of SAM2?")
-
-
-def _section(section: str, path: str, precision: str, batch: int, workspace: int | None) -> list[str]:
-    lines = [
-        f"{section}:",
-        f"  batchSize: {batch}",
-        f"  workspaceSize: {workspace or USUAL_WORKSPACE_MB} # MB",
-        f"  networkMode: {NETWORK_MODES[precision]} # {precision}",
-        f'  onnxFile: "{path}"',
-        f'  modelEngineFile: "{path}_b{batch}_gpu0_{precision}.engine"',
-    ]
-    if section == "MemoryAttention":
-        lines.append("  builderOptimizationLevel: 5")
-    return lines
 
 
 def fold_preprocessing(model: onnx.ModelProto, preprocessing: Preprocessing) -> onnx.ModelProto:

@@ -29,7 +29,12 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to write to.  [default: checkpoints/MODEL_TYPE]"
 )
 @click.option("--version", default="2.1", show_default=True, help="SAM2 version: 2.1 or 2.0.")
-@click.option("--target", default="tensorrt-rtx", show_default=True, help="tensorrt-rtx, tensorrt or onnxruntime.")
+@click.option(
+    "--target",
+    default="tensorrt-rtx",
+    show_default=True,
+    help="tensorrt-rtx, deepstream-8.0, tensorrt, onnxruntime ...",
+)
 @click.option("--image-size", default=1024, show_default=True, help="Pixels on a side, a multiple of 32.")
 @click.option("--batch", default="1", show_default=True, help="Objects in one call: 1, N or dynamic.")
 @click.option(
@@ -40,7 +45,7 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     help="Prompted frames of an object that TensorRT profiles and trtexec commands allow for.",
 )
 @click.option("--semantics", default="sam2", show_default=True, help="sam2 or masktracker.")
-@click.option("--opset", default=18, show_default=True, help="ONNX opset.")
+@click.option("--opset", default=18, show_default=True, help="ONNX opset; 17 for a DeepStream target.")
 @click.option(
     "--precision",
     default="fp32",
@@ -92,6 +97,8 @@ def command(
 
     if deepstream is not None and _is_default("target"):
         given["target"] = "tensorrt"  # DeepStream lowers float32 files itself, and only full TensorRT does that
+    if given["target"].startswith("deepstream-") and _is_default("opset"):
+        given["opset"] = 17  # NVIDIA's exporter for DeepStream writes it, and the TensorRT of every release takes it
     request = _request(model_type, given)
     weights = _weights(request, given)
     click.echo(f"weights: {weights.note}", err=True)

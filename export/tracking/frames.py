@@ -1,44 +1,40 @@
-"""Frames of a video file (PyAV) or of a folder of pictures (Pillow), one at a time."""
+"""Frames of a folder of pictures (Pillow) or of a video (export/tracking/videos.py), one at a time."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from export.tracking.modules import Array
+from export.tracking.source import Source
+from export.tracking.videos import RATE, is_address, open_video
 from verify.errors import MissingBackend, SurgeonError
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
-@dataclass(frozen=True)
-class Source:
-    """An iterable of uint8 RGB frames [height, width, 3]; `count` is None when the container does not say."""
-
-    frames: Iterator[Array]
-    count: int | None
-    rate: float
-
-    def __iter__(self) -> Iterator[Array]:
-        return self.frames
-
-
 @contextmanager
-def open_frames(path: Path) -> Iterator[Source]:
-    """Open a video, a folder or a picture. SurgeonError where there is nothing to read, MissingBackend without PyAV."""
-    if path.is_dir():
+def open_frames(place: Path | str) -> Iterator[Source]:
+    """Open a video, a folder, a picture, an address, a camera ("0", /dev/video0) or standard input ("-").
+
+    SurgeonError where there is nothing to read, MissingBackend without PyAV.
+    """
+    path = Path(place)
+    if is_address(str(place)):
+        with open_video(str(place)) as source:
+            yield source
+    elif path.is_dir():
         files = picture_files(path)
-        yield Source((read_picture(file) for file in files), len(files), 25.0)
+        yield Source(((index / RATE, read_picture(file)) for index, file in enumerate(files)), len(files), RATE)
     elif is_picture(path):
-        yield Source(iter([read_picture(path)]), 1, 25.0)
+        yield Source(iter([(0.0, read_picture(path))]), 1, RATE)
     elif path.is_file():
-        with _open_video(path) as source:
+        with open_video(str(path)) as source:
             yield source
     else:
         raise SurgeonError(f"{path}: no such video, folder of frames or picture")
@@ -58,9 +54,14 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def read_picture(file: Path) -> Array:
-    """uint8 RGB [height, width, 3]."""
+    """uint8 RGB [height, width, 3], turned upright as its EXIF data says; of 16 bits the upper eight."""
+    from PIL import ImageOps
+
     with opened_picture(file) as picture:
-        return np.asarray(picture.convert("RGB"))
+        turned = ImageOps.exif_transpose(picture)
+        if turned.mode.startswith("I"):
+            return np.repeat(_upper_byte(turned)[:, :, None], 3, axis=2)
+        return np.asarray(turned.convert("RGB"))
 
 
 def read_mask(file: Path) -> Array:
@@ -68,7 +69,14 @@ def read_mask(file: Path) -> Array:
     with opened_picture(file) as picture:
         if picture.mode in ("P", "1"):
             return np.asarray(picture) > 0
+        if picture.mode.startswith("I"):
+            return _upper_byte(picture) > 127
         return np.asarray(picture.convert("L")) > 127
+
+
+def _upper_byte(picture: Any) -> Array:
+    """uint8 [height, width] of a grey picture of 16 bits, which Pillow would cut off at 255."""
+    return (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
 
 
 @contextmanager
@@ -83,43 +91,3 @@ def opened_picture(file: Path) -> Iterator[Any]:
             yield picture
     except OSError as error:
         raise SurgeonError(f"{file}: cannot be read as a picture: {error}") from error
-
-
-@contextmanager
-def _open_video(path: Path) -> Iterator[Source]:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingBackend("reading a video needs PyAV; pip install av") from error
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise SurgeonError(f"{path}: cannot be read as a video: {error}") from error
-    with container:
-        if not container.streams.video:
-            raise SurgeonError(f"{path}: no video stream in it")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        rate = float(stream.average_rate or 25)
-        yield Source(_decode(container, path), _count(stream, rate), rate)
-
-
-def _decode(container: Any, path: Path) -> Iterator[Array]:
-    import av
-
-    try:
-        for frame in container.decode(video=0):
-            yield upright(frame.to_ndarray(format="rgb24"), int(getattr(frame, "rotation", 0) or 0))
-    except av.FFmpegError as error:
-        raise SurgeonError(f"{path}: the video ends with an error: {error}") from error
-
-
-def upright(frame: Array, rotation: int) -> Array:
-    """Turn a frame by the container's rotation, degrees counter-clockwise (telephones film sideways)."""
-    return np.ascontiguousarray(np.rot90(frame, round(rotation / 90) % 4))
-
-
-def _count(stream: Any, rate: float) -> int | None:
-    if stream.frames:
-        return int(stream.frames)
-    return round(float(stream.duration * stream.time_base) * rate) if stream.duration else None

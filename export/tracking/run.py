@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 from types import FrameType
 
-from export.tracking.frames import Source
 from export.tracking.options import Plan
 from export.tracking.prompts import check_inside
 from export.tracking.sinks import Sink
+from export.tracking.source import Source
 from export.tracking.tracker import Tracker
 from verify.errors import SurgeonError
 
@@ -23,11 +23,15 @@ LOG_SECONDS = 10.0  # between two progress lines in a log
 
 @dataclass(frozen=True)
 class Summary:
-    """Frames tracked and seconds taken; `rate` is frames per second, reading and writing included."""
+    """Frames tracked and seconds taken; `rate` is frames per second, reading and writing included.
+
+    dropped   frames of a live source that were left out
+    """
 
     frames: int
     seconds: float
     interrupted: bool
+    dropped: int = 0
 
     @property
     def rate(self) -> float:
@@ -49,9 +53,9 @@ def track_video(
     Raises SurgeonError when the video ends before a frame that the plan names.
     """
     begin, index = time.monotonic(), -1
-    for index, frame in enumerate(islice(source, limit)):
+    for index, (seconds, frame) in enumerate(islice(source.timed, limit)):
         if stopped():
-            return Summary(index, time.monotonic() - begin, interrupted=True)
+            return Summary(index, time.monotonic() - begin, interrupted=True, dropped=source.dropped)
         for object_id in plan.removals.get(index, ()):
             tracker.remove(object_id)
         prompts, corrections = plan.prompts.get(index, {}), plan.corrections.get(index, {})
@@ -61,13 +65,13 @@ def track_video(
         if corrections:
             results.update(tracker.correct(corrections))
         for sink in sinks:
-            sink(index, frame, results)
+            sink(index, seconds, frame, results)
         progress(index + 1)
     for kind in ("prompts", "corrections", "removals"):
         late = [frame for frame in getattr(plan, kind) if frame > index]
         if late:
             raise SurgeonError(f"the video ended after frame {index}; the {kind} at frame {min(late)} were never used")
-    return Summary(index + 1, time.monotonic() - begin, interrupted=False)
+    return Summary(index + 1, time.monotonic() - begin, interrupted=False, dropped=source.dropped)
 
 
 @contextmanager

@@ -17,11 +17,13 @@ from export.tracking.overlay import draw
 from export.tracking.tracker import Result
 from verify.errors import MissingBackend, SurgeonError
 
-# add(frame number, uint8 RGB [height, width, 3], {object id: Result})
-Sink = Callable[[int, Array, Mapping[int, Result]], None]
+# add(frame number, its time in seconds, uint8 RGB [height, width, 3], {object id: Result})
+Sink = Callable[[int, float, Array, Mapping[int, Result]], None]
 
 VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi"}
-COLUMNS = ("frame", "object", "x0", "y0", "x1", "y1", "area", "score", "iou")
+CONSTANT_RATE = {".avi"}  # containers that know no times of frames
+TIME_BASE = Fraction(1, 60000)  # seconds; a denominator that every codec takes, and a multiple of the usual rates
+COLUMNS = ("frame", "object", "x0", "y0", "x1", "y1", "area", "score", "iou", "seconds")
 
 
 def overlay_sink(path: Path, rate: float, stack: ExitStack) -> Sink:
@@ -34,7 +36,7 @@ def _pictures(folder: Path) -> Sink:
 
     folder.mkdir(parents=True, exist_ok=True)
 
-    def add(index: int, frame: Array, results: Mapping[int, Result]) -> None:
+    def add(index: int, _seconds: float, frame: Array, results: Mapping[int, Result]) -> None:
         Image.fromarray(draw(frame, results)).save(folder / f"{index:05d}.jpg", quality=90)
 
     return add
@@ -48,9 +50,11 @@ def _video(path: Path, rate: float, stack: ExitStack) -> Sink:
     path.parent.mkdir(parents=True, exist_ok=True)
     container = stack.enter_context(av.open(str(path), "w"))
     stream: Any = container.add_stream(container.default_video_codec, rate=Fraction(rate).limit_denominator(1001))
+    if path.suffix.lower() not in CONSTANT_RATE:
+        stream.codec_context.time_base = TIME_BASE
     opened = False
 
-    def add(_index: int, frame: Array, results: Mapping[int, Result]) -> None:
+    def add(_index: int, seconds: float, frame: Array, results: Mapping[int, Result]) -> None:
         nonlocal opened
         picture = _even(draw(frame, results))
         if not opened:
@@ -60,7 +64,10 @@ def _video(path: Path, rate: float, stack: ExitStack) -> Sink:
             opened = True
         elif picture.shape[:2] != (stream.height, stream.width):
             raise SurgeonError(f"{path}: the frames change size; write a folder of pictures instead")
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        encoded = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        if path.suffix.lower() not in CONSTANT_RATE:
+            encoded.pts, encoded.time_base = round(seconds / TIME_BASE), TIME_BASE
+        container.mux(stream.encode(encoded))
 
     return add
 
@@ -71,11 +78,11 @@ def _even(picture: Array) -> Array:
     return np.ascontiguousarray(np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
 
 
-def record(index: int, object_id: int, result: Result) -> dict[str, Any]:
+def record(index: int, seconds: float, object_id: int, result: Result) -> dict[str, Any]:
     """One object in one frame as plain data; the box is in pixels, x1 and y1 exclusive, None out of view."""
     x0, y0, x1, y1 = result.box or (None,) * 4
     area = int(result.mask.sum())
-    scores = {"score": round(result.score, 6), "iou": round(result.iou, 6)}
+    scores = {"score": round(result.score, 6), "iou": round(result.iou, 6), "seconds": round(seconds, 6)}
     return {"frame": index, "object": object_id, "x0": x0, "y0": y0, "x1": x1, "y1": y1, "area": area, **scores}
 
 
@@ -86,8 +93,8 @@ def csv_sink(path: Path, stack: ExitStack) -> Sink:
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
 
-    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
-        writer.writerows(record(index, object_id, result) for object_id, result in results.items())
+    def add(index: int, seconds: float, _frame: Array, results: Mapping[int, Result]) -> None:
+        writer.writerows(record(index, seconds, object_id, result) for object_id, result in results.items())
         file.flush()
 
     return add
@@ -104,10 +111,10 @@ def json_sink(path: Path, stack: ExitStack) -> Sink:
 
     stack.callback(finish)
 
-    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+    def add(index: int, seconds: float, _frame: Array, results: Mapping[int, Result]) -> None:
         nonlocal separator
         for object_id, result in results.items():
-            file.write(separator + json.dumps(record(index, object_id, result)))
+            file.write(separator + json.dumps(record(index, seconds, object_id, result)))
             separator = ",\n"
 
     return add
@@ -121,7 +128,7 @@ def kitti_sink(folder: Path, label: str) -> Sink:
     """
     folder.mkdir(parents=True, exist_ok=True)
 
-    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+    def add(index: int, _seconds: float, _frame: Array, results: Mapping[int, Result]) -> None:
         lines = [
             f"{label} {object_id} 0.0 0 0.0 {box} {'0.0 ' * 7}{result.iou:f}\n"
             for object_id, result in results.items()
@@ -138,7 +145,7 @@ def mask_sink(folder: Path) -> Sink:
 
     folder.mkdir(parents=True, exist_ok=True)
 
-    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+    def add(index: int, _seconds: float, _frame: Array, results: Mapping[int, Result]) -> None:
         for object_id, result in results.items():
             Image.fromarray(result.mask.astype(np.uint8) * 255).save(folder / f"{index:05d}_{object_id}.png")
 
@@ -154,7 +161,7 @@ def candidate_sink(folder: Path, stack: ExitStack) -> Sink:
     writer = csv.writer(file)
     writer.writerow(("frame", "object", "candidate", "iou"))
 
-    def add(index: int, _frame: Array, results: Mapping[int, Result]) -> None:
+    def add(index: int, _seconds: float, _frame: Array, results: Mapping[int, Result]) -> None:
         for object_id, result in results.items():
             if result.candidates is None or result.qualities is None:
                 continue

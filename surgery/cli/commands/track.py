@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from export.tracking.frames import Source
     from export.tracking.sinks import Sink
+    from export.tracking.source import Source
 
 INTERRUPTED = 130
 OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 
 
 @click.command(name="track")
-@click.argument("video", type=click.Path(path_type=Path))
+@click.argument("video")
 @click.option("--models", required=True, type=click.Path(path_type=Path), help="Folder of the four ONNX files.")
 @click.option("--box", "boxes", multiple=True, metavar="X0,Y0,X1,Y1", help="A box around an object, in pixels.")
 @click.option("--point", "points", multiple=True, metavar="X,Y,LABEL", help="A click: label 1 object, 0 background.")
@@ -36,10 +36,12 @@ OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 @click.option("--candidates", type=click.Path(path_type=Path), help="Folder of the three masks of each prompt.")
 @click.option("--label", default="object", show_default=True, help="Class name in KITTI lines.")
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
+@click.option("--live", is_flag=True, help="Drop old frames where tracking is slower than the source.")
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Most objects in one call.")
 @click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0 uses all.")
-def command(video: Path, models: Path, **options: Any) -> int:
-    """Track objects through VIDEO, a video file or a folder of frames.
+def command(video: str, models: Path, **options: Any) -> int:
+    """Track objects through VIDEO: a video file, a folder of frames, a picture, an rtsp:// or http:// address,
+    a camera (0, /dev/video0), or - for a video on standard input.
 
     \b
     A prompt may say which object and frame it is for:
@@ -65,33 +67,37 @@ def command(video: Path, models: Path, **options: Any) -> int:
     from export.tracking.frames import is_picture, open_frames
     from export.tracking.modules import load
     from export.tracking.run import orderly_stop, progress_bar, track_video
+    from export.tracking.source import live
     from export.tracking.tracker import Tracker
 
-    modules = load(models, options["threads"], memory=not is_picture(video))
+    modules = load(models, options["threads"], memory=not is_picture(Path(video)))
     if modules.metadata.get("checkpoint", "").startswith("reference"):
         click.echo(f"{models}: reference weights, not trained; the masks mean nothing", err=True)
     if plan.corrections or options["masks_given"] or options["candidates"]:
         require_prompts(modules)
     tracker, limit = Tracker(modules, most=options["batch"]), options["frames"]
     with orderly_stop() as stopped, open_frames(video) as source, ExitStack() as stack:
+        if options["live"]:
+            source = stack.enter_context(live(source))
         sinks = _sinks(options, source, stack)
         total = min(source.count, limit) if source.count and limit else limit or source.count
         progress = stack.enter_context(progress_bar(total))
         summary = track_video(source, tracker, plan, sinks, limit=limit, stopped=stopped, progress=progress)
-    click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second")
+    dropped = f"; {summary.dropped} dropped, --live" if options["live"] else ""
+    click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second{dropped}")
     if summary.interrupted:
         click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
         return INTERRUPTED
     return 0
 
 
-def _check_outputs(video: Path, options: dict[str, Any]) -> None:
+def _check_outputs(video: str, options: dict[str, Any]) -> None:
     from verify.errors import SurgeonError
 
     paths = [options[name] for name in OUTPUTS if options[name]]
     if not paths:
         raise SurgeonError("nowhere to write; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
-    if any(path.resolve() == video.resolve() for path in paths):
+    if any(path.resolve() == Path(video).resolve() for path in paths):
         raise SurgeonError(f"{video}: is the input; write somewhere else")
 
 

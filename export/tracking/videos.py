@@ -1,0 +1,133 @@
+"""Videos by PyAV: files, addresses on the network, cameras, and standard input."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.tracking.modules import Array
+from export.tracking.source import Source, Timed
+from verify.errors import MissingBackend, SurgeonError
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "tcp", "srt", "rtmp")
+SECONDS = 10.0  # without data from the network before it is given up
+RATE = 25.0  # frames per second where a source does not say
+# FFmpeg's name of the system's cameras, and how it spells camera N.
+CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}")}
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is a camera, an address on the network or "-" and no file."""
+    return text == "-" or _scheme(text) in SCHEMES or _camera_number(text) is not None
+
+
+@contextmanager
+def open_video(text: str) -> Iterator[Source]:
+    """Open what `is_address` accepts, or a video file.
+
+    Raises SurgeonError where it cannot be read, MissingBackend without PyAV or without its support for cameras.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise MissingBackend("reading a video needs PyAV; pip install av") from error
+    file, options = _arguments(text)
+    try:
+        container = av.open(file, **options)
+    except (av.FFmpegError, OSError) as error:
+        raise SurgeonError(f"{_shown(text)}: cannot be read as a video: {error.strerror or error}") from error
+    with container:
+        if not container.streams.video:
+            raise SurgeonError(f"{_shown(text)}: no video stream in it")
+        stream = container.streams.video[0]
+        stream.thread_type = "SLICE" if is_address(text) else "AUTO"  # threads by frame would hold several back
+        rate = float(stream.average_rate or RATE)
+        count = None if is_address(text) else _count(stream, rate)
+        yield Source(_decode(container, text, rate), count, rate)
+
+
+def _arguments(text: str) -> tuple[Any, dict[str, Any]]:
+    """What `av.open` takes for a file, an address, a camera or standard input."""
+    if text == "-":
+        return _Pipe(), {}
+    if (number := _camera_number(text)) is not None:
+        return _camera(number)
+    if (scheme := _scheme(text)) in SCHEMES:
+        options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
+        return text, {"timeout": SECONDS, "options": options}
+    return text, {}
+
+
+class _Pipe:
+    """Standard input as PyAV reads it: without a position to go back to."""
+
+    def read(self, size: int) -> bytes:
+        return sys.stdin.buffer.read(size)
+
+
+def _scheme(text: str) -> str:
+    return text.partition("://")[0].lower() if "://" in text else ""
+
+
+def _camera_number(text: str) -> str | None:
+    """The number in `0`, `1` ... and /dev/video0; None for anything else."""
+    number = re.fullmatch(r"(?:/dev/video)?(\d+)", text)
+    return None if number is None or (text.isdecimal() and Path(text).exists()) else number[1]
+
+
+def _camera(number: str) -> tuple[str, dict[str, Any]]:
+    """The arguments of `av.open` for a camera."""
+    import av
+
+    if sys.platform not in CAMERAS:
+        raise SurgeonError(
+            f"camera {number}: cameras can be opened on Linux and macOS only; give a video or an address"
+        )
+    form, spelling = CAMERAS[sys.platform]
+    file = spelling.format(number)
+    if sys.platform == "linux" and not Path(file).exists():
+        raise SurgeonError(f"{file}: no such camera; ls /dev/video* lists those that there are")
+    if form not in av.formats_available:
+        message = f"camera {number}: this PyAV was built without {form}, which reads cameras"
+        raise MissingBackend(f"{message}; pip install --no-binary av av builds it with the FFmpeg of the system")
+    return file, {"format": form}
+
+
+def _shown(text: str) -> str:
+    """The name of a source in a message, without the password of an address."""
+    return "standard input" if text == "-" else re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:...@", text)
+
+
+def _decode(container: Any, text: str, rate: float) -> Iterator[Timed]:
+    import av
+
+    first, last = None, -1.0
+    try:
+        for index, frame in enumerate(container.decode(video=0)):
+            seconds = index / rate if frame.time is None else float(frame.time)
+            first = seconds if first is None else first
+            # Cameras repeat a time now and then; a video that is written cannot.
+            last = max(seconds - first, last + 1e-3 if index else 0.0)
+            yield last, upright(frame.to_ndarray(format="rgb24"), int(getattr(frame, "rotation", 0) or 0))
+    except av.FFmpegError as error:
+        if container.format.name == "mpjpeg" and error.errno == errno.EIO:
+            return  # how FFmpeg reports that the server has closed a stream of pictures
+        raise SurgeonError(f"{_shown(text)}: the video ends with an error: {error.strerror or error}") from error
+
+
+def upright(frame: Array, rotation: int) -> Array:
+    """Turn a frame by the container's rotation, degrees counter-clockwise (telephones film sideways)."""
+    return np.ascontiguousarray(np.rot90(frame, round(rotation / 90) % 4))
+
+
+def _count(stream: Any, rate: float) -> int | None:
+    if stream.frames:
+        return int(stream.frames)
+    return round(float(stream.duration * stream.time_base) * rate) if stream.duration else None

@@ -1,0 +1,171 @@
+"""Live sources: an HTTP server, standard input, cameras; dropped frames, times, and memory that does not grow."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("PIL")
+pytest.importorskip("av")
+
+import av
+from PIL import Image
+
+from export.tracking import modules
+from export.tracking.frames import open_frames
+from export.tracking.options import Plan
+from export.tracking.prompts import Prompt
+from export.tracking.run import track_video
+from export.tracking.sinks import overlay_sink
+from export.tracking.source import Source, live
+from export.tracking.tracker import Tracker
+from export.tracking.videos import CAMERAS
+from tests.export import toy_networks
+from verify.errors import MissingBackend, SurgeonError
+
+HEIGHT, WIDTH = 240, 320
+BOX = Plan({0: {1: Prompt(box=(10, 8, 40, 30))}})
+
+
+def jpeg(number: int) -> bytes:
+    """A picture whose grey value is the number of the frame."""
+    stream = BytesIO()
+    Image.fromarray(np.full((HEIGHT, WIDTH, 3), number % 250, np.uint8)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@contextmanager
+def server(frames: int, seconds: float = 0.0) -> Iterator[str]:
+    """An address that gives `frames` pictures as MJPEG, as network cameras do, one every `seconds`."""
+
+    class Camera(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            for number in range(frames):
+                picture = jpeg(number)
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                self.wfile.write(head.encode() + picture + b"\r\n")
+                time.sleep(seconds)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}/stream"
+        http.shutdown()
+
+
+def test_300_frames_from_a_server_take_no_more_memory_than_100(tmp_path: Path) -> None:
+    tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
+    peaks: dict[int, int] = {}
+
+    def progress(done: int) -> None:
+        peaks[done] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with server(300) as address, open_frames(address) as source:
+        assert source.count is None
+        summary = track_video(source, tracker, BOX, [], progress=progress)
+    assert (summary.frames, summary.dropped) == (300, 0)
+    unit = 1 if sys.platform == "darwin" else 1024
+    # 200 frames of 240 x 320 are 46 MB; the peak may rise by what an allocator rounds up.
+    assert (peaks[300] - peaks[100]) * unit < 8 << 20
+
+
+def test_live_drops_and_counts_what_comes_too_fast(tmp_path: Path) -> None:
+    seen = []
+
+    def slow(index: int, seconds: float, frame: np.ndarray, results: object) -> None:
+        seen.append(int(frame[0, 0, 0]))
+        time.sleep(0.05)
+
+    tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
+    with server(300, 0.002) as address, open_frames(address) as source, live(source) as queued:
+        summary = track_video(queued, tracker, BOX, [slow])
+    assert summary.frames == len(seen)
+    assert summary.frames + summary.dropped == 300
+    assert summary.dropped > 100
+    assert abs(seen[-1] - 299 % 250) <= 1  # the newest frame is never the one that is dropped
+
+
+def test_live_passes_on_an_error_after_the_frames_before_it() -> None:
+    def breaks() -> Iterator[tuple[float, np.ndarray]]:
+        yield 0.0, np.zeros((4, 4, 3), np.uint8)
+        raise SurgeonError("the video ends with an error")
+
+    with live(Source(breaks(), None, 25.0)) as queued:
+        assert next(queued.timed)[0] == 0.0
+        with pytest.raises(SurgeonError, match="ends with an error"):
+            next(queued.timed)
+
+
+def test_a_server_that_is_not_there_is_refused() -> None:
+    with server(1) as address:
+        pass
+    address = address.replace("http://", "http://user:secret@")
+    message = r"^http://user:\.\.\.@127.*cannot be read as a video: Connection refused$"
+    with pytest.raises(SurgeonError, match=message), open_frames(address):
+        pass
+
+
+def write_variable(path: Path) -> list[float]:
+    """A video whose frames stand 40, 80, 120 ... ms apart; returns their times."""
+    times = [0.02 * n * (n + 1) for n in range(8)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, seconds in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((HEIGHT, WIDTH, 3), 30 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(seconds * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return times
+
+
+def test_variable_rates_keep_their_times(tmp_path: Path) -> None:
+    times = write_variable(tmp_path / "variable.mp4")
+    tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
+    with open_frames(tmp_path / "variable.mp4") as source, ExitStack() as stack:
+        track_video(source, tracker, BOX, [overlay_sink(tmp_path / "overlay.mp4", source.rate, stack)])
+    for name in ("variable.mp4", "overlay.mp4"):
+        with open_frames(tmp_path / name) as source:
+            assert [seconds for seconds, _ in source.timed] == pytest.approx(times, abs=1e-3)
+
+
+def test_a_video_on_standard_input(tmp_path: Path) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    pictures = b"".join(jpeg(number) for number in range(5))
+    command = [sys.executable, "-m", "surgery", "track", "-", "--models", str(networks), "--box", "5,5,30,30"]
+    done = subprocess.run([*command, "--csv", str(tmp_path / "boxes.csv")], input=pictures, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"5 frames in" in done.stdout
+    assert len((tmp_path / "boxes.csv").read_text().splitlines()) == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cameras are files on Linux only")
+def test_cameras_are_refused_where_there_are_none() -> None:
+    for name in ("97", "/dev/video97"):
+        with pytest.raises(SurgeonError, match="/dev/video97: no such camera"), open_frames(name):
+            pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cameras are files on Linux only")
+def test_a_camera_without_support_in_pyav_is_a_missing_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CAMERAS, "linux", ("none", "/dev/null"))
+    with pytest.raises(MissingBackend, match="this PyAV was built without none"), open_frames("0"):
+        pass

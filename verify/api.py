@@ -30,6 +30,8 @@ def verify_model(
     scale: float = 1.0,
     profiles: Mapping[str, Any] | None = None,
     extra_check: ExtraCheck | None = None,
+    device_run: str | os.PathLike[str] | None = None,
+    keep_device_run: bool = False,
 ) -> Report:
     """Check a model: its form, its interface, its numbers, and whether TensorRT builds it.
 
@@ -44,6 +46,9 @@ def verify_model(
         scale: tolerances of goldens are multiplied by it.
         profiles: {input: (min, opt, max)} shapes for TensorRT, instead of the spec's.
         extra_check: one more check, put last in the report.
+        device_run: a folder of `verify.device.folder.write_folder` that came back from the GPU machine. That machine is
+            the judge then, and TensorRT here is left out unless `tensorrt` is True.
+        keep_device_run: keep the verdict of that machine beside the golden, for later calls without `device_run`.
 
     Returns:
         A report with one or more checks for each of these; `report.exit_code` is 0 where none failed, else 1.
@@ -65,8 +70,12 @@ def verify_model(
     from verify.model.on_disk import on_disk
     from verify.render.notebook import running
 
+    wanted = False if device_run is not None and tensorrt is None else tensorrt
     with on_disk(model) as (path, name), running(f"verifying {name}"):
-        report = _checked(path, spec, goldens, tensorrt, strict, scale, profiles, extra_check)
+        report = _checked(path, spec, goldens, wanted, strict, scale, profiles, extra_check)
+        if goldens is not None:
+            folders = [Path(folder) for folder in goldens]
+            _add_devices(report, path, folders, scale, device_run, keep_device_run)
     report.model = name
     return report
 
@@ -112,6 +121,29 @@ def _checked(
     if extra_check is not None:
         report.checks.append(extra_check(path, metadata, module))
     return report
+
+
+def _add_devices(
+    report: Report,
+    path: Path,
+    goldens: Sequence[Path],
+    scale: float,
+    device_run: str | os.PathLike[str] | None,
+    keep_device_run: bool,
+) -> None:
+    """Add what another machine said: in a folder that came back from it, or earlier, kept beside the golden."""
+    from verify.device.check import check_device_run
+    from verify.device.kept import keep, kept_verdicts
+    from verify.model.read import read_model
+
+    if device_run is None:
+        report.verdicts += kept_verdicts(path, read_model(path), goldens)
+        return
+    run = check_device_run(path, read_model(path), Path(device_run), goldens, scale)
+    report.checks += run.checks
+    report.verdicts.append(run.verdict)
+    if keep_device_run:
+        keep(run, goldens)
 
 
 def record_golden(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verify.errors import SurgeonError
 from verify.goldens.compare import Comparison, compare_runs
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import Case, Golden, Tensor, read_data
@@ -157,6 +158,21 @@ def _known(golden: Golden, side: str) -> Iterator[str]:
     """Names of the inputs or outputs of the recorded model, also of those that no case compares."""
     yield from (str(port[0]) for port in golden.interface.get(side, ()))
     yield from (tensor.name for case in golden.cases for tensor in getattr(case, side))
+
+
+def fitting_cases(model: onnx.ModelProto, golden: Golden) -> list[Case]:
+    """The cases of a golden whose inputs the model takes.
+
+    Raises:
+        SurgeonError: there is none, or the model has other inputs or outputs than the recorded one.
+    """
+    problem = _names(model, golden)
+    misfits = [_misfit(model, case.inputs) for case in golden.cases]
+    fitting = [case for case, misfit in zip(golden.cases, misfits, strict=True) if not misfit]
+    if problem or not fitting:
+        reason = problem or next(iter(misfits), "it has no case")
+        raise SurgeonError(f"the golden {golden.id} does not fit: {reason}")
+    return fitting
 
 
 def _misfit(model: onnx.ModelProto, inputs: Sequence[Tensor]) -> str:

@@ -64,6 +64,29 @@ def compare_runs(
     return result
 
 
+def compare_outputs(
+    outputs: Mapping[str, Any],
+    case: Case,
+    data: Mapping[str, Any],
+    scale: float,
+    tolerances: Mapping[str, Mapping[str, Any]],
+) -> Comparison:
+    """Compare outputs that were computed elsewhere with those of a case.
+
+    Args:
+        outputs: arrays by name, in the recorded types.
+        tolerances: by name, of the outputs to compare.
+    """
+    result = Comparison()
+    where = f" ({case.name})" if case.name else ""
+    for output in case.outputs:
+        if output.name in tolerances and output.name in outputs:
+            found = _figures(outputs[output.name], output, data, tolerances[output.name], scale, False)
+            result.tensors[output.name + where] = found
+            result.wrong += [f"{output.name}{where}: {p}" for p in exceeded(found, tolerances[output.name], scale)]
+    return result
+
+
 def _expected(case: Case, which: str) -> list[tuple[Tensor, dict[str, Any]]]:
     """The outputs of a case that are compared in one way of running, with their tolerances."""
     outputs = case.unrounded if which == "unrounded" else case.outputs

@@ -71,7 +71,7 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
 def _judgement(one: Verdict) -> Text:
     """Who says what of the model; a second opinion does not count."""
     style = STATES[one.state] if one.asked else "dim"
-    aside = "" if one.asked else " (another product, for information)"
+    aside = "" if one.asked else " (for information)"
     return Text.assemble(f"{visible(one.judge)}: ", (visible(one.message), style), aside)
 
 

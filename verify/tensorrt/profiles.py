@@ -142,12 +142,12 @@ def trtexec(path: str | Path, profiles: Profiles | None, engine: str | Path | No
         for index, point in enumerate(("min", "opt", "max")):
             shapes = ",".join(f"{name}:{'x'.join(map(str, shape[index]))}" for name, shape in profiles.items())
             words.append(f"--{point}Shapes={shapes}")
-    if _typed(path):
+    if typed(path):
         words.append("--stronglyTyped")
     return shlex.join(words)
 
 
-def _typed(path: str | Path) -> bool:
+def typed(path: str | Path) -> bool:
     """Whether half precision is written into the graph, which TensorRT 10 honours only when told to."""
     import onnx
 

@@ -64,6 +64,57 @@ def record(
     return exit_code(failed)
 
 
+@command.command(short_help="Write a folder for a GPU machine that has trtexec only.")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write; new or empty.")
+@click.option(
+    "--target",
+    default="tensorrt",
+    show_default=True,
+    help="TensorRT there: tensorrt-8.6 to tensorrt-11.1, deepstream-9.1.",
+)
+@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
+@click.option("--golden", "goldens", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
+def trtexec(models: tuple[Path, ...], output: Path, target: str, precision: str, goldens: tuple[Path, ...]) -> int:
+    """Write a folder that shows on a GPU machine, with trtexec alone, what its TensorRT makes of MODELS.
+
+    It holds the models, the inputs of their goldens, and run.sh. Copy it there, run run.sh, copy it back, then:
+    surgeon verify MODELS --device-run FOLDER
+    """
+    from verify.device.folder import write_folder
+    from verify.report import counted
+
+    with _progress(output) as progress:
+        made = write_folder(
+            models, output, tensorrt=_version(target), precision=precision, goldens=goldens, progress=progress
+        )
+    size = sum(file.stat().st_size for file in output.rglob("*") if file.is_file())
+    for model in made.models:
+        click.echo(f"{output / model.folder}: {model.file}, {counted(len(model.cases), 'case')}, {model.precision}")
+    click.echo(
+        f"{output}: {size / 1e6:.1f} MB for TensorRT {made.tensorrt}; run {output / 'run.sh'} on the GPU machine"
+    )
+    return 0
+
+
+def _version(target: str) -> str:
+    """TensorRT version of a target; trtexec of 8.6 to 10.0 is known too, though no table of operators is."""
+    import re
+
+    from surgery.targets import load_target
+    from verify.errors import SurgeonError
+
+    old = re.fullmatch(r"tensorrt-((?:8\.6|9\.\d+|10\.\d+|11(?:\.\d+)?))", target)
+    if old:
+        return old[1]
+    found = load_target(target)
+    if found.family != "tensorrt":
+        raise SurgeonError(
+            f"--target {target}: trtexec belongs to TensorRT; choose tensorrt-10.9 or deepstream-9.1, for example"
+        )
+    return found.version
+
+
 def _why(path: Path, error: Exception) -> str:
     from surgery.isolated import Died
 

@@ -40,6 +40,10 @@ from verify.report import Report, exit_code, not_checked
     help="How often one object is prompted, for --closed-loop.",
 )
 @click.option("--model-type", help="SAM2 model for --closed-loop, if the files do not record it.")
+@click.option(
+    "--device-run", type=click.Path(path_type=Path), help="Folder of surgeon golden trtexec, back from the GPU machine."
+)
+@click.option("--keep", is_flag=True, help="Keep the verdict of --device-run beside the golden, for CI without a GPU.")
 @click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail a model without golden.")
 @click.option("--scale", default=1.0, show_default=True, help="Multiply the tolerances of goldens by this.")
 @click.option("--max-error", type=float, help="Largest error / RMS, instead of the tolerances of goldens.")
@@ -66,6 +70,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
     results = given["results"]
     if (results is None) == (not models and not given["closed_loop"]):
         raise SurgeonError("give MODELS, or --results FILE with a report of theirs; see surgeon verify --help")
+    _check_device_options(given)
     limits = Limits(max_rel=given["max_error"], rms_rel=given["rms_error"], cosine=given["cosine"])
     reports = load_reports(results) if results else _verify_all(models, given)
     reports = with_limits(reports, limits)
@@ -75,6 +80,16 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
         reports = [_strict(report) for report in reports]
     _show(reports, given)
     return exit_code(reports)
+
+
+def _check_device_options(given: dict[str, Any]) -> None:
+    """Raise SurgeonError for a folder that is none, before models are run, and for --keep without one."""
+    from verify.device.manifest import read_manifest
+
+    if given["device_run"] is not None:
+        read_manifest(given["device_run"])
+    elif given["keep"]:
+        raise SurgeonError("--keep: there is no verdict to keep without --device-run FOLDER")
 
 
 def _show(reports: Sequence[Report], given: dict[str, Any]) -> None:
@@ -136,6 +151,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "tensorrt": given["trt"],
         "strict": given["strict"],
         "scale": given["scale"],
+        **({"device_run": given["device_run"], "keep_device_run": given["keep"]} if given["device_run"] else {}),
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
     paths, reports = _models(models)
@@ -238,7 +254,7 @@ def _stock(checkpoint: Path | None) -> Any:
 
 def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache: bool) -> Report:
     with _status(path):
-        if no_cache or extra_check is not None:
+        if no_cache or extra_check is not None or "device_run" in options:
             from verify import verify_model
 
             return verify_model(path, **options, extra_check=extra_check)

@@ -73,8 +73,8 @@ def verify_model(
     wanted = False if device_run is not None and tensorrt is None else tensorrt
     with on_disk(model) as (path, name), running(f"verifying {name}"):
         report = _checked(path, spec, goldens, wanted, strict, scale, profiles, extra_check)
-        if goldens is not None:
-            folders = [Path(folder) for folder in goldens]
+        if device_run is not None or goldens is not None:
+            folders = [Path(folder) for folder in goldens or ()]
             _add_devices(report, path, folders, scale, device_run, keep_device_run)
     report.model = name
     return report

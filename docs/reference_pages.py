@@ -16,6 +16,7 @@ GROUPS = {
     "1": ("tensorrt", "Refused by TensorRT"),
     "2": ("speed", "Speed"),
     "3": ("interface", "Interface"),
+    "7": ("specification", "Breaches of the ONNX specification"),
     "8": ("reported", "Reported only"),
 }
 

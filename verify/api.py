@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verify.report import Check, Report
+from verify.report import Check, Report, counted
 
 if TYPE_CHECKING:
     import onnx
@@ -96,6 +96,7 @@ def _checked(
     from verify.interface.recognise import read_metadata, recognise
     from verify.interface.run import check_run
     from verify.interface.spec import load_spec
+    from verify.lint import lint
     from verify.model.read import read_model
     from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
     from verify.tensorrt.profiles import check_given
@@ -104,7 +105,11 @@ def _checked(
     check_given(model, path, profiles or {})
     metadata = read_metadata(model)
     module = recognise(model, path, spec) if isinstance(spec, (str, Path)) else spec
-    report = Report(str(path), [check_form(path)])
+    report = Report(str(path), [check_form(path)], lint(model))
+    breaches = sum(finding.severity == "error" for finding in report.findings)
+    if breaches and report.checks[0].status == "pass":
+        said = f"{counted(breaches, 'breach', 'breaches')} of the ONNX specification, which onnx.checker does not see"
+        report.checks = [Check("onnx", "fail", said)]
     if module is not None:
         report.checks += check_interface(model, module, spec)
         if report.checks[-1].name == "module":

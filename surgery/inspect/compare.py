@@ -48,6 +48,7 @@ def _pairs(old: Description, new: Description) -> Iterator[Change]:
     yield Change("weights", "size", old.weight_total.bytes, new.weight_total.bytes, bytes=True)
     for dtype in {**old.by_type, **new.by_type}:
         yield Change("weights", f"size of {dtype}", _size(old, dtype), _size(new, dtype), bytes=True)
+    yield Change("ONNX breaches", "all", len(old.breaches), len(new.breaches))
     for target in old.targets:
         yield Change("refused nodes", target, old.targets[target].nodes, new.targets[target].nodes)
 

@@ -13,8 +13,11 @@ from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.utf8 import require_text
 from surgery.inspect.targets import Refusals, refusals
 from surgery.inspect.weights import Total, Weight, by_file, by_type, weights
+from verify.lint import lint
 from verify.model.read import read_model
 from verify.model.walk import domain_of, every_node, fed_inputs, op_of
+
+BREACH = ("code", "severity", "message", "node", "path")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Description:
     by_type         total of each dtype
     external        file -> (total of the tensors in it, size of the file in bytes)
     targets         target -> what it refuses
+    breaches        of the ONNX specification: {"code", "severity", "message", "node", "path"} of each
     """
 
     path: str
@@ -51,6 +55,7 @@ class Description:
     by_type: dict[str, Total]
     external: dict[str, tuple[Total, int]]
     targets: dict[str, Refusals]
+    breaches: tuple[dict[str, str], ...] = ()
 
     @property
     def weight_total(self) -> Total:
@@ -93,6 +98,7 @@ def describe(path: str | os.PathLike[str]) -> Description:
         by_type=by_type(found),
         external=by_file(found, file.parent),
         targets=refusals(view, str(file.parent)),
+        breaches=tuple({key: getattr(one, key) for key in BREACH} for one in lint(model)),
     )
 
 

@@ -114,8 +114,16 @@ def _rows(model: Description, verbose: bool) -> Iterator[tuple[str, Sequence[str
         for one in shown
     ]
     yield "largest", lines
+    yield "ONNX breaches", [_breach(one) for one in (model.breaches if verbose else model.breaches[:LARGEST])]
+    if not verbose and len(model.breaches) > LARGEST:
+        yield "", [f"and {len(model.breaches) - LARGEST:,} more; -v lists all"]
     yield "refused nodes", [f"{target}: {_refused(found, model)}" for target, found in model.targets.items()]
     yield "", ["by surgeon's tables, without running TensorRT; surgeon diagnose runs it"]
+
+
+def _breach(one: dict[str, str]) -> str:
+    place = " in ".join(filter(None, (one["node"], one["path"])))
+    return f"{one['code']} {one['severity']}: {place + ' ' if place else ''}{one['message']}"
 
 
 def _refused(found: Refusals, model: Description) -> str:

@@ -93,11 +93,12 @@ def _check_device_options(given: dict[str, Any]) -> None:
 
 
 def _show(reports: Sequence[Report], given: dict[str, Any]) -> None:
+    from verify.lint import rule_texts
     from verify.render import show, write_html
 
-    show(reports, given["style"], quiet=given["quiet"])
+    show(reports, given["style"], quiet=given["quiet"], rules=rule_texts())
     if given["html"] is not None:
-        write_html(reports, given["html"], title="surgeon verify")
+        write_html(reports, given["html"], title="surgeon verify", rules=rule_texts())
     if given["style"] != "text":  # the document is for a program; what was not checked is also said to people
         for report in reports:
             for check in report.checks:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from surgery.passes import all_passes
 from surgery.pipeline.rule import Pass
 from surgery.targets.catalog import Feature, load_catalog
+from verify.lint import rule_texts as lint_texts
 from verify.render.rule_text import RuleText
 
 if sys.version_info >= (3, 11):
@@ -52,7 +53,7 @@ def rule_texts() -> dict[str, RuleText]:
             texts[feature.pass_code] = _of_row(feature.pass_code, feature.key, feature.reason, feature.advice)
     for code, row in report_codes().items():
         texts.setdefault(code, _of_row(code, row["name"], row["reason"], row["advice"]))
-    return dict(sorted(texts.items()))
+    return dict(sorted((texts | lint_texts()).items()))
 
 
 def of_pass(rule: Pass) -> RuleText:

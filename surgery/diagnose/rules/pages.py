@@ -16,6 +16,7 @@ KINDS = {
     "interface": "applied by surgeon fix when a spec or an option asks for it",
     "chosen": "applied by surgeon fix when selected by its code",
     "report": "reported only",
+    "lint": "reported by surgeon verify and surgeon inspect",
 }
 
 

@@ -15,6 +15,7 @@ from surgery.diagnose.rules.pages import KINDS, as_markdown, rule, write_pages
 from surgery.passes import all_passes
 from surgery.targets.catalog import load_catalog
 from verify.errors import SurgeonError
+from verify.lint import RULES as LINT
 
 
 def run(*arguments: str) -> str:
@@ -27,6 +28,7 @@ def test_list_has_every_code_once() -> None:
     text = run()
     codes = {one.code for one in all_passes()} | set(report_codes())
     codes |= {row.pass_code for row in load_catalog().values() if row.pass_code}
+    codes |= {rule.code for rule in LINT}
     assert codes == set(rule_texts())
     for code in codes:
         assert sum(line.startswith(f"{code} ") for line in text.splitlines()) == 1

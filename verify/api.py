@@ -28,6 +28,7 @@ def verify_model(
     tensorrt: bool | None = None,
     strict: bool = False,
     scale: float = 1.0,
+    min_sensitivity: float | None = None,
     profiles: Mapping[str, Any] | None = None,
     extra_check: ExtraCheck | None = None,
     device_run: str | os.PathLike[str] | None = None,
@@ -41,9 +42,10 @@ def verify_model(
         goldens: folders to look for goldens in; () for `./golden` and those that come with surgeon, None for no
             golden check.
         tensorrt: True: must be installed; False: left out; None: asked where it is installed.
-        strict: a golden that is missing in the folders given is a failure, and so is a model that TensorRT does not
-            build at guessed sizes.
+        strict: a golden that is missing in the folders given is a failure, and so is one that catches too few faults
+            and a model that TensorRT does not build at guessed sizes.
         scale: tolerances of goldens are multiplied by it.
+        min_sensitivity: share of planted faults that the golden must catch; None for 0.9 if `strict`, else for any.
         profiles: {input: (min, opt, max)} shapes for TensorRT, instead of the spec's.
         extra_check: one more check, put last in the report.
         device_run: a folder of `verify.device.folder.write_folder` that came back from the GPU machine. That machine is
@@ -72,7 +74,7 @@ def verify_model(
 
     wanted = False if device_run is not None and tensorrt is None else tensorrt
     with on_disk(model) as (path, name), running(f"verifying {name}"):
-        report = _checked(path, spec, goldens, wanted, strict, scale, profiles, extra_check)
+        report = _checked(path, spec, goldens, wanted, strict, scale, min_sensitivity, profiles, extra_check)
         if device_run is not None or goldens is not None:
             folders = [Path(folder) for folder in goldens or ()]
             _add_devices(report, path, folders, scale, device_run, keep_device_run)
@@ -87,11 +89,13 @@ def _checked(
     tensorrt: bool | None,
     strict: bool,
     scale: float,
+    min_sensitivity: float | None,
     profiles: Mapping[str, Any] | None,
     extra_check: ExtraCheck | None,
 ) -> Report:
     """The checks of `verify_model`, on a file."""
     from verify.goldens.check import check_goldens
+    from verify.goldens.sensitivity import LEAST_SHARE
     from verify.interface.check import check_form, check_interface
     from verify.interface.recognise import read_metadata, recognise
     from verify.interface.run import check_run
@@ -120,7 +124,9 @@ def _checked(
         modules = ", ".join(load_spec(spec).modules)
         report.checks.append(Check("interface", "skip", f"the model is no module of {spec}, which has {modules}"))
     if goldens is not None:
-        report.checks += check_goldens(path, model, metadata, [Path(folder) for folder in goldens], strict, scale)
+        least = LEAST_SHARE if strict and min_sensitivity is None else min_sensitivity
+        places = [Path(folder) for folder in goldens]
+        report.checks += check_goldens(path, model, metadata, places, strict, scale, least)
     report.checks += check_tensorrt(path, profiles or spec_profiles(module), wanted=tensorrt, strict=strict)
     report.verdicts = verdicts_of(report.checks)
     if extra_check is not None:

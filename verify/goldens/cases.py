@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verify.errors import SurgeonError
-from verify.goldens.sizes import choices, wide_choices
+from verify.goldens.sizes import choices, has_free_sizes, wide_choices
 from verify.inputs.draw import TooLarge, dim_key, draw_inputs
 from verify.inputs.ranges import Range, input_ranges
 from verify.inputs.seeded import draw
 from verify.interface.check import read_dims, show
 from verify.interface.spec import Spec, SpecFile, load_spec
-from verify.model.walk import fed_inputs
+from verify.model.walk import every_node, fed_inputs
 
 if TYPE_CHECKING:
     import onnx
@@ -30,6 +30,8 @@ OWN_CASES: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
     ("heavy tails", "one", {"kind": "heavy"}, "any"),
     ("small", "several", {"kind": "normal", "scale": 0.01}, "binary"),
     ("0 to 1", "one", {"kind": "uniform"}, "any"),
+    ("odd sizes", "odd", {"kind": "normal"}, "any"),
+    ("large batch", "many", {"kind": "normal"}, "any"),
     ("every id", "wide", {"kind": "normal"}, "sweep"),
 )
 FEWEST_IDS = 8  # a range of whole numbers above this is taken for ids, each of which should occur
@@ -112,19 +114,23 @@ def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) 
     rows = max((int(span.high) + 1 for span in ranges.values() if span.high is not None), default=0)
     cases: list[Sequence[Plan]] = []
     for name, kind, floats, numbers in OWN_CASES:
-        if kind == "wide" and (rows <= FEWEST_IDS or len(sizes) == len(fed_inputs(model.graph))):
-            kind = "several"
-            if rows <= FEWEST_IDS:
-                continue
-        free = {
-            "several": lambda: choices(model),
-            "one": lambda: choices(model, batch_of_one=True),
-            "wide": lambda: wide_choices(model, rows),
-        }[kind]()
+        if (
+            (kind == "wide" and rows <= FEWEST_IDS)
+            or (kind == "odd" and not has_free_sizes(model))
+            or (kind == "many" and not has_branches(model))
+        ):
+            continue
+        wide = kind == "wide" and len(sizes) < len(fed_inputs(model.graph))
+        free = wide_choices(model, rows) if wide else choices(model, "several" if kind == "wide" else kind)
         drawer = _Drawer(name, seed, floats, numbers, ranges)
         found = [drawer.plan(model, {**chosen, **given}) for chosen in free]
         cases.append([plan for plan in found if plan is not None])
     return [case for case in cases if case]
+
+
+def has_branches(model: onnx.ModelProto) -> bool:
+    """Whether the model has an If, whose condition may be a size."""
+    return any(node.op_type == "If" for node in every_node(model))
 
 
 def _by_key(model: onnx.ModelProto, sizes: Mapping[str, Sequence[int]]) -> dict[str, int]:

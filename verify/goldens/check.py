@@ -15,6 +15,7 @@ from verify.goldens.compare import Comparison, compare_runs
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import Case, Golden, Tensor, read_data
 from verify.goldens.runs import machine, random_operator
+from verify.goldens.sensitivity import describe, share, slipped
 from verify.interface.check import read_dims, show
 from verify.model.walk import fed_inputs
 from verify.report import Check, counted
@@ -30,6 +31,7 @@ def check_goldens(
     given: Sequence[Path] = (),
     required: bool = False,
     scale: float = 1.0,
+    min_sensitivity: float | None = None,
 ) -> list[Check]:
     """Find the golden of a model and check the model against it; a skipped check where none was recorded.
 
@@ -37,15 +39,39 @@ def check_goldens(
         given: folders to look in; empty for the usual ones (`verify.goldens.find.folders`).
         required: a golden that is missing in the folders given is a failure.
         scale: tolerances are multiplied by it.
+        min_sensitivity: share of planted faults that the golden must catch; None for any.
     """
     found = find_golden(path, model, folders(given))
     if found is not None:
         how = f" ({found.how})" if found.how else ""
         used = {"golden": found.golden.id, "folder": str(found.golden.folder)}
+        used |= _quality(found.golden)
         checks = check_golden(path, model, found.golden, scale)
+        if min_sensitivity is not None:
+            checks.append(check_sensitivity(found.golden, min_sensitivity))
         return [replace(c, message=c.message + how, figures={**c.figures, **used}) for c in checks]
     message = f"none recorded for {_described(metadata) or 'this model'}; see surgeon golden record --help"
     return [Check("golden", "fail" if required and given else "skip", message)]
+
+
+def _quality(golden: Golden) -> dict[str, Any]:
+    """What the report says of the golden itself; {} for one of an older format."""
+    found: dict[str, Any] = {"sensitivity": describe(golden.sensitivity)} if golden.sensitivity else {}
+    lists = {"not_caught": slipped(golden.sensitivity), "not_covered": golden.coverage, "notes": golden.notes}
+    return found | {key: list(entries) for key, entries in lists.items() if entries}
+
+
+def check_sensitivity(golden: Golden, least: float) -> Check:
+    """Whether a golden catches a share of at least `least` of the faults that were planted when it was recorded."""
+    caught = share(golden.sensitivity)
+    message = f"the golden {describe(golden.sensitivity)}"
+    if caught is None:
+        return Check("golden sensitivity", "fail" if not golden.sensitivity else "skip", message)
+    if caught >= least:
+        return Check("golden sensitivity", "pass", f"{message}, at least {least:.0%} required")
+    first = slipped(golden.sensitivity)[0]
+    advice = "record it with inputs that show them: surgeon golden record --inputs"
+    return Check("golden sensitivity", "fail", f"{message}, at least {least:.0%} required; first: {first}; {advice}")
 
 
 def _described(metadata: Mapping[str, str]) -> str:

@@ -41,7 +41,7 @@ def compare_runs(
         options: of `open_session`.
     """
     result = Comparison()
-    wanted = [(case, _expected(case, which)) for case in cases]
+    wanted = [(case, expected(case, which)) for case in cases]
     if not any(outputs for _, outputs in wanted):
         return result
     session = open_session(model, **options)
@@ -57,11 +57,27 @@ def compare_runs(
             result.not_run.append(f"the model cannot be run{words}{where}: {run.error}")
             result.wrong += result.not_run[-1:]
             continue
-        for output, tolerance in outputs:
-            found = _figures(run.outputs[output.name], output, data, tolerance, scale, which != "tolerance")
-            result.tensors[output.name + where] = found
-            result.wrong += [f"{output.name}{words}{where}: {p}" for p in exceeded(found, tolerance, scale)]
+        found, wrong = compare_case(run.outputs, outputs, data, scale, which != "tolerance")
+        result.tensors |= {name + where: figures for name, figures in found.items()}
+        result.wrong += [f"{name}{words}{where}: {problem}" for name, problem in wrong]
     return result
+
+
+def compare_case(
+    found: Mapping[str, Any],
+    wanted: Sequence[tuple[Tensor, Mapping[str, Any]]],
+    data: Mapping[str, Any],
+    scale: float = 1.0,
+    by_channel: bool = True,
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]:
+    """Statistics of each output of one run, and what is wrong as pairs of an output's name and words."""
+    tensors: dict[str, dict[str, Any]] = {}
+    wrong = []
+    for output, tolerance in wanted:
+        figures = _figures(found[output.name], output, data, tolerance, scale, by_channel)
+        tensors[output.name] = figures
+        wrong += [(output.name, problem) for problem in exceeded(figures, tolerance, scale)]
+    return tensors, wrong
 
 
 def compare_outputs(
@@ -77,17 +93,16 @@ def compare_outputs(
         outputs: arrays by name, in the recorded types.
         tolerances: by name, of the outputs to compare.
     """
-    result = Comparison()
     where = f" ({case.name})" if case.name else ""
-    for output in case.outputs:
-        if output.name in tolerances and output.name in outputs:
-            found = _figures(outputs[output.name], output, data, tolerances[output.name], scale, False)
-            result.tensors[output.name + where] = found
-            result.wrong += [f"{output.name}{where}: {p}" for p in exceeded(found, tolerances[output.name], scale)]
-    return result
+    wanted = [(output, tolerances[output.name]) for output in case.outputs if output.name in tolerances]
+    found, wrong = compare_case(outputs, [pair for pair in wanted if pair[0].name in outputs], data, scale, False)
+    return Comparison(
+        {name + where: figures for name, figures in found.items()},
+        [f"{name}{where}: {problem}" for name, problem in wrong],
+    )
 
 
-def _expected(case: Case, which: str) -> list[tuple[Tensor, dict[str, Any]]]:
+def expected(case: Case, which: str) -> list[tuple[Tensor, dict[str, Any]]]:
     """The outputs of a case that are compared in one way of running, with their tolerances."""
     outputs = case.unrounded if which == "unrounded" else case.outputs
     found = [(output, output.tolerance if which == "tolerance" else output.tight) for output in outputs]

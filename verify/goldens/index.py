@@ -80,6 +80,8 @@ class Golden:
     interface      inputs and outputs of that model (`verify.goldens.find.interface`)
     settings       how its inputs were chosen ("seed", "sizes": {input: shape}), used again when it is recorded anew
     notes          what the golden does not see: cases that did not run, outputs that are the same for all inputs
+    sensitivity    which planted faults it catches (`verify.goldens.sensitivity.measure_sensitivity`)
+    coverage       what in the model its inputs do not reach (`verify.goldens.coverage`), with the input that would
     """
 
     id: str
@@ -93,6 +95,8 @@ class Golden:
     interface: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sensitivity: Mapping[str, Any] = field(default_factory=dict)
+    coverage: tuple[str, ...] = ()
 
 
 def read_index(folder: Path) -> list[Golden]:
@@ -130,7 +134,18 @@ def _golden(entry: Mapping[str, Any], folder: Path) -> Golden:
         interface=dict(entry.get("interface", {})),
         settings=dict(entry.get("settings", {})),
         notes=tuple(map(str, entry.get("notes", ()))),
+        sensitivity=_sensitivity(entry.get("sensitivity", {})),
+        coverage=tuple(map(str, entry.get("coverage", ()))),
     )
+
+
+def _sensitivity(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """ValueError where the numbers cannot be: more faults caught than planted, or fewer than none."""
+    found = dict(entry)
+    if found and not 0 <= int(found["caught"]) <= int(found["planted"]):
+        raise ValueError(f"{found['caught']} of {found['planted']} planted faults were caught")
+    found["slipped"] = [{key: str(one[key]) for key in ("kind", "place", "why")} for one in found.get("slipped", ())]
+    return found if entry else {}
 
 
 def _case(case: Mapping[str, Any]) -> Case:

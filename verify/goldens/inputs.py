@@ -37,7 +37,7 @@ def store(array: Any) -> Any:
     if array.dtype.kind == "O":
         return array.astype(np.str_)
     raw = {1: np.uint8, 2: np.uint16}.get(array.dtype.itemsize, np.uint32)
-    return array if array.dtype.isbuiltin == 1 else array.view(raw)
+    return array if array.dtype.type.__module__ == "numpy" else array.view(raw)
 
 
 def unstore(stored: Any, dtype: str) -> Any:

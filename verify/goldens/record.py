@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,7 @@ from verify.goldens.index import INDEX, Golden, arrays_hash, identity, place, re
 from verify.goldens.inputs import make_inputs
 from verify.goldens.measure import ReferenceOutputs, record_cases
 from verify.goldens.runs import machine, random_operator
+from verify.goldens.sensitivity import SECONDS, measure_sensitivity
 from verify.interface.recognise import read_metadata
 from verify.run.unrounded import quantizers
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import onnx
 
 DEFAULT_SEED = 1
+OTHER_SEED = 7919
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy")
 
 
@@ -63,10 +66,12 @@ def record(
     seed, inputs, sizes = _again(earlier, seed, inputs, sizes)
     changes = what_changed(path, model, earlier) if earlier else ""
     content = content_hash(path, model)
+    started = time.perf_counter()
     planned = [[Plan("", dict(inputs))]] if inputs is not None else plans(model, metadata, seed, sizes)
     recorded = record_cases(path, model, planned, reference, progress)
     words = {package: _version(package) for package in PACKAGES}
     words |= {"cpu": machine(), "outputs": "the model itself", "seed": str(seed)}
+    data = {key: np.asarray(array) for key, array in recorded.arrays.items()}
     golden = Golden(
         name,
         match,
@@ -84,6 +89,15 @@ def record(
             "random": random_operator(model),
         },
         notes=recorded.notes,
+        sensitivity=measure_sensitivity(
+            path,
+            recorded.cases,
+            data,
+            _further(model, metadata, seed, sizes),
+            seed,
+            SECONDS + (time.perf_counter() - started) / 2,
+            progress,
+        ),
     )
     replaced = {name} | ({earlier.id} if earlier else set())
     others = [other for other in known if other.id not in replaced]
@@ -91,6 +105,16 @@ def record(
     if earlier and earlier.data not in {golden.data, *(other.data for other in others)}:
         (folder / earlier.data).unlink(missing_ok=True)
     return Recording(golden, changes)
+
+
+def _further(
+    model: onnx.ModelProto, metadata: Mapping[str, str], seed: int, sizes: Mapping[str, Sequence[int]]
+) -> list[Sequence[Plan]]:
+    """Cases that a golden of this seed does not have; none where inputs cannot be drawn."""
+    try:
+        return plans(model, metadata, seed + OTHER_SEED, sizes)
+    except SurgeonError:
+        return []
 
 
 def _earlier(path: Path, model: onnx.ModelProto, folder: Path, name: str) -> Golden | None:

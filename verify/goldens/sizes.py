@@ -30,6 +30,8 @@ SINGLE = (
     ((32,), (4,)),
     ((1,), (1,)),
 )
+ODD = (((37, 53, 45, 61), (7, 11, 9, 13, 21, 23)), *DISTINCT)
+MANY = 40  # the size of a batch at which models may take another branch
 SEVERAL = 3  # the size of a batch that is not 1
 MOST_IDS = 4096
 
@@ -48,21 +50,31 @@ def roles(model: onnx.ModelProto) -> dict[str, str]:
     return found
 
 
-def choices(model: onnx.ModelProto, batch_of_one: bool = False) -> Iterator[Sizes]:
-    """Sizes of the free dims by their keys, to be tried in this order until the model runs; {} if none is free."""
+def choices(model: onnx.ModelProto, kind: str = "several") -> Iterator[Sizes]:
+    """Sizes of the free dims by their keys, to be tried in this order until the model runs; {} if none is free.
+
+    Args:
+        kind: "several", or "one" or "many" for the batch; "odd" for sizes that are no multiple of anything.
+    """
     free = roles(model)
     if not free:
         yield {}
         return
+    batch = {"one": 1, "many": MANY}.get(kind, SEVERAL)
     seen: list[Sizes] = []
-    for sides, others in SINGLE if batch_of_one else DISTINCT:
+    for sides, others in {"one": SINGLE, "odd": ODD}.get(kind, DISTINCT):
         for named_batches in (False, True) if len(sides) > 1 else (False,):
-            sizes = _assign(free, sides, others, 1 if batch_of_one else SEVERAL, named_batches)
+            sizes = _assign(free, sides, others, batch, named_batches)
             if sizes not in seen:
                 seen.append(sizes)
                 yield sizes
-    if not batch_of_one:
+    if kind != "one":
         yield dict.fromkeys(free, 4)
+
+
+def has_free_sizes(model: onnx.ModelProto) -> bool:
+    """Whether a dim other than the batch is free."""
+    return any(role != "batch" for role in roles(model).values())
 
 
 def _assign(

@@ -22,11 +22,22 @@ class Table(NamedTuple):
     code: bool = True
 
 
+# Lists of a golden's check, by their key.
+LISTED = {
+    "not_caught": "Planted faults that the golden does not catch",
+    "not_covered": "What the inputs of the golden do not reach",
+    "notes": "Notes of the recording",
+}
+
+
 def tables_of(check: str, figures: Mapping[str, Any]) -> list[Table]:
     """The tables that the figures of a check (JSON types) hold; `check` is its name."""
     found = []
     if figures.get("tensors"):
         found.append(tensor_errors(figures["tensors"], check))
+    for key, title in LISTED.items():
+        if figures.get(key):
+            found.append(Table(title, [Column("", "word")], [(entry,) for entry in figures[key]], code=False))
     if figures.get("op_counts"):
         found.append(op_counts(figures["op_counts"]))
     if figures.get("builds"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,10 @@ def record(
 ) -> int:
     """Record MODELS into a golden folder, to be committed beside them.
 
-    Each model is run six times, with 1 and 2 threads, with and without onnxruntime's optimisations and with inputs
-    off by one rounding step. How much the outputs differ is stored as their tolerance. A model that was recorded
-    before keeps its seed, sizes and inputs unless others are given.
+    Each model is run in several cases, each with 1 and 2 threads, with and without onnxruntime's optimisations and with
+    inputs off by one rounding step. How much the outputs differ is stored as their tolerance. Then small faults are
+    planted in copies of the model, and the golden stores which of them it catches. A model that was recorded before
+    keeps its seed, sizes and inputs unless others are given.
     """
     from surgery.isolated import run_isolated
     from verify.errors import SurgeonError
@@ -131,7 +133,20 @@ def _record(path: Path, folder: Path, drawn: dict[str, Any], from_torch: bool, c
     with _progress(path) as progress:
         made = record_golden(path, folder, reference=reference, made_by=words, progress=progress, **drawn)
     changes = f"; {made.changes}" if made.changes else ""
-    return f"{path} -> {folder / made.golden.data}: {_size(made.golden)}{changes}"
+    return "\n".join([f"{path} -> {folder / made.golden.data}: {_size(made.golden)}{changes}", *_quality(made.golden)])
+
+
+def _quality(golden: Golden, most: int = 5) -> list[str]:
+    """Lines that say which planted faults a golden catches, and what its inputs do not reach."""
+    from verify.goldens.sensitivity import describe, slipped
+
+    def lines(label: str, entries: Sequence[str]) -> list[str]:
+        more = f"{label}: {len(entries) - most} more; see surgeon golden show --tensors"
+        return [f"{label}: {entry}" for entry in entries[:most]] + ([more] if len(entries) > most else [])
+
+    found = [describe(golden.sensitivity)] if golden.sensitivity else []
+    found += lines("not caught", slipped(golden.sensitivity))
+    return [f"  {line}" for line in found + lines("not covered", golden.coverage) + lines("note", golden.notes)]
 
 
 def _stock(path: Path, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
@@ -245,6 +260,8 @@ def _show_one(golden: Golden, tensors: bool) -> None:
     click.echo(f"  {golden.id}")
     click.echo(f"    {_size(golden)}; outputs of {made.get('outputs', '?')}")
     tools = ("onnx-surgeon", "sam2", "torch", "onnxruntime", "onnx", "numpy")
+    for line in _quality(golden, len(golden.coverage) + len(golden.notes) + 50 if tensors else 5):
+        click.echo(f"  {line}")
     click.echo("    made by " + ", ".join(f"{tool} {made[tool]}" for tool in tools if tool in made))
     if not tensors:
         return

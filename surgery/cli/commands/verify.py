@@ -44,8 +44,13 @@ from verify.report import Report, exit_code, not_checked
     "--device-run", type=click.Path(path_type=Path), help="Folder of surgeon golden trtexec, back from the GPU machine."
 )
 @click.option("--keep", is_flag=True, help="Keep the verdict of --device-run beside the golden, for CI without a GPU.")
-@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail a model without golden.")
+@click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail a model without a good golden.")
 @click.option("--scale", default=1.0, show_default=True, help="Multiply the tolerances of goldens by this.")
+@click.option(
+    "--min-sensitivity",
+    type=click.FloatRange(0, 1),
+    help="Share of planted faults that a golden must catch.  [default: 0.9 with --strict, else any]",
+)
 @click.option("--max-error", type=float, help="Largest error / RMS, instead of the tolerances of goldens.")
 @click.option("--rms-error", type=float, help="RMS error / RMS, instead of the tolerances of goldens.")
 @click.option("--cosine", type=float, help="Smallest cosine, instead of the tolerances of goldens.")
@@ -153,6 +158,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "strict": given["strict"],
         "scale": given["scale"],
         **({"device_run": given["device_run"], "keep_device_run": given["keep"]} if given["device_run"] else {}),
+        "min_sensitivity": given["min_sensitivity"],
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
     paths, reports = _models(models)

@@ -26,6 +26,7 @@ def test_show_lists_versions_and_reasons(surgeon: Surgeon, good: Path) -> None:
 
 
 def test_full_disk_leaves_the_old_golden(surgeon: Surgeon, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SURGEON_DEBUG", "1")  # record in this process, whose disk is full
     before = {path.name: path.read_bytes() for path in Path("golden").iterdir()}
 
     def full(self: Path, content: bytes) -> int:
@@ -61,6 +62,7 @@ def test_target_that_is_a_file(surgeon: Surgeon) -> None:
 def test_interrupt_is_130_and_leaves_nothing(surgeon: Surgeon, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from verify.goldens import record
 
+    monkeypatch.setenv("SURGEON_DEBUG", "1")  # record in this process, which is interrupted
     before = sorted(path.name for path in Path("golden").iterdir())
 
     def interrupted(*_: object, **__: object) -> None:

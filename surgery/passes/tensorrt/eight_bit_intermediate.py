@@ -1,7 +1,7 @@
 """UINT8 tensors in the middle of the graph.
 
 What it does: where a Cast to uint8 is followed by another Cast, connects the second one to the value before the first,
-wrapped to eight bits with Mod.
+wrapped to eight bits with Mod. Shape and Size, to which the type means nothing, read the value before it.
 Why: TensorRT has UINT8 only for graph inputs and outputs.
 Before → After: `q = Cast<uint8>(x); y = Cast<float>(q)` → `y = Cast<float>(Mod(Cast<int32>(x), 256))`
 Leaves alone: graph outputs in uint8; readers other than Cast (see eight-bit-operator); float64 and unknown types.
@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from surgery.graph.edit import replace_input
 from surgery.graph.walk import producer
 from surgery.passes.ops.bits import wrapped
 from surgery.passes.ops.build import Build
@@ -33,6 +34,11 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if maker.inputs[0].dtype is not None and node.attrs.get("to") != onnx.TensorProto.UINT8:
             message = f"'{tensor.name}' is UINT8 and neither graph input nor output"
             yield finding(message, node, partial(rewrite, graph, node, context, maker.inputs[0]))
+    for node in context.nodes(graph, "Shape", "Size"):
+        maker = producer(node.inputs[0], "Cast")
+        if maker is not None and maker.attrs.get("to") == onnx.TensorProto.UINT8:
+            message = f"'{node.inputs[0].name}' is UINT8 and neither graph input nor output"
+            yield finding(message, node, partial(replace_input, node, 0, maker.inputs[0]))
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, source: gs.Tensor) -> None:

@@ -105,18 +105,17 @@ def number(graph: gs.Graph, node: gs.Node, context: Context, count: int) -> None
 
 def parts(node: gs.Node, context: Context) -> list[int] | None:
     """Sizes of the parts along the axis, or None."""
-    shape = context.static_shape(node.inputs[0])
-    if shape is None:
+    shape = node.inputs[0].shape
+    if not shape:
         return None
     length = shape[int(node.attrs.get("axis", 0)) % len(shape)]
-    if len(node.inputs) < 2 or node.inputs[1].is_empty():
-        return [1] * length
-    value = context.constant(node.inputs[1])
-    if value is None:
-        return None
-    if value.ndim:
+    given = len(node.inputs) > 1 and not node.inputs[1].is_empty()
+    value = context.constant(node.inputs[1]) if given else None
+    if value is not None and value.ndim:
         return [int(size) for size in value]
-    step = int(value)
+    if not isinstance(length, int) or (given and value is None):
+        return None
+    step = 1 if value is None else int(value)
     return [min(step, length - start) for start in range(0, length, step)] if step > 0 else None
 
 

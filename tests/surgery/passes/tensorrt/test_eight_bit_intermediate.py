@@ -18,6 +18,14 @@ REWRITES = [
         }""",
         inputs={"x": [1.5, 200.0, 7.0]},
     ),
+    Case(
+        "also read by Shape",
+        """g (uint8[N,H,3] x) => (float[3,N,H] y, int64[3] size) {
+          t = Transpose<perm = [2, 0, 1]>(x)
+          size = Shape(t)
+          y = Cast<to = 1>(t)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case("it is a graph output", "g (float[3] x) => (uint8[3] y) { y = Cast<to = 2>(x) }"),

@@ -9,6 +9,23 @@ from tests.surgery.passes.comparing import Case, keeps_values, stays
 CODE = "SG130"
 REWRITES = [
     Case(
+        "split where only the dim of the parts is known",
+        """g (float[N,5,2] x) => (float[N,2,2] y) <int64[2] k = {3, 2}, int64 i = {1}> {
+          s = SplitToSequence<axis = 1>(x, k)
+          y = SequenceAt(s, i)
+        }""",
+        gone=("SplitToSequence", "SequenceAt"),
+    ),
+    Case(
+        "parts of one length where only their dim is known",
+        """g (float[N,5,2] x) => (float[N,T,2] y) <int64 k = {2}, int64 i = {0}> {
+          s = SplitToSequence<axis = -2>(x, k)
+          t = SequenceErase(s, i)
+          y = ConcatFromSequence<axis = 1>(t)
+        }""",
+        gone=("SplitToSequence", "SequenceErase"),
+    ),
+    Case(
         "constructed and read",
         """g (float[2] a, float[2] b) => (float[2] y) <int64 k = {-1}> {
           s = SequenceConstruct(a, b)

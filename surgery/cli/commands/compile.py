@@ -14,7 +14,7 @@ from surgery.cli.arguments import parse_dim
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--gpu", default="ada", show_default=True, help="turing, ampere, ada, blackwell, or sm75 to sm121.")
 @click.option(
-    "--vs", "other", type=click.Path(path_type=Path), help="Build a second model and show it beside the first."
+    "--vs", "other", type=click.Path(path_type=Path), help="A second model to build; or with --layers, a second run."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the engine to this file.")
 @click.option(
@@ -30,6 +30,9 @@ from surgery.cli.arguments import parse_dim
     "--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size that the spec leaves open: frames=7."
 )
 @click.option("--trtexec", "show_command", is_flag=True, help="Print the trtexec command for the same build, and stop.")
+@click.option("--layers", type=click.Path(path_type=Path), help="Build nothing; read layers.json of trtexec elsewhere.")
+@click.option("--profile", type=click.Path(path_type=Path), help="profile.json of the same run, for --layers.")
+@click.option("--times", type=click.Path(path_type=Path), help="times.json of the same run, for --layers.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
 @click.option(
     "--format",
@@ -49,18 +52,30 @@ def command(
     largest: tuple[str, ...],
     sizes: tuple[str, ...],
     show_command: bool,
+    layers: Path | None,
+    profile: Path | None,
+    times: Path | None,
     page: Path | None,
     style: str,
 ) -> int:
     """Build MODEL with TensorRT and report kernels, fused attention, precision and memory.
 
     Shapes of dynamic inputs come from --input-shape, --min-shape and --max-shape, or from the spec of the model.
+
+    With --layers, show the engine that trtexec built on another machine instead, from the files that it wrote there:
+    time and precision by ONNX node. --layers may name the folder that holds them, and --vs a second one.
     """
     from surgery.diagnose.utf8 import require_text
+    from verify.errors import SurgeonError
     from verify.model.read import read_model
     from verify.tensorrt.compile import compile_model
     from verify.tensorrt.profiles import profiles_for, trtexec
 
+    if layers is not None:
+        _require_alone(page=page, output=output, shapes=shapes, smallest=smallest, largest=largest, sizes=sizes)
+        return _show_engines(model, [layers, other], profile, times, style)
+    if profile is not None or times is not None:
+        raise SurgeonError("--profile and --times belong to --layers layers.json, which is missing")
     for path in filter(None, (model, other)):
         require_text(read_model(path), str(path))
     for path in filter(None, (output, page)):
@@ -77,6 +92,56 @@ def command(
         _write_page(builds, page)
     _show(builds, [model, other], style)
     return 0 if all(build.ok for build in builds) else 1
+
+
+def _require_alone(**given: Any) -> None:
+    """Raise SurgeonError for an option of a build, which --layers does not run."""
+    from verify.errors import SurgeonError
+
+    options = {"page": "--html", "output": "-o", "shapes": "--input-shape", "sizes": "--size"}
+    options |= {"smallest": "--min-shape", "largest": "--max-shape"}
+    for name, value in given.items():
+        if value:
+            raise SurgeonError(f"{options[name]} belongs to a build; --layers only reads what trtexec wrote")
+
+
+def _show_engines(model: Path, sources: list[Path | None], profile: Path | None, times: Path | None, style: str) -> int:
+    from surgery.diagnose.provenance import source_of
+    from verify.device.engine_table import as_data, tables
+    from verify.device.layers import read_engine
+    from verify.model.read import read_model
+    from verify.model.walk import node_name
+
+    read = read_model(model)
+    first, second = sources
+    engines = [read_engine(read, first, profile, times)] if first is not None else []
+    if second is not None:
+        engines.append(read_engine(read, second))
+    modules = {node_name(node): _module(source_of(node)) for node in read.graph.node}
+    if style == "json":
+        import json
+
+        click.echo(json.dumps({"engines": [as_data(engine, modules) for engine in engines]}, indent=2))
+        return 0
+    _print(tables(engines, modules))
+    return 0
+
+
+def _module(source: str) -> str:
+    """The torch module in what `source_of` says of a node."""
+    return next((part.removeprefix("module ") for part in source.split(", ") if part.startswith("module ")), "")
+
+
+def _print(parts: list[Any]) -> None:
+    from surgery.cli.console import console
+    from verify.render.text import visible
+
+    out = console()
+    for part in parts:
+        if isinstance(part, str):
+            click.echo(visible(part))  # a line that is not wrapped can be copied
+        else:
+            out.print(part)
 
 
 def _require_writable(path: Path) -> None:
@@ -105,15 +170,7 @@ def _show(builds: list[Any], models: list[Path | None], style: str) -> None:
         data = [as_data(build) for build in builds]
         click.echo(json.dumps({"builds": data}, indent=2))
         return
-    from surgery.cli.console import console
-    from verify.render.text import visible
-
-    out = console()
-    for part in tables(builds):
-        if isinstance(part, str):
-            click.echo(visible(part))  # a line that is not wrapped can be copied
-        else:
-            out.print(part)
+    _print(tables(builds))
     for model, build in zip(models, builds, strict=False):
         if not build.ok:
             click.echo(f"{model} was not built; for reasons and rewrites run: surgeon diagnose {model}")

@@ -157,7 +157,7 @@ def layers(plan: dict[str, Any]) -> str:
             "LayerType": "kgen",
             "Inputs": [{"Name": name, "Dimensions": [1], "Format/Datatype": "Float"} for name in node.input],
             "Outputs": [{"Name": name, "Dimensions": [1], "Format/Datatype": "Float"} for name in node.output],
-            "Metadata": f"[ONNX Layer: {node.name}]",
+            "Metadata": f"[ONNX Layer: {node.name or 'node_of_' + node.output[0]}]",
         }
         for place, node in enumerate(nodes)
     ]

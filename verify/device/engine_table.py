@@ -78,9 +78,7 @@ def notes(engine: Engine) -> list[str]:
     if not engine.detailed:
         found.append("built without --profilingVerbosity=detailed: layers have names only, and few can be mapped")
     if any(layer.how == "between" for layer in engine.layers):
-        found.append(
-            "a fused region is counted as all nodes between the first and the last of its name, which is a guess"
-        )
+        found.append("a fused region counts as all nodes between the first and the last of its name, which is a guess")
     if engine.unmatched:
         found.append(f"{engine.unmatched} rows of the profile belong to no layer: of another run?")
     if engine.milliseconds is not None:

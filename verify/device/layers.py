@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -135,7 +135,7 @@ def _layer(entry: Any, names: Sequence[str]) -> Layer:
         nodes, how = _nodes_of_name(entry, names)
         return Layer(entry, "?", nodes, how, "?", None)
     name, metadata = str(entry.get("Name", "")), str(entry.get("Metadata") or "")
-    named = tuple(dict.fromkeys(METADATA.findall(metadata)))
+    named = tuple(dict.fromkeys(filter(None, METADATA.findall(metadata))))
     nodes, how = (named, "metadata") if named else _nodes_of_name(name, names)
     return Layer(name, str(entry.get("LayerType") or "?"), nodes, how, _precision(entry), None)
 
@@ -164,9 +164,7 @@ def _precision(entry: Mapping[str, Any]) -> str:
 
 
 def _timed(layers: Sequence[Layer], rows: Sequence[ProfileRow]) -> tuple[list[Layer], int]:
-    """The layers with their times, joined by name and, where names repeat, by order; and how many rows have no layer."""
-    from dataclasses import replace
-
+    """The layers with their times, joined by name and then by order; and how many rows have no layer."""
     waiting: dict[str, list[ProfileRow]] = {}
     for row in rows:
         waiting.setdefault(row.name, []).append(row)

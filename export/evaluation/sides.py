@@ -30,6 +30,7 @@ class Side:
     name          as the table shows it
     folder        of the ONNX files; of those that the stock predictor is the original of with `stock`
     checkpoint    trained weights for the stock predictor where they do not lie beside the files
+    provider      what runs the files: "cpu", "cuda" or "tensorrt"; the stock predictor runs on the CPU
     fingerprint   what its results depend on, as a SHA-256
     """
 
@@ -37,10 +38,13 @@ class Side:
     folder: Path
     stock: bool = False
     checkpoint: Path | None = None
+    provider: str = "cpu"
     fingerprint: str = ""
 
 
-def find_sides(models: Path, against: tuple[str, ...], checkpoint: Path | None) -> list[Side]:
+def find_sides(
+    models: Path, against: tuple[str, ...], checkpoint: Path | None = None, provider: str = "cpu"
+) -> list[Side]:
     """The files of `models` first, then each of `against`, which is a folder or the word `stock`."""
     folders = [(str(models), models, False)]
     folders += [(text, models if text == STOCK else Path(text), text == STOCK) for text in against]
@@ -48,7 +52,7 @@ def find_sides(models: Path, against: tuple[str, ...], checkpoint: Path | None) 
     if twice := [name for name in names if names.count(name) > 1]:
         raise SurgeonError(f"{twice[0]}: named twice; --models and --against are to differ")
     return [
-        Side(name, folder.resolve(), stock, checkpoint, _fingerprint(folder, stock, checkpoint))
+        Side(name, folder.resolve(), stock, checkpoint, provider, _fingerprint(folder, stock, checkpoint, provider))
         for name, folder, stock in folders
     ]
 
@@ -76,7 +80,7 @@ def _open_files(side: Side, threads: int) -> Track:
     from export.tracking.modules import load
     from export.tracking.tracker import Tracker
 
-    modules = load(side.folder, threads)
+    modules = load(side.folder, threads, provider=side.provider)
 
     def track(video: Video, schedule: Schedule, wanted: set[int]) -> Logits:
         tracker = Tracker(modules)
@@ -110,11 +114,12 @@ def _open_stock(side: Side, threads: int) -> Track:
     return track
 
 
-def _fingerprint(folder: Path, stock: bool, checkpoint: Path | None) -> str:
+def _fingerprint(folder: Path, stock: bool, checkpoint: Path | None, provider: str) -> str:
     files = sorted(file for file in folder.glob("*.onnx*") if file.is_file())
     if not files:
         raise SurgeonError(f"{folder}: no .onnx files in it")
-    digest = sha256(repr((stock, checkpoint and (str(checkpoint), checkpoint.stat().st_size))).encode())
+    weights = checkpoint and (str(checkpoint), checkpoint.stat().st_size)
+    digest = sha256(repr((stock, weights, provider)).encode())
     for file in files:
         digest.update(file.name.encode())
         with file.open("rb") as content:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from export.tracking.providers import open_session
 from verify.errors import SurgeonError
 from verify.interface.recognise import METADATA_PREFIX
 
@@ -50,15 +51,17 @@ class Modules:
     mask_downsample: Array | None = None
 
 
-def load(folder: Path, threads: int = 0, *, memory: bool = True) -> Modules:
-    """Open the ONNX files of `folder` with onnxruntime on the CPU; `threads` 0 leaves it to onnxruntime.
+def load(folder: Path, threads: int = 0, *, memory: bool = True, provider: str = "cpu") -> Modules:
+    """Open the ONNX files of `folder` with onnxruntime; `threads` 0 leaves their number to onnxruntime.
+
+    provider   "cpu", "cuda" or "tensorrt"
 
     Without `memory` the two files that only a second frame needs are not opened. Raises SurgeonError when a file is
-    missing or onnxruntime cannot read it.
+    missing or onnxruntime cannot read it, MissingBackend when the provider is not there.
     """
     names = [name for name in NAMES if memory or not name.startswith("memory")]
     prompts = [PROMPTS] if (folder / f"{PROMPTS}.onnx").is_file() else []
-    sessions = {name: _session(folder / f"{name}.onnx", threads) for name in (*names, *prompts)}
+    sessions = {name: _session(folder / f"{name}.onnx", threads, provider) for name in (*names, *prompts)}
     image = next(port for port in sessions["image_encoder"].get_inputs() if port.name == "image")
     if not isinstance(image.shape[-1], int):
         raise SurgeonError(f"{folder / 'image_encoder.onnx'}: the size of 'image' is not fixed: {image.shape}")
@@ -91,21 +94,10 @@ def _mask_downsample(session: Any, folder: Path) -> Array:
     return values
 
 
-def _session(path: Path, threads: int) -> Any:
-    import onnxruntime
-
+def _session(path: Path, threads: int, provider: str) -> Any:
     if not path.is_file():
         raise SurgeonError(f"{path}: no such file; the tracker needs {', '.join(f'{name}.onnx' for name in NAMES)}")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    # The bank grows for 16 frames: plans cached for each shape would be kept for ever.
-    options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise SurgeonError(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from error
+    return open_session(path, threads, provider)
 
 
 def _runner(session: Any) -> Run:

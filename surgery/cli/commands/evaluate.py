@@ -32,6 +32,13 @@ MOST_OBJECTS = 30  # rows of the table of objects on the screen
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes on this machine.")
 @click.option("--ray", metavar="ADDRESS", help="A Ray cluster (host:port, or auto) that takes one video a task.")
+@click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "tensorrt"]),
+    default="cpu",
+    show_default=True,
+    help="What runs them.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads a video; without it, cores / workers.")
 def command(dataset: Path, models: Path, output: Path, **options: Any) -> int:
     """Score the files in --models over DATASET, a folder in the layout of DAVIS or SA-V.
@@ -48,7 +55,7 @@ def command(dataset: Path, models: Path, output: Path, **options: Any) -> int:
     from export.evaluation.video import Task
     from export.tracking.run import progress_bar
 
-    sides = find_sides(models, options["against"], options["checkpoint"])
+    sides = find_sides(models, options["against"], options["checkpoint"], options["provider"])
     for side in sides:
         _require_prompts(side, options["prompt"])
     data = open_dataset(dataset.resolve(), options["videos"])

@@ -38,6 +38,13 @@ OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
 @click.option("--live", is_flag=True, help="Drop old frames where tracking is slower than the source.")
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Most objects in one call.")
+@click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "tensorrt"]),
+    default="cpu",
+    show_default=True,
+    help="What runs them.",
+)
 @click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0 uses all.")
 def command(video: str, models: Path, **options: Any) -> int:
     """Track objects through VIDEO: a video file, a folder of frames, a picture, an rtsp:// or http:// address,
@@ -70,7 +77,8 @@ def command(video: str, models: Path, **options: Any) -> int:
     from export.tracking.source import live
     from export.tracking.tracker import Tracker
 
-    modules = load(models, options["threads"], memory=not is_picture(Path(video)))
+    provider = options["provider"]
+    modules = load(models, options["threads"], memory=not is_picture(Path(video)), provider=provider)
     if modules.metadata.get("checkpoint", "").startswith("reference"):
         click.echo(f"{models}: reference weights, not trained; the masks mean nothing", err=True)
     if plan.corrections or options["masks_given"] or options["candidates"]:
@@ -84,7 +92,9 @@ def command(video: str, models: Path, **options: Any) -> int:
         progress = stack.enter_context(progress_bar(total))
         summary = track_video(source, tracker, plan, sinks, limit=limit, stopped=stopped, progress=progress)
     dropped = f"; {summary.dropped} dropped, --live" if options["live"] else ""
-    click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second{dropped}")
+    click.echo(
+        f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second on {provider}{dropped}"
+    )
     if summary.interrupted:
         click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
         return INTERRUPTED

@@ -161,7 +161,7 @@ def test_workers_find_the_same_numbers(davis: Path, toy: Path, tmp_path: Path) -
 
 def test_a_lost_worker_costs_its_video_only(davis: Path, toy: Path, tmp_path: Path) -> None:
     videos = open_dataset(davis).videos
-    (side,) = find_sides(toy, (), None)
+    (side,) = find_sides(toy, ())
     tasks = [Task(side, video, "mask", 1) for video in videos]
     outcomes = workers.in_processes(tasks, 1)
     killed: list[int] = []
@@ -206,7 +206,7 @@ def test_ray_that_is_not_there_is_refused(
 
 def test_results_are_written_video_by_video(davis: Path, toy: Path, tmp_path: Path) -> None:
     videos = open_dataset(davis).videos
-    (side,) = find_sides(toy, (), None)
+    (side,) = find_sides(toy, ())
     seen: list[int] = []
 
     def progress(done: int) -> None:

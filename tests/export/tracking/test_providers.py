@@ -1,0 +1,60 @@
+"""`--provider`: refused with exit 4 where it is not there or does not start; never the CPU in its place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from export.tracking import modules
+from tests.export import toy_networks
+from verify.errors import MissingBackend
+
+WITHOUT_GPU = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+
+
+@pytest.mark.skipif(not WITHOUT_GPU, reason="this onnxruntime has CUDA")
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_installed_ends_with_4(tmp_path: Path, provider: str) -> None:
+    pytest.importorskip("PIL")
+    clip, networks = toy_networks.write_clip(tmp_path / "clip"), toy_networks.write(tmp_path / "toy")
+    command = [sys.executable, "-m", "surgery", "track", str(clip), "--models", str(networks), "--box", "5,5,30,30"]
+    options = ["--csv", str(tmp_path / "boxes.csv"), "--provider", provider]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 4
+    assert f"--provider {provider}: this onnxruntime has no " in done.stderr
+    assert "pip install onnxruntime-gpu" in done.stderr
+    assert not (tmp_path / "boxes.csv").exists()
+
+
+def test_a_provider_that_does_not_start_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime-gpu without a driver lists CUDA, warns, and opens the model on the CPU."""
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    session = onnxruntime.InferenceSession
+
+    def on_cpu(path: str, options: object, providers: list[str], **_: object) -> object:
+        assert providers == listed
+        return session(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", on_cpu)
+    with pytest.raises(
+        MissingBackend, match="CUDAExecutionProvider does not start here, and onnxruntime went on with CPU"
+    ):
+        modules.load(toy_networks.write(tmp_path), provider="cuda")
+
+
+def test_a_provider_that_fails_to_open_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **options: object) -> object:
+        assert options["enable_fallback"] == 0
+        raise RuntimeError("CUDA driver version is insufficient\nmore")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    with pytest.raises(
+        MissingBackend, match="cannot be opened with --provider cuda: CUDA driver version is insufficient$"
+    ):
+        modules.load(toy_networks.write(tmp_path), provider="cuda")

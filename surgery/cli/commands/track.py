@@ -43,7 +43,7 @@ OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
     type=click.Choice(["cpu", "cuda", "tensorrt"]),
     default="cpu",
     show_default=True,
-    help="What runs them.",
+    help="What onnxruntime runs the files on.",
 )
 @click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0 uses all.")
 def command(video: str, models: Path, **options: Any) -> int:
@@ -92,9 +92,8 @@ def command(video: str, models: Path, **options: Any) -> int:
         progress = stack.enter_context(progress_bar(total))
         summary = track_video(source, tracker, plan, sinks, limit=limit, stopped=stopped, progress=progress)
     dropped = f"; {summary.dropped} dropped, --live" if options["live"] else ""
-    click.echo(
-        f"{summary.frames} frames in {summary.seconds:.1f} s, {summary.rate:.2f} frames per second on {provider}{dropped}"
-    )
+    rate = f"{summary.rate:.2f} frames per second on {provider}"
+    click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {rate}{dropped}")
     if summary.interrupted:
         click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
         return INTERRUPTED

@@ -23,6 +23,7 @@ MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
 MOST_PICTURE = 1 << 23  # elements of the inputs up to which PICTURES are tried: a batch of 224 colour pictures
 NOTICED = 1.02
 LARGE = 100.0  # times ordinary values
+SPARSE = 5  # one value in so many is NaN or infinite
 MOST_EMPTY = 3  # free dims of which each is 0 once
 
 
@@ -66,11 +67,26 @@ def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[
         yield {**ordinary, **{name: np.asarray(-np.abs(ordinary[name])) for name in floats}}
         yield {**ordinary, **{name: np.asarray(ordinary[name] * LARGE, ordinary[name].dtype) for name in floats}}
         yield {**ordinary, **{name: np.full_like(ordinary[name], -0.0) for name in floats}}
+        yield {**ordinary, **{name: _with_specials(ordinary[name], (np.nan,)) for name in floats}}
+        yield {**ordinary, **{name: _with_specials(ordinary[name], (np.inf, -np.inf)) for name in floats}}
     keys = free_dims(model)
     if keys:
         yield draw_inputs(model, sizes=dict.fromkeys(keys, 1), seed=3)
         for key in keys[:MOST_EMPTY]:
             yield draw_inputs(model, sizes={**dict.fromkeys(keys, 2), key: 0}, seed=4)
+
+
+def _with_specials(values: Any, specials: Sequence[float]) -> Any:
+    """A copy of the values with one in `SPARSE` replaced by the specials in turn, from the first on."""
+    flat = np.array(values).reshape(-1)
+    places = flat[::SPARSE]
+    places[:] = np.resize(specials, places.size)
+    return flat.reshape(np.shape(values))
+
+
+def has_specials(inputs: Mapping[str, Any]) -> bool:
+    """Whether some input has NaN or infinity."""
+    return any(_is_float(value) and not np.isfinite(value).all() for value in inputs.values())
 
 
 def _is_float(value: Any) -> bool:

@@ -19,15 +19,16 @@ from surgery.guard.partial_run import PartialRun
 from surgery.guard.reference import (
     Reference,
     is_light,
-    name_omitted_outputs,
     random_outputs,
     run_original,
     uses_half,
 )
+from surgery.guard.runnable import runnable_copy
 from surgery.pipeline.apply import Outcome, apply_passes, bound_original
 from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from verify.report import Check
+from verify.run.saturation import may_saturate
 from verify.run.session import Halt, Session, one_line
 from verify.run.timeouts import beside
 
@@ -104,7 +105,7 @@ def partial_run(original: Original, outcome: Outcome, rules: Sequence[Pass], opt
     weights = original.size - NODE_BYTES * len(original.model.graph.node)
     if has_bindings(options) or not WORTH_PARTIAL[0] <= weights <= WORTH_PARTIAL[1]:
         return None
-    if random_outputs(original.model) or uses_half(original.model):
+    if random_outputs(original.model) or uses_half(original.model) or may_saturate(original.model):
         return None
     context = outcome.context
     changed = find_changed_nodes(original.model, outcome.model, context.renamed_inputs, context.renamed_outputs)
@@ -146,7 +147,7 @@ def prove(
     session: Session | None = None
     loads, light = False, is_light(original.model)
     if running.partial is not None:
-        session = open_fixed(name_omitted_outputs(outcome.model, fixed), "onnxruntime", light, original.folder or None)
+        session = open_fixed(runnable_copy(outcome.model, fixed), "onnxruntime", light, original.folder or None)
         loads, session = not session.error, session if light else None  # a large one would take room from the original
     reference = running.reference.result()
     agreement = reference.agreement
@@ -171,7 +172,7 @@ def compare_whole(
     if not reference.sets and reference.backend != "onnxruntime":
         return _unchecked(reference)
     if session is None or reference.backend != "onnxruntime":
-        runnable = name_omitted_outputs(outcome.model, fixed)
+        runnable = runnable_copy(outcome.model, fixed)
         session = open_fixed(runnable, reference.backend, reference.shared_memory, original.folder or None)
     if not reference.sets:
         trouble = f"the fixed model does not load: {session.error}"
@@ -187,6 +188,7 @@ def compare_whole(
             renamed_outputs=outcome.context.renamed_outputs,
             removed_inputs=tuple(options.set_inputs),
             removes_overflow=[rule.code for rule in used_passes(outcome, rules) if rule.removes_overflow],
+            moves_nan=[rule.code for rule in used_passes(outcome, rules) if rule.moves_nan],
             halt=halt,
         )
 

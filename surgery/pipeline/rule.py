@@ -54,6 +54,8 @@ class Pass:
     feature   for `replace`: key in the target's table; the pass runs only where the target refuses that feature
     removes_overflow  True when its result may be finite where the original overflows to NaN or infinity; the guard
               does not compare such places then, and the report says so
+    moves_nan  True when NaN or infinity in an input may reach other places of the result than in the original; the
+              guard does not compare on such inputs then, and the report says so
     """
 
     code: str
@@ -63,6 +65,7 @@ class Pass:
     kind: Kind = "cleanup"
     feature: str = ""
     removes_overflow: bool = False
+    moves_nan: bool = False
 
 
 def finding(

@@ -6,7 +6,8 @@ TensorRT compiles both forms to one kernel and only has five nodes fewer to pars
 Before → After: `y = x * (1 + Erf(x / 1.4142135)) * 0.5` → `y = Gelu(x)`
 Leaves alone: opset below 20, the tanh approximation, constants that differ or have more dims than the data, and inner
 results that other nodes read.
-Numerics: within rounding.
+Numerics: within rounding. Above 1.7e38 the result is finite where the original overflows, which the guard allows and
+the report says.
 """
 
 from __future__ import annotations
@@ -105,4 +106,4 @@ def _write(graph: gs.Graph, source: gs.Tensor, nodes: list[gs.Node], context: Co
             disconnect(graph, node)
 
 
-PASS = Pass(code=CODE, name="decomposed-gelu", find=find, exact=False, kind="speed")
+PASS = Pass(code=CODE, name="decomposed-gelu", find=find, exact=False, kind="speed", removes_overflow=True)

@@ -7,7 +7,7 @@ heads it fuses them. Seen in builds of TensorRT-RTX 1.7.1: SAM2 memory attention
 Before → After: `s = MatMul(q, Transpose(k)); y = MatMul(Softmax(s), v)` in three dims → the same in four
 Leaves alone: float32 attention, which TensorRT never fuses; values that other operators make, because TensorRT fuses
 those as they are; other targets.
-Numerics: exact.
+Numerics: within rounding: a runtime may sum the products of four dims in another order.
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ def _lift(graph: gs.Graph, nodes: tuple[gs.Node, gs.Node, gs.Node, gs.Node], con
             disconnect(graph, node)
 
 
-PASS = Pass(code=CODE, name="three-dim-attention", find=find, exact=True, kind="speed")
+PASS = Pass(code=CODE, name="three-dim-attention", find=find, exact=False, kind="speed")

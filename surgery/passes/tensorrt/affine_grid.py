@@ -5,7 +5,8 @@ Why: TensorRT's parser has no AffineGrid.
 Before → After: `g = AffineGrid(theta, [1, 1, 4, 5])` → `g = Reshape(MatMul(<20 points>, Transpose(theta)), [-1, 4, 5,
 2])`
 Leaves alone: sizes known only at run time, where function-operator writes ONNX's own function body.
-Numerics: the coordinates are computed in float64 and rounded once; sums of three or four products.
+Numerics: the coordinates are computed in float64 and rounded once; sums of three or four products. With align_corners
+the one point of an axis of size 1 lies at 1, as in onnxruntime; ONNX divides by zero there.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def grid(sizes: list[int], align_corners: bool) -> np.ndarray:
     for size in sizes:
         index = np.arange(size)
         if align_corners:
-            steps.append(-1.0 + 2.0 * index / (size - 1) if size > 1 else np.array([-1.0]))
+            steps.append(-1.0 + 2.0 * index / (size - 1) if size > 1 else np.array([1.0]))
         else:
             steps.append((2.0 * index + 1.0) / size - 1.0)
     axes = np.meshgrid(*steps, indexing="ij")

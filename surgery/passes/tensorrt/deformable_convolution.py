@@ -6,7 +6,7 @@ Why: TensorRT's parser has no DeformConv.
 Before → After: `y = DeformConv(x, w, offset)` → `y = MatMul(Reshape(w), Reshape(GridSample(x, <grid + offset>)))`
 Leaves alone: unknown shapes, other than two spatial dims, and types other than float32.
 Numerics: coordinates are scaled to [-1, 1] and back, which moves them by some 1e-7 of the image; sums are taken in
-another order.
+another order. NaN and infinity in the image reach every place whose samples touch them, also with a weight of zero.
 """
 
 from __future__ import annotations
@@ -85,4 +85,12 @@ def grid_of(build: Build, shape: list[int], image: list[int]) -> gs.Tensor:
     return build("Concat", *parts, axis=3)
 
 
-PASS = Pass(code="SG143", name="deformable-convolution", find=find, exact=False, kind="replace", feature="deform-conv")
+PASS = Pass(
+    code="SG143",
+    name="deformable-convolution",
+    find=find,
+    exact=False,
+    kind="replace",
+    feature="deform-conv",
+    moves_nan=True,
+)

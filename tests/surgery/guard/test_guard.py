@@ -173,3 +173,40 @@ def test_where_the_only_pass_that_found_something_is_wrong_the_model_is_passed_o
     assert [check.status for check in report.checks] == ["pass", "skip", "pass"]
     assert report.checks[1].message.startswith("SG999 (liar) was left out")
     assert report.checks[0].message == "0 findings fixed"
+
+
+def with_flag(moves_nan: bool) -> Pass:
+    """A pass that writes -x as -x - 0 * x, which is NaN where x is infinite."""
+
+    def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+        for node in context.nodes(graph, "Neg"):
+            yield finding("is there", node, lambda node=node: zero_times(graph, node))
+
+    return Pass(code="SG999", name="zero-times", find=find, exact=False, moves_nan=moves_nan)
+
+
+def zero_times(graph: gs.Graph, node: gs.Node) -> None:
+    """Write -x as -x - 0 * x."""
+    source, nil, (output,) = node.inputs[0], gs.Constant("nil", np.zeros((), np.float32)), node.outputs
+    zero, negative = gs.Variable("zero", np.float32), gs.Variable("negative", np.float32)
+    node.inputs.clear()
+    node.outputs.clear()
+    graph.nodes.remove(node)
+    graph.nodes += [
+        gs.Node("Mul", "times", inputs=[source, nil], outputs=[zero]),
+        gs.Node("Sub", "minus", inputs=[nil, source], outputs=[negative]),
+        gs.Node("Sub", "less", inputs=[negative, zero], outputs=[output]),
+    ]
+
+
+@pytest.mark.parametrize("moves_nan", [False, True])
+def test_infinities_stay_where_they_are_unless_a_pass_says_otherwise(
+    moves_nan: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "all_passes", lambda: (with_flag(moves_nan),))
+    model = onnx.parser.parse_model(MODEL.replace("Identity", "Relu").replace("Sqrt", "Neg"))
+    fixed, report = surgery.fix_model(model)
+    messages = " ".join(check.message for check in report.checks)
+    assert ("Sub" in [node.op_type for node in fixed.graph.node]) == moves_nan
+    assert ("not compared with NaN and infinity in the inputs (SG999)" in messages) == moves_nan
+    assert ("SG999 (zero-times) was left out: with it output 'y' has NaN in other places" in messages) != moves_nan

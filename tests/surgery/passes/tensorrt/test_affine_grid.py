@@ -24,6 +24,14 @@ REWRITES = [
         opset=20,
         gone=("AffineGrid",),
     ),
+    Case(
+        "one point along an axis, corners aligned",
+        """g (float[1,2,3] t) => (float[1,1,3,2] y) <int64[4] s = {1, 1, 1, 3}> {
+          y = AffineGrid<align_corners = 1>(t, s)
+        }""",
+        opset=20,
+        gone=("AffineGrid",),
+    ),
 ]
 LEFT_ALONE = [
     Case(

@@ -1,0 +1,60 @@
+"""Eight-bit products give what ONNX defines, also where onnxruntime would sum them in 16 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from verify.run.saturation import may_saturate, without_saturation
+from verify.run.session import open_session
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
+PRODUCTS = {
+    "MatMulInteger": "g (uint8[2, 4] a, int8[4, 3] b) => (int32[2, 3] y) { y = MatMulInteger(a, b) }",
+    "zero points": """g (uint8[2, 4] a, int8[4, 3] b) => (int32[2, 3] y) <uint8 za = {3}, int8[3] zb = {-5, 0, 7}> {
+      y = MatMulInteger(a, b, za, zb) }""",
+    "QLinearMatMul": """g (uint8[2, 4] a, int8[4, 3] b) => (uint8[2, 3] y)
+      <float s = {0.01}, uint8 za = {3}, int8 zb = {-5}, float sy = {0.1}, uint8 zy = {9}> {
+      y = QLinearMatMul(a, s, za, b, s, zb, sy, zy) }""",
+    "ConvInteger": "g (int8[1, 4, 3, 3] a, uint8[2, 4, 2, 2] b) => (int32[1, 2, 4, 4] y) {"
+    " y = ConvInteger<pads = [1, 1, 1, 1]>(a, b) }",
+}
+
+
+def largest(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Inputs with values near the end of their type."""
+    generator = np.random.default_rng(0)
+    feeds = {}
+    for value in model.graph.input:
+        kind = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        most = np.iinfo(kind).max
+        feeds[value.name] = generator.integers(most - 20, most, shape).astype(kind)
+    return feeds
+
+
+@pytest.mark.parametrize("text", PRODUCTS.values(), ids=PRODUCTS)
+def test_products_are_what_onnx_defines(text: str) -> None:
+    model = onnx.parser.parse_model(HEAD + text)
+    assert may_saturate(model)
+    feeds = largest(model)
+    wanted = open_session(model, backend="reference").run(feeds).outputs["y"]
+    run = open_session(without_saturation(model), backend="onnxruntime").run(feeds)
+    assert run.error == ""
+    np.testing.assert_array_equal(run.outputs["y"], wanted)
+
+
+def test_products_inside_a_branch_are_changed_too() -> None:
+    text = """g (bool c, uint8[2, 4] a, int8[4, 3] b) => (int32[2, 3] y) { y = If(c) <
+      then_branch = then () => (int32[2, 3] p) { p = MatMulInteger(a, b) },
+      else_branch = other () => (int32[2, 3] q) { q = MatMulInteger(a, b) }> }"""
+    model = onnx.parser.parse_model(HEAD + text)
+    assert may_saturate(model)
+    assert not may_saturate(without_saturation(model))
+
+
+@pytest.mark.parametrize("kinds", [("uint8", "uint8"), ("int8", "int8"), ("int8", "uint8")])
+def test_other_products_stay(kinds: tuple[str, str]) -> None:
+    text = f"g ({kinds[0]}[2, 4] a, {kinds[1]}[4, 3] b) => (int32[2, 3] y) {{ y = MatMulInteger(a, b) }}"
+    assert not may_saturate(onnx.parser.parse_model(HEAD + text))

@@ -1,0 +1,105 @@
+"""Eight-bit products that onnxruntime sums in 16 bits, which overflow, on processors without VNNI.
+
+Its products of uint8 by int8 saturate there (its session option "session.x64quantprecision" is for that, and acts only
+where it rewrites the graph). Products of uint8 by uint8 do not: with 128 added to the int8 values and to their zero
+point the product is the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+from onnx.helper import make_node
+
+from verify.model.infer import infer_types
+from verify.model.walk import walk_graphs
+
+OFFSET = 128
+MICROSOFT = "com.microsoft"
+# The operand that may be int8 while the other is uint8, its zero point, and the other operand (-1: always uint8).
+PRODUCTS = {
+    ("", "MatMulInteger"): (1, 3, 0),
+    ("", "QLinearMatMul"): (3, 5, 0),
+    ("", "ConvInteger"): (0, 2, 1),
+    ("", "QLinearConv"): (0, 2, 3),
+    (MICROSOFT, "MatMulIntegerToFloat"): (1, 5, 0),
+    (MICROSOFT, "DynamicQuantizeMatMul"): (1, 3, -1),
+    (MICROSOFT, "QGemm"): (3, 5, 0),
+}
+
+
+def may_saturate(model: onnx.ModelProto) -> bool:
+    """Whether the model has a product of uint8 by int8 that may overflow."""
+    if not any(_kind(node) in PRODUCTS for graph in walk_graphs(model.graph) for node in graph.node):
+        return False
+    types = _types(model)
+    return any(_saturates(node, types) for graph in walk_graphs(model.graph) for node in graph.node)
+
+
+def without_saturation(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of the model with products of uint8 by uint8 in place of those that may overflow; the same values.
+
+    Args:
+        model: large weights may lie in other files.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    types = _types(model)
+    for number, graph in enumerate(walk_graphs(copy.graph)):
+        stem = f"unsigned {number}"
+        nodes = [made for place, node in enumerate(graph.node) for made in _unsigned(node, f"{stem} {place}", types)]
+        del graph.node[:]
+        graph.node.extend(nodes)
+    return copy
+
+
+def _kind(node: onnx.NodeProto) -> tuple[str, str]:
+    return ("" if node.domain == "ai.onnx" else node.domain, node.op_type)
+
+
+def _types(model: onnx.ModelProto) -> dict[str, int]:
+    """Element types of tensors by name."""
+    types: dict[str, int] = {}
+    for graph in walk_graphs(infer_types(model, data_prop=False).graph):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            types[value.name] = value.type.tensor_type.elem_type
+        types.update({tensor.name: tensor.data_type for tensor in graph.initializer})
+    return types
+
+
+def _saturates(node: onnx.NodeProto, types: dict[str, int]) -> bool:
+    signed, _, other = PRODUCTS.get(_kind(node), (None, 0, 0))
+    if signed is None or len(node.input) <= max(signed, other) or types.get(node.input[signed]) != TensorProto.INT8:
+        return False
+    return other < 0 or types.get(node.input[other]) == TensorProto.UINT8
+
+
+def _unsigned(node: onnx.NodeProto, stem: str, types: dict[str, int]) -> Iterator[onnx.NodeProto]:
+    """The node, behind those that make its int8 operand uint8; `stem` begins the names of new tensors."""
+    if not _saturates(node, types):
+        yield node
+        return
+    made = onnx.NodeProto()
+    made.CopyFrom(node)
+    values, zero, _ = PRODUCTS[_kind(node)]
+    made.input.extend([""] * (zero + 1 - len(made.input)))
+    if made.input[zero]:
+        yield from _raised(made.input[zero], f"{stem} zero")
+    else:
+        value = numpy_helper.from_array(np.uint8(OFFSET))
+        yield make_node("Constant", [], [f"{stem} zero"], value=value)
+    yield from _raised(made.input[values], f"{stem} values")
+    made.input[zero], made.input[values] = f"{stem} zero", f"{stem} values"
+    yield made
+
+
+def _raised(name: str, result: str) -> Iterator[onnx.NodeProto]:
+    """Nodes that add `OFFSET` to an int8 tensor, as uint8."""
+    offset = numpy_helper.from_array(np.int32(OFFSET))
+    yield make_node("Constant", [], [f"{result} offset"], value=offset)
+    yield make_node("Cast", [name], [f"{result} wide"], to=TensorProto.INT32)
+    yield make_node("Add", [f"{result} wide", f"{result} offset"], [f"{result} sum"])
+    yield make_node("Cast", [f"{result} sum"], [result], to=TensorProto.UINT8)

@@ -16,8 +16,9 @@ from surgery.precision.measure import error as half_precision_error
 from verify.compare.error import measure
 from verify.interface.spec import Spec
 
-LARGEST, MEDIAN = 1e-3, 1e-4  # of the tensor's RMS: the largest errors that pass
-EDGE = 1e-3  # of the logits' RMS: a pixel this near to zero may round to either side when binarised
+# The largest errors that pass, of the tensor's RMS: about eight times what right files show (2.9e-5 and 8e-7).
+LARGEST, MEDIAN = 2.4e-4, 6.4e-6
+EDGE = LARGEST  # of the logits' RMS: a pixel this near to zero may round to either side when binarised
 BOXES = [(0.25, 0.1, 0.7, 0.6), (0.1, 0.5, 0.5, 0.98), (0.55, 0.4, 0.9, 0.9), (0.05, 0.05, 0.45, 0.4)]
 MEMORY_CASES = ((1, 1), (7, 16))
 

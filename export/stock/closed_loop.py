@@ -18,8 +18,10 @@ from export.tracking.tracker import Result, Tracker
 from verify.errors import MissingBackend, SurgeonError
 from verify.report import Check
 
-LEAST_IOU = 0.999
-LEAST_IOU_HALF_PRECISION = 0.99  # for files that say they are in half precision
+# About eight times what right files show: an IoU of 0.99997, logits off by 7e-4 of the largest (benchmarks/results).
+LEAST_IOU = 0.99976
+MOST_LOGIT_ERROR = 6e-3  # over the largest logit
+LEAST_IOU_HALF_PRECISION = 0.99  # for files that say they are in half precision, whose logits are not judged
 # With fewer frames the stock predictor scales pointer distances differently (export/stock/predictor.py).
 LEAST_FRAMES = 16
 
@@ -87,12 +89,16 @@ def closed_loop(
         write_clip(images, Path(scratch))
         stock = track(predictor, Path(scratch), schedule, len(images), progress=progress)
         ours = run(modules, Path(scratch), schedule, len(images))
-    return checks(compare(ours, stock), required_iou(modules.metadata))
+    return checks(compare(ours, stock), *limits(modules.metadata))
 
 
-def required_iou(metadata: Mapping[str, str]) -> float:
-    """The IoU that files must keep with the stock predictor, by the precision in their metadata."""
-    return LEAST_IOU if metadata.get("precision", "fp32") == "fp32" else LEAST_IOU_HALF_PRECISION
+def limits(metadata: Mapping[str, str]) -> tuple[float, float | None]:
+    """The least IoU and the largest error of a logit over the largest logit, by the precision in the metadata.
+
+    None where logits are not judged.
+    """
+    full = metadata.get("precision", "fp32") == "fp32"
+    return (LEAST_IOU, MOST_LOGIT_ERROR) if full else (LEAST_IOU_HALF_PRECISION, None)
 
 
 def stock_predictor(
@@ -231,8 +237,11 @@ def _compare_one(frame: int, object_id: int, mine: Result, theirs: StockResult) 
     )
 
 
-def checks(rows: list[Row], least: float = LEAST_IOU) -> list[Check]:
-    """Two checks: every mask has an IoU of at least `least`, and every decision is the same."""
+def checks(rows: list[Row], least: float = LEAST_IOU, most_logit: float | None = MOST_LOGIT_ERROR) -> list[Check]:
+    """Two checks: every mask is the same, and every decision.
+
+    Masks are the same where their IoU is at least `least` and no logit is off by more than `most_logit` of the largest.
+    """
     worst = min(rows, key=lambda row: row.iou)
     most = max(row.differing for row in rows)
     error, largest = max(row.logit_error for row in rows), max(row.logit_range for row in rows)
@@ -248,7 +257,10 @@ def checks(rows: list[Row], least: float = LEAST_IOU) -> list[Check]:
     message = f"least IoU with SAM2VideoPredictor {worst.iou:.5f} (frame {worst.frame}, object {worst.object_id}; "
     message += f"at least {least} required); at most {100 * most:.3g} % of the pixels differ; "
     message += f"largest logit error {error:.2e} on logits up to {largest:.1f}"
-    masks = Check("closed loop: masks", "pass" if worst.iou >= least else "fail", message, figures)
+    off = most_logit is not None and not error <= most_logit * largest
+    if most_logit is not None:
+        message += f", {most_logit * largest:.2e} allowed"
+    masks = Check("closed loop: masks", "fail" if off or worst.iou < least else "pass", message, figures)
     return [masks, _decisions(rows)]
 
 

@@ -17,6 +17,7 @@ from verify.goldens.cases import Plan
 from verify.goldens.compact import channel_errors, pack, statistics
 from verify.goldens.index import Case, Tensor
 from verify.goldens.inputs import digest, store
+from verify.goldens.outputs import bounded_outputs, check_outputs
 from verify.goldens.runs import TIES, WEIGHTS, nudge, other_ways, random_operator, unrounded_models
 from verify.run.session import open_session
 
@@ -104,12 +105,21 @@ def record_cases(
     kept = [(case, arrays) for case, arrays in made if case.outputs]
     if not kept:
         raise SurgeonError(f"{path}: {'; '.join(dict.fromkeys(notes))}; no golden can hold it")
-    notes += _uniform(path, cases)
+    notes += check_outputs(path, _values(cases), bounded)
     return Recorded(
         tuple(case for case, _ in kept),
         {key: array for _, arrays in kept for key, array in arrays.items()},
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _values(cases: Sequence[_Case]) -> dict[str, list[Any]]:
+    """The arrays of each output, one for each case."""
+    found: dict[str, list[Any]] = {}
+    for case in cases:
+        for output in case.outputs:
+            found.setdefault(output.name, []).append(output.value)
+    return found
 
 
 def _record_unrounded(
@@ -271,51 +281,3 @@ def _inputs(case: _Case) -> tuple[dict[str, Any], list[Tensor]]:
             stored[tensor.key] = store(array)
         tensors.append(tensor)
     return stored, tensors
-
-
-def bounded_outputs(model: onnx.ModelProto) -> set[str]:
-    """Outputs that lie between -1 and 1 by the operator that makes them, also through operators that move data."""
-    makers = {name: node for node in model.graph.node for name in node.output}
-    found = set()
-    for value in model.graph.output:
-        node = makers.get(value.name)
-        while node is not None and node.op_type in MOVES and node.input:
-            node = makers.get(node.input[0])
-        if node is not None and node.op_type in BOUNDED:
-            found.add(value.name)
-    return found
-
-
-BOUNDED = ("Sigmoid", "Softmax", "Tanh", "HardSigmoid", "Erf", "Sin", "Cos")
-MOVES = ("Identity", "Reshape", "Transpose", "Slice", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Gather")
-
-
-def _uniform(path: Path, cases: Sequence[_Case]) -> list[str]:
-    """A note on each output that holds one value only, whatever the inputs.
-
-    Raises:
-        SurgeonError: all outputs are so.
-    """
-    said: dict[str, str] = {}
-    names = dict.fromkeys(output.name for case in cases for output in case.outputs)
-    for name in names:
-        values = [output.value for case in cases for output in case.outputs if output.name == name]
-        kinds = {_content(value) for value in values}
-        if len(kinds - {"empty", "not finite"}) == 0 or (len(kinds) == 1 and "" not in kinds):
-            said[name] = " or ".join(sorted(kinds))
-    notes = [f"output '{name}' is {what} for all inputs that were drawn" for name, what in said.items()]
-    if len(said) == len(names):
-        raise SurgeonError(f"{path}: {'; '.join(notes)}; such a golden tells nothing, give real ones with --inputs")
-    return notes
-
-
-def _content(value: Any) -> str:
-    """What a tensor holds if that is one thing only: "empty", "not finite" or "always VALUE"; else empty."""
-    if not value.size:
-        return "empty"
-    if value.dtype.kind in "OSU":
-        return ""
-    flat = value.reshape(-1)
-    if value.dtype.kind == "f" and not bool(np.isfinite(flat.astype(np.float64)).any()):
-        return "not finite"
-    return f"always {flat[0]}" if bool((flat == flat[0]).all()) and value.size > 1 else ""

@@ -20,6 +20,7 @@ from verify.compare.tolerance import exceeded
 from verify.errors import SurgeonError
 from verify.goldens.cases import Plan, plans
 from verify.goldens.check import check_golden
+from verify.goldens.coverage import measure_coverage
 from verify.goldens.find import content_hash, find_golden, interface, is_orphan
 from verify.goldens.index import INDEX, Golden, arrays_hash, identity, place, read_data, read_index, write_index
 from verify.goldens.inputs import make_inputs
@@ -98,6 +99,7 @@ def record(
             SECONDS + (time.perf_counter() - started) / 2,
             progress,
         ),
+        coverage=measure_coverage(path, model, [make_inputs(case, data) for case in recorded.cases]),
     )
     replaced = {name} | ({earlier.id} if earlier else set())
     others = [other for other in known if other.id not in replaced]

@@ -7,6 +7,7 @@ files, on a small image: that tests the loop. The slow tests run exported files.
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,23 @@ def test_masktracker_semantics_differs(stock: Any, clip: Path, expected: Any) ->
     assert masks.status == "fail"
 
 
+def test_a_dead_channel_of_the_memories_shows(stock: Any, clip: Path, expected: Any) -> None:
+    """One of 64 channels of the memory encoder gives zeros: the masks hardly move, the logits do."""
+    networks = as_numpy(stock)
+    encode = networks.memory_encoder
+
+    def dead(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        found = encode(inputs)
+        features = found["maskmem_features"].copy()
+        axis = features.shape.index(64)
+        np.moveaxis(features, axis, 0)[5] = 0.0
+        return {**found, "maskmem_features": features}
+
+    ours = closed_loop.run(dataclasses.replace(networks, memory_encoder=dead), clip, SCHEDULE, FEW)
+    masks, _ = closed_loop.checks(closed_loop.compare(ours, expected[:FEW]))
+    assert masks.status == "fail", masks.message
+
+
 def test_files_without_a_model_type_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SurgeonError, match="does not name the model"):
         closed_loop.closed_loop(toy_networks.write(tmp_path), frames=2)
@@ -214,7 +232,7 @@ def test_differing_decisions_are_reported_with_their_margin() -> None:
 @pytest.mark.parametrize(("metadata", "status"), [({}, "fail"), ({"precision": "mixed"}, "pass")])
 def test_half_precision_may_lose_one_percent_of_a_mask(metadata: dict[str, str], status: str) -> None:
     row = closed_loop.Row(3, 1, 0.995, 0.0, 0.0, 9.0, 5.0, 5.0, 1, 1, 0.3)
-    masks, _ = closed_loop.checks([row], closed_loop.required_iou(metadata))
+    masks, _ = closed_loop.checks([row], *closed_loop.limits(metadata))
     assert masks.status == status
 
 

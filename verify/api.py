@@ -50,7 +50,8 @@ def verify_model(
         extra_check: one more check, put last in the report.
         device_run: a folder of `verify.device.folder.write_folder` that came back from the GPU machine. That machine is
             the judge then, and TensorRT here is left out unless `tensorrt` is True.
-        keep_device_run: keep the verdict of that machine beside the golden, for later calls without `device_run`.
+        keep_device_run: keep the verdict of that machine, or without `device_run` of full TensorRT here, beside the
+            golden for later calls.
 
     Returns:
         A report with one or more checks for each of these; `report.exit_code` is 0 where none failed, else 1.
@@ -127,7 +128,9 @@ def _checked(
         least = LEAST_SHARE if strict and min_sensitivity is None else min_sensitivity
         places = [Path(folder) for folder in goldens]
         report.checks += check_goldens(path, model, metadata, places, strict, scale, least)
-    report.checks += check_tensorrt(path, profiles or spec_profiles(module), wanted=tensorrt, strict=strict)
+    report.checks += check_tensorrt(
+        path, profiles or spec_profiles(module), wanted=tensorrt, strict=strict, spec=module
+    )
     report.verdicts = verdicts_of(report.checks)
     if extra_check is not None:
         report.checks.append(extra_check(path, metadata, module))
@@ -143,12 +146,17 @@ def _add_devices(
     keep_device_run: bool,
 ) -> None:
     """Add what another machine said: in a folder that came back from it, or earlier, kept beside the golden."""
+    from verify.device.built_here import built_here
     from verify.device.check import check_device_run
     from verify.device.kept import keep, kept_verdicts
     from verify.model.read import read_model
 
+    if device_run is None and keep_device_run:
+        keep(built_here(path, read_model(path), report.checks, goldens), goldens)
     if device_run is None:
-        report.verdicts += kept_verdicts(path, read_model(path), goldens)
+        own = {one.judge.partition(" (")[0] for one in report.verdicts} if keep_device_run else set()
+        kept = kept_verdicts(path, read_model(path), goldens)
+        report.verdicts += [one for one in kept if one.judge.partition(" on ")[0] not in own]
         return
     run = check_device_run(path, read_model(path), Path(device_run), goldens, scale)
     report.checks += run.checks

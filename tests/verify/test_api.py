@@ -43,7 +43,7 @@ def judged(path: Path, **options: Any) -> dict[str, Check]:
 def fake(monkeypatch: pytest.MonkeyPatch, **answer: Any) -> list[Any]:
     asked: list[Any] = []
 
-    def build(path: Path, profiles: Any) -> BuildResult:
+    def build(path: Path, profiles: Any, **_: Any) -> BuildResult:
         asked.append(profiles)
         return BuildResult(**{"ok": True, "seconds": 1.256, "engine_bytes": 5_240_000, **answer})
 

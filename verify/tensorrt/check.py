@@ -10,6 +10,7 @@ from verify.errors import MissingBackend
 from verify.report import Check, Verdict
 from verify.tensorrt import engine
 from verify.tensorrt.profiles import show_profile
+from verify.tensorrt.settings import build_settings, precision_of
 
 if TYPE_CHECKING:
     from verify.interface.spec import Spec
@@ -21,13 +22,19 @@ def spec_profiles(spec: Spec | None) -> dict[str, Any] | None:
 
 
 def check_tensorrt(
-    path: Path, profiles: Mapping[str, Any] | None, *, wanted: bool | None = None, strict: bool = False
+    path: Path,
+    profiles: Mapping[str, Any] | None,
+    *,
+    wanted: bool | None = None,
+    strict: bool = False,
+    spec: Spec | None = None,
 ) -> list[Check]:
     """A check for the parser and, where it accepts the file, one for the builder.
 
     Args:
         profiles: {input: (min, opt, max)}, or None to build at guessed sizes.
         wanted: True: TensorRT must be installed; False: no check; None: a skipped check where it cannot run.
+        spec: whose module full TensorRT builds as DeepStream does.
         strict: a model that does not build at guessed sizes fails; otherwise the builder's check is skipped.
 
     Raises:
@@ -37,12 +44,19 @@ def check_tensorrt(
         return []
     try:
         version = engine.version()
-        built = engine.build(path, profiles)
+        settings = build_settings(path, spec) if version.startswith("tensorrt ") else None
+        built = engine.build(path, profiles, settings=settings)
     except MissingBackend as error:
         if wanted:
             raise
         return [Check("tensorrt", "skip", str(error), {"missing": True})]
-    figures = {"version": version, "seconds": round(built.seconds, 2), "engine_bytes": built.engine_bytes}
+    figures: dict[str, Any] = {
+        "version": version,
+        "seconds": round(built.seconds, 2),
+        "engine_bytes": built.engine_bytes,
+    }
+    if settings is not None:
+        figures |= {"settings": settings, "precision": precision_of(settings, version)}
     if built.refusals:
         return [Check("tensorrt parser", "fail", f"{_first_refusal(built)}; surgeon diagnose explains", figures)]
     if not built.parsed:

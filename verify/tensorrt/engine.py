@@ -90,7 +90,8 @@ def backend() -> str:
         if name in BACKENDS and importlib.util.find_spec(name) is not None:
             return name
     what = wanted if wanted in BACKENDS else "TensorRT"
-    raise MissingBackend(f"{what} is not installed, so nothing was parsed or built; install it with: {INSTALL}")
+    install = "pip install tensorrt, on a machine with a GPU" if wanted == "tensorrt" else INSTALL
+    raise MissingBackend(f"{what} is not installed, so nothing was parsed or built; install it with: {install}")
 
 
 def available() -> bool:
@@ -166,6 +167,7 @@ def build(
     *,
     values: Mapping[str, Sequence[int]] | None = None,
     engine: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     limit: float = BUILD_LIMIT,
 ) -> BuildResult:
     """Parse the ONNX file at `path` and build an engine from it.
@@ -177,6 +179,7 @@ def build(
         compute_capability: GPU to build for, "SM75" "SM80" "SM86" "SM89" "SM120" "SM121" (RTX only).
         detailed: log every line and ask for detailed profiling, from which kernels can be read.
         engine: file to write the engine to.
+        settings: of `verify.tensorrt.settings.build_settings`, for full TensorRT; TensorRT-RTX has none of them.
         limit: seconds.
 
     Raises:
@@ -189,6 +192,7 @@ def build(
         else {name: [list(p) for p in points] for name, points in profiles.items()},
         "values": {name: list(value) for name, value in (values or {}).items()},
         "capability": compute_capability,
+        **({"settings": dict(settings)} if settings and backend() == "tensorrt" else {}),
         "engine": None if engine is None else str(Path(engine).absolute()),
     }
     try:

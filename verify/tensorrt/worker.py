@@ -41,6 +41,8 @@ def main() -> None:
         trt = __import__(sys.argv[1])
         logger, lines = _logger(trt)
         builder = _builder(trt, logger, lines)
+        if sys.argv[1] == "tensorrt":
+            trt.init_libnvinfer_plugins(logger, "")
     except Exception as error:  # whatever the library raises: without it no request can be served
         problem = {"unusable": clean(" ".join(f"{type(error).__name__}: {error}".split()))}
         for _ in sys.stdin:
@@ -93,7 +95,7 @@ def _answer(
     trt: Any, builder: Any, logger: Any, lines: list[tuple[str, str]], request: dict[str, Any]
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    network = builder.create_network(0)
+    network = builder.create_network(_network_flags(trt, request.get("settings") or {}))
     parser = trt.OnnxParser(network, logger)
     parsed = parser.parse_from_file(request["path"])
     refusals = [_refusal(parser.get_error(i)) for i in range(parser.num_errors)]
@@ -107,6 +109,21 @@ def _answer(
     answer["warnings"] = _texts(lines, "WARNING")
     answer["log"] = [text for _, text in lines] if request["detailed"] else []
     return answer | {"seconds": time.perf_counter() - started}
+
+
+def _network_flags(trt: Any, settings: dict[str, Any]) -> int:
+    """Explicit batch before 10.0; strongly typed from 11.0 on, and for a file with half precision."""
+    major = _major(trt)
+    flags: Any = getattr(trt, "NetworkDefinitionCreationFlag", None)
+    if major < 10 and hasattr(flags, "EXPLICIT_BATCH"):
+        return 1 << int(flags.EXPLICIT_BATCH)
+    if (settings.get("typed") or (settings and major >= 11)) and hasattr(flags, "STRONGLY_TYPED"):
+        return 1 << int(flags.STRONGLY_TYPED)
+    return 0
+
+
+def _major(trt: Any) -> int:
+    return int(str(getattr(trt, "__version__", "10")).partition(".")[0])
 
 
 def _texts(lines: list[tuple[str, str]], *severities: str) -> list[str]:
@@ -170,9 +187,20 @@ def _serialize(trt: Any, builder: Any, network: Any, profiles: dict[str, Any], r
         config.set_compute_capability(getattr(trt.ComputeCapability, request["capability"]), 0)
     if request["detailed"]:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    _apply(trt, config, request.get("settings") or {})
     if profiles:
         config.add_optimization_profile(_profile(builder, network, profiles, request["values"]))
     return builder.build_serialized_network(network, config)
+
+
+def _apply(trt: Any, config: Any, settings: dict[str, Any]) -> None:
+    """Set what `verify.tensorrt.settings` says; FP16 is a flag up to 10.x, and the file's own business since."""
+    if settings.get("fp16") and _major(trt) < 11:
+        config.set_flag(trt.BuilderFlag.FP16)
+    if "workspace" in settings:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings["workspace"] << 20)
+    if "level" in settings:
+        config.builder_optimization_level = settings["level"]
 
 
 def _profile(builder: Any, network: Any, profiles: dict[str, Any], values: dict[str, Any]) -> Any:

@@ -22,6 +22,11 @@ from verify.report import Report, exit_code, not_checked
 @click.option("--spec", default="sam2", show_default=True, help="Documented interface: sam2, a TOML file, or none.")
 @click.option("--golden", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens to compare with.")
 @click.option("--trt/--no-trt", "trt", default=None, help="Run TensorRT's parser and builder.  [default: if installed]")
+@click.option(
+    "--backend",
+    type=click.Choice(["tensorrt-rtx", "tensorrt", "none"]),
+    help="TensorRT that must build it here; tensorrt needs a GPU.",
+)
 @click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Shapes to build for: x:1x3, or x:1x3..8x3.")
 @click.option("--against-torch", is_flag=True, help="Also compare with stock SAM2 (needs [export]).")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --against-torch.")
@@ -43,7 +48,7 @@ from verify.report import Report, exit_code, not_checked
 @click.option(
     "--device-run", type=click.Path(path_type=Path), help="Folder of surgeon golden trtexec, back from the GPU machine."
 )
-@click.option("--keep", is_flag=True, help="Keep the verdict of --device-run beside the golden, for CI without a GPU.")
+@click.option("--keep", is_flag=True, help="Keep the verdict of the GPU beside the golden, for CI without one.")
 @click.option("--strict", is_flag=True, help="Exit 4 if a backend is missing; fail a model without a good golden.")
 @click.option("--scale", default=1.0, show_default=True, help="Multiply the tolerances of goldens by this.")
 @click.option(
@@ -76,6 +81,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
     if (results is None) == (not models and not given["closed_loop"]):
         raise SurgeonError("give MODELS, or --results FILE with a report of theirs; see surgeon verify --help")
     _check_device_options(given)
+    _choose_backend(context, given)
     limits = Limits(max_rel=given["max_error"], rms_rel=given["rms_error"], cosine=given["cosine"])
     reports = load_reports(results) if results else _verify_all(models, given)
     reports = with_limits(reports, limits)
@@ -93,8 +99,38 @@ def _check_device_options(given: dict[str, Any]) -> None:
 
     if given["device_run"] is not None:
         read_manifest(given["device_run"])
-    elif given["keep"]:
-        raise SurgeonError("--keep: there is no verdict to keep without --device-run FOLDER")
+    elif given["keep"] and given["backend"] != "tensorrt":
+        raise SurgeonError("--keep: there is no verdict to keep without --device-run FOLDER or --backend tensorrt")
+
+
+def _device_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Options of `verify_model` that no other call shares, so that such a report is never cached."""
+    found = {"device_run": given["device_run"]} if given["device_run"] is not None else {}
+    return found | ({"keep_device_run": True} if given["keep"] else {})
+
+
+def _choose_backend(context: click.Context, given: dict[str, Any]) -> None:
+    """Let --backend pick the TensorRT that must run here, until the command ends."""
+    import os
+
+    backend = given["backend"]
+    if backend is None:
+        return
+    if given["trt"] is not None:
+        raise SurgeonError("give either --backend or --trt/--no-trt")
+    given["trt"] = backend != "none"
+    if backend != "none":
+        before = os.environ.get("SURGEON_TENSORRT")
+        os.environ["SURGEON_TENSORRT"] = backend.replace("-", "_")
+        context.call_on_close(lambda: _restore(before))
+
+
+def _restore(before: str | None) -> None:
+    import os
+
+    os.environ.pop("SURGEON_TENSORRT", None)
+    if before is not None:
+        os.environ["SURGEON_TENSORRT"] = before
 
 
 def _show(reports: Sequence[Report], given: dict[str, Any]) -> None:
@@ -157,7 +193,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "tensorrt": given["trt"],
         "strict": given["strict"],
         "scale": given["scale"],
-        **({"device_run": given["device_run"], "keep_device_run": given["keep"]} if given["device_run"] else {}),
+        **_device_options(given),
         "min_sensitivity": given["min_sensitivity"],
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
@@ -261,7 +297,7 @@ def _stock(checkpoint: Path | None) -> Any:
 
 def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache: bool) -> Report:
     with _status(path):
-        if no_cache or extra_check is not None or "device_run" in options:
+        if no_cache or extra_check is not None or {"device_run", "keep_device_run"} & set(options):
             from verify import verify_model
 
             return verify_model(path, **options, extra_check=extra_check)

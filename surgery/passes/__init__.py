@@ -47,6 +47,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.contrib_rotary_embedding",
     "tensorrt.contrib_quantized",
     "tensorrt.contrib_quantized_product",
+    "tensorrt.dynamic_quantized_lstm",
     "tensorrt.fused_activation",
     "tensorrt.fused_product",
     "tensorrt.fused_normalization",

@@ -48,14 +48,14 @@ def scale_of(node: gs.Node, width: int) -> float:
 
 
 def maskable(mask: gs.Tensor | None, queries: gs.Tensor, context: Context) -> bool:
-    """Whether `hidden_keys` is right for this mask: of lengths, [batch, keys] or [batch, queries, keys]."""
+    """Whether `hidden_keys` is right for this mask: of lengths, of ends and starts, [batch, keys] or [batch, queries, keys]."""
     if mask is None:
         return True
     if mask.dtype is None or np.dtype(mask.dtype) != np.int32 or mask.shape is None:
         return False
-    if len(mask.shape) == 1:  # twice or three times as many values mean something else
+    if len(mask.shape) == 1:  # three times as many values and two more mean something else, on a GPU only
         batch, values = queries.shape[0], mask.shape[0]
-        return values == batch and batch is not None
+        return not (isinstance(batch, int) and isinstance(values, int)) or values in (batch, 2 * batch)
     # A mask of one column hides nothing whatever it holds.
     return len(mask.shape) in (2, 3) and mask.shape[-1] != 1
 
@@ -66,11 +66,24 @@ def hidden_keys(build: Build, mask: gs.Tensor | None, keys: gs.Tensor, node: gs.
         return None
     filtered = build.constant(float(node.attrs.get("mask_filter_value", FILTER)), dtype)
     if len(mask.shape) == 1:
-        seen = build("Less", positions(build, keys), build.unsqueeze(mask, 1))
-        axes = [1, 2]
+        seen, axes = _within(build, mask, keys, mask.shape[0] == node.inputs[0].shape[0]), [1, 2]
     else:
         seen, axes = build("Greater", mask, 0), [1, 2] if len(mask.shape) == 2 else [1]
     return build("Where", build.unsqueeze(seen, *axes), build.constant(0, dtype), filtered)
+
+
+def _within(build: Build, mask: gs.Tensor, keys: gs.Tensor, ends_only: bool) -> gs.Tensor:
+    """Which keys are before the end of each row and, where the mask goes on with starts, not before its start."""
+    places = positions(build, keys)
+    if ends_only:
+        return build("Less", places, build.unsqueeze(mask, 1))
+    batch = build.slice(build("Shape", keys), [0], [0], [1])
+    nothing = build("Expand", build.constant([0], np.int32), batch)
+    both = build("Concat", mask, nothing, axis=0)  # the starts are 0 where the mask has none
+    ends = build("Slice", both, build.ints([0]), batch, build.ints([0]))
+    starts = build("Slice", both, batch, build("Add", batch, batch), build.ints([0]))
+    begun = build("Not", build("Less", places, build.unsqueeze(starts, 1)))
+    return build("And", build("Less", places, build.unsqueeze(ends, 1)), begun)
 
 
 def later_keys(build: Build, query: gs.Tensor, key: gs.Tensor, dtype: Any) -> gs.Tensor:

@@ -6,8 +6,8 @@ Why: TensorRT's parser does not know these operators, which onnxruntime's optimi
 com.microsoft.Attention for ONNX's own.
 Before → After: `y = com.microsoft.Attention<num_heads = 2>(x, w, b)` → `q, k, v = heads of Add(MatMul(x, w), b); y =
 heads merged of MatMul(Softmax(q · kᵀ · scale), v)`
-Leaves alone: buffers that past and present share; rotary embedding inside Attention; masks of four dims, of two or
-three numbers for each row, or of one column; scores as an output; weights or inputs of unknown sizes.
+Leaves alone: buffers that past and present share; rotary embedding inside Attention; masks of four dims, of three
+numbers for each row, or of one column; scores as an output; weights or inputs of unknown sizes.
 Numerics: within rounding.
 """
 

@@ -84,6 +84,21 @@ REWRITES = [
         """g (float[B,S,4] q, float[B,S,4] k, float[B,S,4] v, float[1, 2,S,S] a) => (float[B,S,4] y) { y =
           com.microsoft.MultiHeadAttention<num_heads = 2, unidirectional = 1, scale = 0.7>(q, k, v, , , a) }""",
     ),
+    contrib(
+        "a mask of ends and starts",
+        """g (float[2,3,4] x, float[4,12] w, float[12] b, int32[4] m) => (float[2,3,4] y) {
+          y = com.microsoft.Attention<num_heads = 2>(x, w, b, m)
+        }""",
+        m=[2, 3, 1, 0],
+    ),
+    contrib(
+        "a mask of lengths, computed from another input than the data",
+        """g (float[B,3,4] x, float[4,12] w, float[12] b, int32[M,3] k) => (float[B,3,4] y) <int64[1] one = {1}> {
+          m = ReduceSum<keepdims = 0>(k, one)
+          y = com.microsoft.Attention<num_heads = 2>(x, w, b, m)
+        }""",
+        k=[[1, 1, 0], [1, 0, 0], [1, 1, 1]],
+    ),
 ]
 LEFT_ALONE = [
     contrib(
@@ -96,11 +111,6 @@ LEFT_ALONE = [
         """g (float[2, 3, 4] x, float[4, 12] w, float[12] b, float[2, 2, 2, 9, 2] p, int32[1] n) => (float[2,
           3, 4] y, float[2, 2, 2, 9, 2] r) { y, r = com.microsoft.Attention<num_heads = 2,
           past_present_share_buffer = 1>(x, w, b, , p, , n) }""",
-    ),
-    contrib(
-        "a mask of starts and ends",
-        """g (float[2, 3, 4] x, float[4, 12] w, float[12] b, int32[4] m) => (float[2, 3, 4] y) { y =
-          com.microsoft.Attention<num_heads = 2>(x, w, b, m) }""",
     ),
     contrib(
         "rotary embedding inside",

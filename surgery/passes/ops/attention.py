@@ -48,7 +48,7 @@ def scale_of(node: gs.Node, width: int) -> float:
 
 
 def maskable(mask: gs.Tensor | None, queries: gs.Tensor, context: Context) -> bool:
-    """Whether `hidden_keys` is right for this mask: of lengths, of ends and starts, [batch, keys] or [batch, queries, keys]."""
+    """Whether `hidden_keys` is right for this mask: lengths, ends and starts, [batch, keys], [batch, queries, keys]."""
     if mask is None:
         return True
     if mask.dtype is None or np.dtype(mask.dtype) != np.int32 or mask.shape is None:

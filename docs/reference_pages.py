@@ -6,6 +6,7 @@ import api_page
 import click
 
 from surgery.cli import COMMANDS, surgeon
+from surgery.cli.habits import COMMANDS_ELSEWHERE, OPTIONS_ELSEWHERE, SHARED_OPTIONS
 from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.pages import KINDS
 from verify.interface.spec import __doc__ as spec_format
@@ -23,7 +24,12 @@ GROUPS = {
 
 def pages() -> dict[str, str]:
     """Path below docs -> text of every page that is made as a whole."""
-    made = {"reference/commands.md": commands(), "reference/spec.md": spec(), "reference/api.md": api_page.page()}
+    made = {
+        "reference/commands.md": commands(),
+        "reference/spec.md": spec(),
+        "reference/api.md": api_page.page(),
+        "reference/habits.md": habits(),
+    }
     return made | {f"reference/rules/{GROUPS[digit][0]}.md": rules(digit) for digit in GROUPS}
 
 
@@ -56,6 +62,21 @@ def spec() -> str:
     title, _, rest = (spec_format or "").strip().partition("\n")
     example = "[Write a spec for my own model](../howto/own-model.md) goes through an example."
     return f"# Spec files\n\n{title}\n{rest}\n\n{example}\n"
+
+
+def habits() -> str:
+    """What users of other tools type, and what does the same here."""
+    head = ["# Coming from another tool", "What other tools call it, and what does it here. surgeon answers the same."]
+    works = (
+        "These work as elsewhere: `surgeon fix in.onnx out.onnx`; several shapes in one option,\n"
+        "`--input-shape a:1x3,b:2x3`; the three spellings `x:1x3`, `x:1,3` and `x:[1,3]`; `-` for standard input and output."
+    )
+    rows = [(f"surgeon {name}", text) for name, text in COMMANDS_ELSEWHERE.items()]
+    for command, options in OPTIONS_ELSEWHERE.items():
+        rows += [(f"surgeon {command} {option}", text.removeprefix("nothing: ")) for option, text in options.items()]
+    rows += [(option, text) for option, text in SHARED_OPTIONS.items()]
+    table = ["| typed | use |", "| --- | --- |", *(f"| `{typed}` | {text} |" for typed, text in rows)]
+    return "\n\n".join([*head, works, "\n".join(table)]) + "\n"
 
 
 def rules(digit: str) -> str:

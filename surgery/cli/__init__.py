@@ -145,7 +145,9 @@ def main() -> None:
         error.show()
         code = 2
     except SurgeonError as error:
-        code = _say(str(error), error.exit_code)
+        from surgery.cli.streams import spoken
+
+        code = _say(spoken(str(error)), error.exit_code)
     except OSError as error:
         code = _say(f"{error.filename or 'file system'}: {error.strerror or error}", 2)
     except KeyboardInterrupt:

@@ -34,6 +34,11 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
 TARGET = TargetType()
 
 
+def split_shapes(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """One entry for each shape of an option that holds several: `a:1x3,b:2x3` as trtexec has it, or with spaces."""
+    return tuple(one for text in values for one in re.split(r"[,\s]+(?=[^,\s:\[\]]+:)", text.strip()))
+
+
 def parse_size(text: str) -> int:
     """Bytes from `65536`, `64K`, `16M` or `1G`.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import parse_dim
+from surgery.cli.arguments import parse_dim, split_shapes
 
 
 @click.command(name="compile")
@@ -21,11 +21,26 @@ from surgery.cli.arguments import parse_dim
     "--input-shape",
     "shapes",
     multiple=True,
+    callback=split_shapes,
     metavar="NAME:SHAPE",
     help="Usual shape of a dynamic input.",
 )
-@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
-@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
+@click.option(
+    "--min-shape",
+    "smallest",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Smallest shape of a dynamic input.",
+)
+@click.option(
+    "--max-shape",
+    "largest",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Largest shape of a dynamic input.",
+)
 @click.option(
     "--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size that the spec leaves open: frames=7."
 )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.cli.arguments import TARGET, parse_dim
+from surgery.cli.arguments import TARGET, parse_dim, split_shapes
+from surgery.cli.streams import read_dash, shown
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
@@ -38,9 +39,30 @@ WITHOUT_LOG = ("against", *WITH_AGAINST, *OF_THE_JUDGE)
     show_default=True,
     help="Exit 1 where the target refuses, or also where nothing is known.",
 )
-@click.option("--input-shape", "shapes", multiple=True, metavar="NAME:SHAPE", help="Usual shape of a dynamic input.")
-@click.option("--min-shape", "smallest", multiple=True, metavar="NAME:SHAPE", help="Smallest shape of a dynamic input.")
-@click.option("--max-shape", "largest", multiple=True, metavar="NAME:SHAPE", help="Largest shape of a dynamic input.")
+@click.option(
+    "--input-shape",
+    "shapes",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Usual shape of a dynamic input.",
+)
+@click.option(
+    "--min-shape",
+    "smallest",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Smallest shape of a dynamic input.",
+)
+@click.option(
+    "--max-shape",
+    "largest",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Largest shape of a dynamic input.",
+)
 @click.option(
     "--limit",
     "seconds",
@@ -91,7 +113,8 @@ def command(
 ) -> int:
     """List what TensorRT refuses in each MODEL: where it comes from, why, and what to do.
 
-    With --log, TensorRT does not run here: the log says what it refused, and MODEL may be left out.
+    - is standard input. With --log, TensorRT does not run here: the log says what it refused, and MODEL may be
+    left out.
 
     Exit code 1: TensorRT refuses something.
     """
@@ -102,6 +125,7 @@ def command(
     from verify.render import show, write_html
     from verify.report import Report
 
+    models = read_dash(click.get_current_context(), models)
     reports = [] if log is None else [_of_log(log, models, given)]
     for model in () if log is not None else models:
         read_model(model)
@@ -110,6 +134,8 @@ def command(
         else:
             folder = repro / model.stem if repro is not None and len(models) > 1 else repro
             reports.append(_examine(model, folder, given))
+    for report in reports:
+        report.model = shown(report.model)
     code = show(reports, form, rules=rule_texts(), quiet=quiet)
     if html is not None:
         write_html(reports, html, title="Diagnosis", rules=rule_texts())

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import TARGET, parse_size, parse_value
+from surgery.cli.arguments import TARGET, parse_size, parse_value, split_shapes
 from surgery.cli.config import with_defaults
 from surgery.cli.parallel import jobs_for, run_parallel
+from surgery.cli.streams import fix_streams, shown, spoken
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
@@ -31,7 +32,13 @@ RESULT = ".fixed.onnx"
 @click.option("--select", multiple=True, metavar="CODE", help="Run only these passes (SG005, or SG0 for a group).")
 @click.option("--ignore", multiple=True, metavar="CODE", help="Run all passes but these.")
 @click.option("--skip-node", multiple=True, metavar="NAME", help="Leave this node unchanged.")
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Fix the shape of an input: x:1x3x64x64.")
+@click.option(
+    "--input-shape",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Fix the shape of an input: x:1x3x64x64.",
+)
 @click.option("--set-input", multiple=True, metavar="NAME=VALUE", help="Turn an input into a constant: sr=16000.")
 @click.option("--outputs", multiple=True, metavar="NAME", help="Make this tensor an output and cut off what follows.")
 @click.option("--fold-limit", default="64K", show_default=True, help="Largest growth of the file by folding constants.")
@@ -78,6 +85,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     """Simplify MODELS and rewrite what the target refuses, and check that they compute the same.
 
     Without -o the result of m.onnx is m.fixed.onnx in the same folder; m.onnx itself does not change.
+    - is standard input, and -o - standard output; the report then goes to standard error.
 
     \b
     Exit codes:
@@ -88,7 +96,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     given = with_defaults(context, given)
     options = _options(given)
     reports, errors = [], []
-    models = tuple(dict.fromkeys(models))
+    models, target_path, output = fix_streams(context, tuple(dict.fromkeys(models)), target_path)
     if not given["in_place"] and target_path is None:
         models, target_path = _as_other_tools(models)
     targets = _targets(models, target_path, given["in_place"])
@@ -96,15 +104,19 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
         for model, fixed in running:
             try:
                 report = fixed()
+                report.model = shown(report.model)
                 report.verdicts = _verdicts(targets[model], given)
                 reports.append(report)
                 if given["style"] == "text" and not given["quiet"]:
-                    click.echo(_summary(targets[model], report, given["verbose"]))
+                    written = targets[model] if output is None else "-"
+                    click.echo(_summary(written, report, given["verbose"]), err=output is not None)
             except SurgeonError as error:
                 errors.append(error)
-                click.echo(f"surgeon: {_named(model, error)}", err=True)
+                click.echo(f"surgeon: {spoken(_named(model, error))}", err=True)
     if given["style"] == "json":
-        click.echo(_json(reports))
+        click.echo(_json(reports), err=output is not None)
+    if output is not None:
+        output.send()
     if given["report_path"] is not None:
         _write_report(given["report_path"], reports)
     codes = {error.exit_code for error in errors}
@@ -199,6 +211,8 @@ def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Pat
         raise SurgeonError(f"{model}: is what fix made of another model; give -o OUT or --in-place to fix it again")
     if wanted is None:
         return model.with_name(f"{model.stem}{RESULT}")
+    if count > 1 and wanted.suffix == ".onnx" and not wanted.is_dir():
+        raise SurgeonError(f"-o {wanted}: is one file, and there are {count} models; give a folder")
     if wanted.is_dir() or count > 1:
         return wanted / model.name
     return wanted

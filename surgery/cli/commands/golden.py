@@ -75,7 +75,13 @@ def record(
     show_default=True,
     help="TensorRT there: tensorrt-8.6 to tensorrt-11.1, deepstream-9.1.",
 )
-@click.option("--precision", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Precision that trtexec builds.",
+)
 @click.option("--golden", "goldens", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
 def trtexec(models: tuple[Path, ...], output: Path, target: str, precision: str, goldens: tuple[Path, ...]) -> int:
     """Write a folder that shows on a GPU machine, with trtexec alone, what its TensorRT makes of MODELS.

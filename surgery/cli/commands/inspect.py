@@ -27,13 +27,17 @@ SCHEMA_VERSION = "1.0"
 def command(models: tuple[Path, ...], form: str, verbose: bool) -> int:
     """Show what each MODEL contains: interface, operators, weights, and what each target refuses. Nothing runs.
 
-    With two models, such as the file before and after a fix, show what differs between them.
+    - is standard input. With two models, such as the file before and after a fix, show what differs between them.
     """
+    from dataclasses import replace
+
     from surgery.cli.console import console
+    from surgery.cli.streams import read_dash
     from surgery.inspect import describe
     from surgery.inspect.text import print_comparison, print_description
 
-    described = [describe(model) for model in models]
+    paths = read_dash(click.get_current_context(), models)
+    described = [replace(describe(path), path=str(model)) for path, model in zip(paths, models, strict=True)]
     if form == "json":
         click.echo(_json(described))
         return 0

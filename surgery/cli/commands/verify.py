@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from surgery.cli.arguments import split_shapes
 from surgery.cli.config import with_defaults
+from surgery.cli.streams import read_dash, shown
 from verify.errors import MissingBackend, SurgeonError
 from verify.render import FORMATS
 from verify.report import Report, exit_code, not_checked
@@ -27,7 +29,13 @@ from verify.report import Report, exit_code, not_checked
     type=click.Choice(["tensorrt-rtx", "tensorrt", "none"]),
     help="TensorRT that must build it here; tensorrt needs a GPU.",
 )
-@click.option("--input-shape", multiple=True, metavar="NAME:SHAPE", help="Shapes to build for: x:1x3, or x:1x3..8x3.")
+@click.option(
+    "--input-shape",
+    multiple=True,
+    callback=split_shapes,
+    metavar="NAME:SHAPE",
+    help="Shapes to build for: x:1x3, or x:1x3..8x3.",
+)
 @click.option("--against-torch", is_flag=True, help="Also compare with stock SAM2 (needs [export]).")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --against-torch.")
 @click.option(
@@ -68,7 +76,7 @@ from verify.report import Report, exit_code, not_checked
 @click.option("--no-cache", is_flag=True, help="Check models again that have not changed.")
 @click.pass_context
 def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -> int:
-    """Check MODELS (files, or folders with .onnx files at any depth): interface, goldens, TensorRT.
+    """Check MODELS (files, folders with .onnx files at any depth, or -): interface, goldens, TensorRT.
 
     Exit code 0: all checks passed. 1: a check failed. 2: a model cannot be read. 4: a backend that was
     asked for, or any with --strict, is not installed or cannot run here.
@@ -77,6 +85,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
     from verify.rejudge import load_reports, with_limits
 
     given = with_defaults(context, given)
+    models = read_dash(context, models)
     results = given["results"]
     if (results is None) == (not models and not given["closed_loop"]):
         raise SurgeonError("give MODELS, or --results FILE with a report of theirs; see surgeon verify --help")
@@ -89,6 +98,8 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
         reports.append(_closed_loop(given))
     if given["strict"]:
         reports = [_strict(report) for report in reports]
+    for report in reports:
+        report.model = shown(report.model)
     _show(reports, given)
     return exit_code(reports)
 

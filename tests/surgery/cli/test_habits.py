@@ -167,3 +167,32 @@ def test_help_says_what_every_option_does_within_the_width(columns: int, monkeyp
         assert max(map(len, lines)) <= columns, path
         assert max(map(len, lines)) > 80 or columns == 80 or len(lines) < 25, path  # a wide terminal is used
         assert "..." not in text.partition("Commands:")[2], f"{path}: a summary is cut"
+
+
+TWO = '<ir_version: 8, opset_import: ["" : 18]> two (float[n, 2] a, float[m, 2] b) => (float[n, 2] y) { y = Add(a, b) }'
+
+
+@pytest.mark.parametrize("shapes", ["a:3x2,b:3x2", "a:3x2 b:3x2", "a:3,2,b:3,2", "a:[3,2],b:[3,2]", "a:[3,2] b:3x2"])
+def test_several_shapes_in_one_option(shapes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx.save(onnx.parser.parse_model(TWO), "two.onnx")
+    assert surgeon("fix", "two.onnx", "-o", "out.onnx", "--input-shape", shapes, monkeypatch=monkeypatch) == 0
+    for value in onnx.load("out.onnx").graph.input:
+        assert [dim.dim_value for dim in value.type.tensor_type.shape.dim] == [3, 2]
+
+
+def test_a_name_with_a_colon_is_one_shape() -> None:
+    from surgery.cli.arguments import split_shapes
+
+    context, parameter = click.Context(cli.surgeon), click.Option(["--input-shape"])
+    assert split_shapes(context, parameter, ("x:0:1,3",)) == ("x:0:1,3",)
+    assert split_shapes(context, parameter, ("x:0:1,3,y:0:2",)) == ("x:0:1,3", "y:0:2")
+    assert split_shapes(context, parameter, ("x:batch,3", "y:")) == ("x:batch,3", "y:")
+
+
+def test_one_file_is_no_place_for_two_models(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("n.onnx").write_bytes(WHOLE)
+    assert surgeon("fix", "m.onnx", "n.onnx", "-o", "out.onnx", monkeypatch=monkeypatch) == 2
+    assert "-o out.onnx: is one file, and there are 2 models; give a folder" in said(capfd)
+    assert not Path("out.onnx").exists()

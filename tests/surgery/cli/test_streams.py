@@ -1,0 +1,75 @@
+"""`-`: a model comes from standard input, and fix writes one to standard output."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+HEAD = '<ir_version: 8, opset_import: ["" : 18]>'
+MODEL = onnx.parser.parse_model(f"{HEAD} g (float[2] x) => (float[2] y) {{ a = Identity(x)  y = Relu(a) }}")
+
+
+def surgeon(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "SURGEON_CACHE": str(folder / "cache"), "TMPDIR": str(folder)}
+    command = [sys.executable, "-m", "surgery", *arguments]
+    return subprocess.run(command, cwd=folder, env=variables, input=given, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("fix", "-"), ("fix", "-", "-"), ("fix", "-", "-o", "-"), ("fix", "in.onnx", "-")]
+)
+def test_fix_writes_the_model_to_standard_output(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    onnx.save(MODEL, tmp_path / "in.onnx")
+    done = surgeon(tmp_path, *arguments, given=MODEL.SerializeToString())
+    assert done.returncode == 0, done.stderr
+    assert [node.op_type for node in onnx.load_model_from_string(done.stdout).graph.node] == ["Relu"]
+    assert b"parity: equal" in done.stderr
+    assert not list(tmp_path.glob("surgeon-*"))
+
+
+def test_fix_reads_standard_input_and_writes_a_file(tmp_path: Path) -> None:
+    done = surgeon(tmp_path, "fix", "-", "-o", "out.onnx", given=MODEL.SerializeToString())
+    assert done.stdout.startswith(b"- -> out.onnx")
+    assert [node.op_type for node in onnx.load(tmp_path / "out.onnx").graph.node] == ["Relu"]
+
+
+@pytest.mark.parametrize("command", [("verify", "--no-trt"), ("inspect",), ("diagnose", "--no-build")])
+def test_commands_that_look_read_standard_input(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = surgeon(tmp_path, *command, "-", given=MODEL.SerializeToString())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == b"-"
+    assert b"standard-input" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["fix", "verify", "inspect", "diagnose"])
+@pytest.mark.parametrize("given", [b"", MODEL.SerializeToString()[:40], b"no model at all"])
+def test_input_that_is_no_model_is_one_line_and_exit_2(tmp_path: Path, command: str, given: bytes) -> None:
+    done = surgeon(tmp_path, command, "-", given=given)
+    assert done.returncode == 2
+    said = done.stdout + done.stderr
+    assert b"standard-input" not in said
+    assert b"Traceback" not in said
+    if command != "verify":
+        assert done.stdout == b""
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_models_cannot_share_a_stream(tmp_path: Path) -> None:
+    done = surgeon(tmp_path, "inspect", "-", "-")
+    assert (done.returncode, done.stderr) == (2, b"surgeon: -: standard input holds one model\n")
+    done = surgeon(tmp_path, "fix", "a.onnx", "b.onnx", "-o", "-")
+    assert (done.returncode, done.stderr) == (2, b"surgeon: -o -: standard output takes one model\n")
+
+
+def test_weights_beside_the_model_do_not_go_to_standard_output(tmp_path: Path) -> None:
+    text = f"{HEAD} g (float[4] x) => (float[4] y) <float[4] w = {{1, 2, 3, 4}}> {{ y = Add(x, w) }}"
+    given = onnx.parser.parse_model(text).SerializeToString()
+    done = surgeon(tmp_path, "fix", "-", "--save-external-data", given=given)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"the model has weights in a file beside it; give the name of a file" in done.stderr

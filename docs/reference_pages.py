@@ -69,7 +69,8 @@ def habits() -> str:
     head = ["# Coming from another tool", "What other tools call it, and what does it here. surgeon answers the same."]
     works = (
         "These work as elsewhere: `surgeon fix in.onnx out.onnx`; several shapes in one option,\n"
-        "`--input-shape a:1x3,b:2x3`; the three spellings `x:1x3`, `x:1,3` and `x:[1,3]`; `-` for standard input and output."
+        "`--input-shape a:1x3,b:2x3`; the three spellings `x:1x3`, `x:1,3` and `x:[1,3]`;\n"
+        "`-` for standard input and output."
     )
     rows = [(f"surgeon {name}", text) for name, text in COMMANDS_ELSEWHERE.items()]
     for command, options in OPTIONS_ELSEWHERE.items():

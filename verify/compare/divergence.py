@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from verify.compare.divergence_graph import Pair, fetching, nodes_near, pairs, rounded, size_of
+from verify.compare.divergence_graph import Pair, fetching, first_inside, nodes_near, pairs, rounded, size_of
 from verify.compare.statistics import Limits, judge, tensor_statistics
 from verify.errors import SurgeonError
 from verify.model.read import read_model
@@ -38,12 +38,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Divergence:
-    """What `diverge` found: the first step out of tolerance, those that lead into it and those that follow."""
+    """What `diverge` found: the first step out of tolerance, those that lead into it and those that follow.
+
+    Where all are within: `furthest`, with the largest error, and `unequal`, the first that is not the same bit by bit.
+    """
 
     compared: int
     first: Step | None = None
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
+    furthest: Step | None = None
+    unequal: Step | None = None
 
 
 def way(path: Path, other: str = "") -> Way:
@@ -92,7 +97,9 @@ def diverge(
         first = next((done[pair.name] for pair in batch if done[pair.name].wrong), None)
         if first is not None:
             return _around(one, other, first, both, done, inputs, limits)
-    return Divergence(len(done))
+    unequal = [step for step in done.values() if step.statistics.get("max_abs", 0.0) > 0.0]
+    furthest = max(unequal, key=lambda step: float(step.statistics["max_rel"]), default=None)
+    return Divergence(len(done), furthest=furthest, unequal=unequal[0] if unequal else None)
 
 
 def _around(
@@ -157,10 +164,25 @@ def _brief(step: Step) -> str:
     return f"{step.statistics['rms_rel']:.2g} RMS"
 
 
+def _closeness(found: Divergence) -> str:
+    """How closely all tensors agree: in every bit, or up to the largest difference and from which tensor on."""
+    if found.furthest is None or found.unequal is None:
+        return " in every bit"
+    largest = f"largest error / RMS {found.furthest.statistics['max_rel']:.2g} at '{found.furthest.pair.name}'"
+    pair = found.unequal.pair
+    return f"; {largest}; the first that differs in any bit is '{pair.name}', made by {pair.op} '{pair.node}'"
+
+
+def _inside(pair: Pair, one: Way, other: Way) -> str:
+    """Which node in the bodies of an If, Loop or Scan is the first that is not the same in both models."""
+    found = first_inside(one.model, other.model, pair)
+    return f", of which the first difference inside is {found}" if found else ""
+
+
 def as_check(found: Divergence, one: Way, other: Way, where: str = "") -> Check:
     """The result as a check whose figures hold the tensors' statistics; `where` is the source of the first's node."""
     if found.first is None:
-        text = f"{found.compared} tensors of {one.label} and {other.label} agree"
+        text = f"{found.compared} tensors of {one.label} and {other.label} agree{_closeness(found)}"
         return Check("against", "pass" if found.compared else "skip", text if found.compared else "no tensor in common")
     pair = found.first.pair
     also = (
@@ -168,9 +190,10 @@ def as_check(found: Divergence, one: Way, other: Way, where: str = "") -> Check:
         if pair.other != pair.name
         else ""
     )
+    place = f" ({where})" if where else ""
     text = (
         f"the first tensor that differs from {other.label} is '{pair.name}'{also}, made by {pair.op} '{pair.node}'"
-        f"{f' ({where})' if where else ''}: {'; '.join(found.first.wrong)}; {found.compared} compared up to there"
+        f"{place}{_inside(pair, one, other)}: {'; '.join(found.first.wrong)}; {found.compared} compared up to there"
     )
     for words, near in (("what it reads", found.before), ("what is made of it", found.after)):
         shown = [f"{step.pair.name} {_brief(step)}" for step in near[:4]]

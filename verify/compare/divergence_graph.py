@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from verify.compare.rounding import Lowered, round_tensors, rounded_constant
 from verify.model.infer import infer_types
-from verify.model.walk import node_name, reads, tensor_names
+from verify.model.walk import node_name, reads, subgraphs, tensor_names
 
 REPLACES = "surgeon.replaces"
 
@@ -75,6 +75,36 @@ def nodes_near(model: onnx.ModelProto, name: str) -> tuple[list[str], list[str]]
     maker = next(node for node in model.graph.node if name in node.output)
     after = [out for node in model.graph.node if name in node.input for out in node.output if out]
     return [source for source in maker.input if source], after
+
+
+def first_inside(one: onnx.ModelProto, other: onnx.ModelProto, pair: Pair) -> str:
+    """Where the bodies of two nodes (branches of If, bodies of Loop and Scan) are first not the same, in words.
+
+    Names the node in the first model, or the constant; empty where the nodes have no bodies or the same ones.
+    """
+    nodes = [
+        next((node for node in model.graph.node if name in node.output), None)
+        for model, name in ((one, pair.name), (other, pair.other))
+    ]
+    if nodes[0] is None or nodes[1] is None:
+        return ""
+    return _first_in_bodies(nodes[0], nodes[1])
+
+
+def _first_in_bodies(here: onnx.NodeProto, there: onnx.NodeProto) -> str:
+    for (name, body), (_, counterpart) in zip(subgraphs(here), subgraphs(there), strict=False):
+        constants = {tensor.name: tensor for tensor in counterpart.initializer}
+        for tensor in body.initializer:
+            if constants.get(tensor.name, tensor) != tensor:
+                return f"constant '{tensor.name}' in {name}"
+        for mine, theirs in zip(body.node, counterpart.node, strict=False):
+            if mine != theirs:
+                inner = _first_in_bodies(mine, theirs) if mine.op_type == theirs.op_type else ""
+                found = f"{mine.op_type} '{node_name(mine)}' in {name}"
+                return f"{inner} of {found}" if inner else found
+        if len(body.node) != len(counterpart.node):
+            return f"{name}, which has {len(body.node)} nodes and {len(counterpart.node)} there"
+    return ""
 
 
 def size_of(model: onnx.ModelProto) -> dict[str, int]:

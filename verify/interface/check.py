@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 
 def check_form(path: Path) -> Check:
-    """Whether the file is valid ONNX, as onnx.checker has it; skipped where an operator is not ONNX's own."""
+    """Whether the file is valid ONNX and its declared types and shapes are those that ONNX infers (`full_check`).
+
+    Skipped where an operator is not ONNX's own.
+    """
     import onnx
 
     try:
         onnx.checker.check_model(str(path))
+        onnx.checker.check_model(str(path), full_check=True)
     except onnx.checker.ValidationError as error:
         first = " ".join(str(error).split("\n")[0].split())
         unknown = "No Op registered" in str(error)
         return Check("onnx", "skip" if unknown else "fail", first[:300])
+    except onnx.shape_inference.InferenceError as error:
+        first = " ".join(str(error).split())
+        return Check("onnx", "fail", f"declared types or shapes are not those that ONNX infers: {first}"[:300])
     except Exception as error:  # the checker hands through whatever its readers raise
         return Check("onnx", "fail", " ".join(f"{type(error).__name__}: {error}".split())[:300])
     return Check("onnx", "pass", "well-formed")

@@ -42,6 +42,30 @@ def compare(tmp_path: Path, one: str, other: str, **options: Any) -> Any:
 def test_equal_models_agree_in_every_tensor(tmp_path: Path) -> None:
     found, check = compare(tmp_path, MODEL, MODEL)
     assert (found.compared, found.first, check.status) == (5, None, "pass")
+    assert check.message.endswith("agree in every bit")
+
+
+def test_agreement_says_how_close_it_is_and_where_it_begins_to_differ(tmp_path: Path) -> None:
+    near = MODEL.replace("{1, 2, 3, 4}", "{1, 2, 3, 4.00001}")
+    _, check = compare(tmp_path, MODEL, near)
+    assert check.status == "pass"
+    assert "agree; largest error / RMS " in check.message
+    assert "the first that differs in any bit is 'a', made by Add 'start'" in check.message
+
+
+def test_the_node_inside_a_branch_is_named(tmp_path: Path) -> None:
+    text = """
+    <ir_version: 10, opset_import: ["" : 20]>
+    g (float[4] x, bool c) => (float[4] y) {
+      [choose] y = If(c) <then_branch = t () => (float[4] a) { [first] s = Exp(x)  [second] a = Add(s, x) },
+        else_branch = e () => (float[4] b) { b = Neg(x) }>
+    }
+    """
+    first = way(save(tmp_path / "a.onnx", text))
+    second = way(save(tmp_path / "b.onnx", text.replace("Add(s, x)", "Sub(s, x)")))
+    found = diverge(first, second, {**INPUTS, "c": np.asarray(True)}, LIMITS)
+    message = as_check(found, first, second).message
+    assert "made by If 'choose', of which the first difference inside is Add 'second' in then_branch" in message
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 40, 1 << 20])

@@ -129,7 +129,7 @@ def test_ways_to_run_a_model(tmp_path: Path) -> None:
 def test_check_says_what_agreed_and_what_is_near(tmp_path: Path) -> None:
     one, other = save(tmp_path / "a.onnx", CHAIN), save(tmp_path / "b.onnx", CHAIN.replace("d = Neg(c)", "d = Abs(c)"))
     same = as_check(diverge(way(one), way(one), INPUTS, LIMITS), way(one), way(one))
-    assert (same.status, same.message) == ("pass", f"5 tensors of {one} and {one} agree")
+    assert (same.status, same.message) == ("pass", f"5 tensors of {one} and {one} agree in every bit")
     assert diverge(way(one), way(other), INPUTS, LIMITS).first is None  # nothing below zero comes to Abs
     found = diverge(way(one), way(other), {"x": -INPUTS["x"]}, LIMITS)
     check = as_check(found, way(one), way(other), "net.py:3")

@@ -9,7 +9,7 @@ import onnx.parser
 import pytest
 
 from verify.errors import SurgeonError
-from verify.interface.check import check_shapes
+from verify.interface.check import check_form, check_shapes
 from verify.interface.spec import Spec, load_spec
 
 SPEC = """\
@@ -113,3 +113,14 @@ def test_a_file_that_cannot_be_read(spec: Spec, tmp_path: Path, content: bytes |
         path.write_bytes(content)
     with pytest.raises(SurgeonError, match=rf"broken\.onnx: {reason}"):
         check_shapes(path, spec)
+
+
+def test_a_declared_type_that_is_not_the_one_computed_is_not_well_formed(tmp_path: Path) -> None:
+    path = tmp_path / "lie.onnx"
+    text = '<ir_version: 9, opset_import: ["" : 18]> g (float[2] x) => (float[2] y) { y = Cast<to = TYPE>(x) }'
+    onnx.save(onnx.parser.parse_model(text.replace("TYPE", "1")), path)
+    assert check_form(path).status == "pass"
+    onnx.save(onnx.parser.parse_model(text.replace("TYPE", "11")), path)
+    found = check_form(path)
+    assert found.status == "fail"
+    assert found.message.startswith("declared types or shapes are not those that ONNX infers: ")

@@ -29,6 +29,7 @@ PARTLY = (
 REDEFINED = (
     "BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "OneHot", "Resize", "RoiAlign",
 )  # fmt: skip
+EXTENDED = {("Shape", "end")}  # later attributes without a default whose absence means what it meant before
 OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
 WRONG = ("PRelu",)  # the converter leaves the slope of PRelu unbroadcast, which means another axis since opset 7
 
@@ -137,7 +138,7 @@ def means_the_same(op: str, domain: str, opsets: tuple[int, int], attributes: fr
         return False
     for name, attribute in second.attributes.items():
         old = first.attributes.get(name)
-        if old is None and not attribute.default_value.name:
+        if old is None and not attribute.default_value.name and (op, name) not in EXTENDED:
             return False
         if old is not None and (old.type, old.default_value) != (attribute.type, attribute.default_value):
             return False

@@ -139,9 +139,19 @@ def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
     model = _as_model(function, given, build.context)
     _bind(model.graph, attributes, absent)
     model = infer_types(model, data_prop=False)
+    _drop_invented_dims(model.graph)
     del model.graph.initializer[:]
     inner = to_graph(model)
     return build.graft(inner, [given[tensor.name] for tensor in inner.inputs])
+
+
+def _drop_invented_dims(graph: onnx.GraphProto) -> None:
+    """Remove the names that inference made up for dims: the same ones stand for other sizes in the next body."""
+    known = {dim.dim_param for info in graph.input for dim in info.type.tensor_type.shape.dim}
+    for info in (*graph.value_info, *graph.output):
+        for dim in info.type.tensor_type.shape.dim:
+            if dim.dim_param and dim.dim_param not in known:
+                dim.Clear()
 
 
 def _as_model(function: onnx.FunctionProto, given: dict[str, gs.Tensor], context: Context) -> onnx.ModelProto:

@@ -85,3 +85,20 @@ def test_values_of_a_dynamically_quantized_row_of_nan_are_nan() -> None:
     masked = np.ones((2, 4, 4), np.float32)
     masked[1, 3] = -np.inf
     same(text, 18, "SG101", [{"x": masked}, {"x": np.ones((2, 4, 4), np.float32)}])
+
+
+def test_two_bodies_share_no_names_of_dims() -> None:
+    """onnxruntime gives tensors whose dims have the same names one buffer: with other sizes the model does not run."""
+    text = """g (float[p] x, int64[2] d, float[q] z, int64[2] e) => (uint8[n,m] y, uint8[k,l] v) {
+      a = Reshape(x, d)  y, s, o = DynamicQuantizeLinear(a)
+      b = Reshape(z, e)  v, t, p = DynamicQuantizeLinear(b)
+    }"""
+    values = np.random.default_rng(0).random(20, np.float32)
+    fixed = same(text, 17, CODE, [{"x": values[:6], "d": np.array([2, 3]), "z": values, "e": np.array([4, 5])}])
+    inner = [info for info in fixed.graph.value_info if "SG101" in info.name]
+    first, second = (
+        {dim.dim_param for info in inner if info.name.startswith(made) for dim in info.type.tensor_type.shape.dim}
+        - {""}
+        for made in "yv"
+    )
+    assert not first & second

@@ -93,6 +93,18 @@ def test_an_early_opset_is_raised() -> None:
     np.testing.assert_allclose(run(fixed, feeds)[0], run(model, feeds)[0], rtol=1e-5, atol=1e-5)
 
 
+def test_an_early_opset_is_raised_beside_shapes() -> None:
+    """Shape has more attributes since opset 15; without them it means the same."""
+    text = (
+        CONTRIB.replace("17", "14")
+        + f"""g (float[n,3,4] x, float[n,3,4] s) => (float[n,3,4] y, int64[3] d) {SCALES} {{
+      y = com.microsoft.SkipLayerNormalization(x, s, g, b)  d = Shape(x)
+    }}"""
+    )
+    fixed, _ = surgery.fix_model(parse(text, 14), guard=False)
+    assert {node.op_type for node in fixed.graph.node} == {"Add", "LayerNormalization", "Shape"}
+
+
 def test_squares_beyond_half_precision() -> None:
     """15360 are the bits of 1.0."""
     text = (

@@ -219,7 +219,7 @@ def _fix_isolated(given: dict[str, Any]) -> Report:
             files.remove_pending(target, died.pid)
             if without or died.cause not in FAULTS:
                 raise SurgeonError(f"{died}; nothing was written") from None
-            without = f"crashed while it loaded or ran the original and the result ({died.name})"
+            without = f"crashed while it loaded or ran {died.work or 'a model'} ({died.name})"
 
 
 def _fix_as_data(given: dict[str, Any], without: str) -> Report:

@@ -27,11 +27,12 @@ class Died(SurgeonError):
         pid: of the process, which is gone.
         cause: the signal; one of `FAULTS` if a library crashed.
         name: of the signal.
+        work: what the process was at, as `noted` says; "" where nothing was noted.
     """
 
-    def __init__(self, pid: int, cause: int) -> None:
-        super().__init__(pid, cause)
-        self.pid, self.cause = pid, cause
+    def __init__(self, pid: int, cause: int, work: str = "") -> None:
+        super().__init__(pid, cause, work)
+        self.pid, self.cause, self.work = pid, cause, work
         self.name = signal.Signals(cause).name
 
     def __str__(self) -> str:
@@ -54,19 +55,25 @@ def run_isolated(call: Callable[..., T], *arguments: Any) -> T:
         return call(*arguments)
     if not hasattr(os, "fork") or not THREADED.isdisjoint(sys.modules):
         return _in_new_python(call, arguments)
+    with tempfile.TemporaryFile() as notes:
+        return _in_fork(call, arguments, notes)
+
+
+def _in_fork(call: Callable[..., T], arguments: tuple[Any, ...], notes: Any) -> T:
+    """`call(*arguments)` in a fork of this process, which writes what it is at to the file `notes`."""
     from multiprocessing import get_context
 
     context = get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     try:
         with _interrupts_held() as held:
-            child = context.Process(target=_answer, args=(sender, held, call, arguments))
+            child = context.Process(target=_answer, args=(sender, notes.fileno(), held, call, arguments))
             child.start()
         sender.close()
         good, value = receiver.recv()
     except EOFError:
         child.join()
-        raise Died(child.pid or 0, -(child.exitcode or 0)) from None
+        raise Died(child.pid or 0, -(child.exitcode or 0), notes.read().decode()) from None
     except BaseException:
         if child.pid is not None:
             with suppress(ProcessLookupError):
@@ -79,15 +86,40 @@ def run_isolated(call: Callable[..., T], *arguments: Any) -> T:
     raise value
 
 
+_works: list[str] = []
+_notes: list[int] = []  # the open file of an isolated process; empty elsewhere
+
+
+@contextmanager
+def noted(work: str) -> Iterator[None]:
+    """Note what this process is at, such as "the original", so that `Died.work` says it if the body ends the process.
+
+    Several may be noted at a time, from several threads.
+    """
+    _works.append(work)
+    _write_notes()
+    try:
+        yield
+    finally:
+        _works.remove(work)
+        _write_notes()
+
+
+def _write_notes() -> None:
+    for file in _notes:
+        os.ftruncate(file, 0)
+        os.pwrite(file, " and ".join(dict.fromkeys(_works)).encode(), 0)
+
+
 SERVE = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from surgery.isolated import serve; serve()"
 
 
 def _in_new_python(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
     """`call(*arguments)` in a Python that is started for it; `call` must be importable and all of it picklable."""
     with tempfile.TemporaryDirectory(prefix="surgeon-") as folder:
-        answer = os.path.join(folder, "answer")
+        answer, notes = os.path.join(folder, "answer"), os.path.join(folder, "notes")
         try:
-            given = pickle.dumps(sys.path) + pickle.dumps((call, arguments, answer))
+            given = pickle.dumps(sys.path) + pickle.dumps((call, arguments, answer, notes))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise SurgeonError(f"cannot be sent to a process of its own: {error}") from None
         child = subprocess.Popen([sys.executable, "-c", SERVE], stdin=subprocess.PIPE)
@@ -98,7 +130,7 @@ def _in_new_python(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
             child.wait()
             raise
         if child.returncode < 0:
-            raise Died(child.pid, -child.returncode)
+            raise Died(child.pid, -child.returncode, _read_notes(notes))
         try:
             with open(answer, "rb") as file:
                 good, value = pickle.load(file)
@@ -109,10 +141,19 @@ def _in_new_python(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
     raise value
 
 
+def _read_notes(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def serve() -> None:
     """Answer the one call that standard input holds; what `_in_new_python` starts."""
     _die_with_parent()
-    call, arguments, path = pickle.load(sys.stdin.buffer)
+    call, arguments, path, notes = pickle.load(sys.stdin.buffer)
+    _notes.append(os.open(notes, os.O_RDWR | os.O_CREAT))
     try:
         answer = (True, call(*arguments))
     except BaseException as error:
@@ -141,9 +182,10 @@ def _interrupts_held() -> Iterator[list[int]]:
         before(signal.SIGINT, None)
 
 
-def _answer(sender: Any, held: list[int], call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _answer(sender: Any, notes: int, held: list[int], call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Run the call in the child and send what it returns or raises; `held` has Ctrl-C that came before."""
     _die_with_parent()
+    _notes[:] = [notes]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, once)
     try:

@@ -61,11 +61,11 @@ def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[
     Args:
         ordinary: a set on which the model runs.
     """
-    floats = [name for name, value in ordinary.items() if _is_float(value) and value.size > 1]  # one is a parameter
+    floats = _data(ordinary)
     if floats:
         yield {**ordinary, **{name: np.zeros_like(ordinary[name]) for name in floats}}
         yield {**ordinary, **{name: np.asarray(-np.abs(ordinary[name])) for name in floats}}
-        yield {**ordinary, **{name: np.asarray(ordinary[name] * LARGE, ordinary[name].dtype) for name in floats}}
+        yield enlarged(ordinary)
         yield {**ordinary, **{name: np.full_like(ordinary[name], -0.0) for name in floats}}
         yield {**ordinary, **{name: _with_specials(ordinary[name], (np.nan,)) for name in floats}}
         yield {**ordinary, **{name: _with_specials(ordinary[name], (np.inf, -np.inf)) for name in floats}}
@@ -74,6 +74,17 @@ def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[
         yield draw_inputs(model, sizes=dict.fromkeys(keys, 1), seed=3)
         for key in keys[:MOST_EMPTY]:
             yield draw_inputs(model, sizes={**dict.fromkeys(keys, 2), key: 0}, seed=4)
+
+
+def enlarged(ordinary: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with large values in those that hold data."""
+    large = {name: np.asarray(ordinary[name] * LARGE, ordinary[name].dtype) for name in _data(ordinary)}
+    return {**ordinary, **large}
+
+
+def _data(inputs: Mapping[str, Any]) -> list[str]:
+    """Names of the inputs that hold floats, and more than the one of a parameter."""
+    return [name for name, value in inputs.items() if _is_float(value) and value.size > 1]
 
 
 def _with_specials(values: Any, specials: Sequence[float]) -> Any:

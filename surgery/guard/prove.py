@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import onnx
@@ -24,6 +23,7 @@ from surgery.guard.reference import (
     uses_half,
 )
 from surgery.guard.runnable import runnable_copy
+from surgery.isolated import noted
 from surgery.pipeline.apply import Outcome, apply_passes, bound_original
 from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
@@ -79,8 +79,12 @@ def original_running(
         model = runnable = bound_original(original.model, original.folder, options)
     if options.spec is not None:
         model = with_dims_of(model, outcome)
-    call = partial(run_original, model, runnable, original.folder or None, check_inputs, parts)
-    with beside(lambda halt: call(halt=halt)) as running:
+
+    def call(halt: Halt) -> Reference:
+        with noted("the original" if parts is None else "the original with the changed nodes of the result"):
+            return run_original(model, runnable, original.folder or None, check_inputs, parts, halt)
+
+    with beside(call) as running:
         yield Running(running, parts)
 
 
@@ -147,7 +151,8 @@ def prove(
     session: Session | None = None
     loads, light = False, is_light(original.model)
     if running.partial is not None:
-        session = open_fixed(runnable_copy(outcome.model, fixed), "onnxruntime", light, original.folder or None)
+        with noted("the result"):
+            session = open_fixed(runnable_copy(outcome.model, fixed), "onnxruntime", light, original.folder or None)
         loads, session = not session.error, session if light else None  # a large one would take room from the original
     reference = running.reference.result()
     agreement = reference.agreement
@@ -173,7 +178,8 @@ def compare_whole(
         return _unchecked(reference)
     if session is None or reference.backend != "onnxruntime":
         runnable = runnable_copy(outcome.model, fixed)
-        session = open_fixed(runnable, reference.backend, reference.shared_memory, original.folder or None)
+        with noted("the result"):
+            session = open_fixed(runnable, reference.backend, reference.shared_memory, original.folder or None)
     if not reference.sets:
         trouble = f"the fixed model does not load: {session.error}"
         return Check("parity", "fail", trouble, {"tensor": ""}) if session.error else _unchecked(reference)
@@ -192,7 +198,7 @@ def compare_whole(
             halt=halt,
         )
 
-    with beside(call) as comparing:
+    with noted("the result"), beside(call) as comparing:
         return comparing.result()
 
 

@@ -127,6 +127,8 @@ def _run(
     try:
         sets = input_sets(model) if given is None else [dict(given)]
         found = _collect(base, session, sets, started + allowed_seconds(model), partial, halt)
+        if found.reason and given is not None:
+            found = replace(found, reason=found.reason.replace("drawn inputs", "the inputs it was given", 1))
         if given is None:
             found = _with_edge_cases(found, session, model, partial, halt)
     except (SurgeonError, MemoryError) as error:

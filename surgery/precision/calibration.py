@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
-from surgery.guard.inputs import input_sets
+from surgery.guard.inputs import enlarged, input_sets
 from verify.errors import SurgeonError
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import read_data
@@ -56,12 +58,12 @@ def calibration(
         golden = found.golden
         data = read_data(golden)
         return Calibration([make_inputs(case, data) for case in golden.cases[:MOST_CASES]], f"golden {golden.id}")
-    inputs = _drawn(model, runnable, path)
+    inputs = _drawn(model, runnable, path)  # real inputs have large values of their own
     return Calibration(inputs, "drawn inputs; give real ones with --calibrate FILE.npz")
 
 
 def _drawn(model: onnx.ModelProto, runnable: Any, path: Path | None) -> list[dict[str, Any]]:
-    """Inputs of the model's own types and sizes on which it runs."""
+    """Inputs of the model's own types and sizes on which it runs, large values among them."""
     session = open_session(runnable, threads=os.cpu_count() or 1)
     error = session.error
     found: list[dict[str, Any]] = []
@@ -75,7 +77,14 @@ def _drawn(model: onnx.ModelProto, runnable: Any, path: Path | None) -> list[dic
     if not found:
         name = path or "the model"
         raise SurgeonError(f"{name}: does not run on drawn inputs ({error}); give real ones with --calibrate FILE.npz")
-    return found
+    large = enlarged(found[0])
+    return [*found, large] if _is_finite(session.run(large).outputs) else found
+
+
+def _is_finite(outputs: Mapping[str, Any]) -> bool:
+    """Whether there are outputs, and their floats are finite."""
+    floats = [value for value in outputs.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
+    return bool(floats) and all(np.isfinite(value).all() for value in floats)
 
 
 def _aligned(model: onnx.ModelProto, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -53,12 +53,17 @@ def test_onnx_reference_compares_where_onnxruntime_dies(tmp_path: Path, cause: s
     write(tmp_path / "m.onnx")
     code, said, errors = surgeon(tmp_path, "fix", "m.onnx", cause=cause)
     assert (code, errors) == (0, "")
-    assert "parity: equal bit for bit on 3 sets of inputs (onnx.reference) and on 4 edge cases" in said
-    assert (
-        f"onnxruntime: crashed while it loaded or ran the original and the result ({cause}); onnx.reference in" in said
-    )
+    assert "parity: equal bit for bit on 3 sets of inputs (onnx.reference) and on 6 edge cases" in said
+    assert f"onnxruntime: crashed while it loaded or ran the original ({cause}); onnx.reference in its place" in said
     assert [node.op_type for node in onnx.load(tmp_path / "m.fixed.onnx").graph.node] == ["Neg"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.fixed.onnx", "m.onnx"]
+
+
+def test_a_crash_names_the_model_that_onnxruntime_died_of(tmp_path: Path) -> None:
+    write(tmp_path / "m.onnx")
+    code, said, errors = surgeon(tmp_path, "fix", "m.onnx", cause="SIGSEGV", word=b"Neg/y")
+    assert (code, errors) == (0, "")
+    assert "onnxruntime: crashed while it loaded or ran the result (SIGSEGV); onnx.reference in its place" in said
 
 
 def test_a_process_killed_from_outside_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:

@@ -94,3 +94,14 @@ def test_a_right_product_of_eight_bits_is_not_refused_where_onnxruntime_saturate
     fixed, report = surgery.fix_model(model, check_inputs={"a": np.full((2, 64), 255, np.uint8)})
     assert "MatMulInteger" not in {node.op_type for node in fixed.graph.node}
     assert next(check for check in report.checks if check.name == "parity").message.startswith("equal bit for bit")
+
+
+def test_inputs_that_do_not_fit_are_unchecked_and_the_way_out_is_named() -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[n, 4] x) => (float[n, 4] y) { i = Identity(x) y = Neg(i) }'
+    )
+    _, report = surgery.fix_model(model, check_inputs={"x": np.ones((2, 3), "f")})
+    parity = next(check for check in report.checks if check.name == "parity")
+    assert parity.status == "skip"
+    assert parity.message.startswith("unchecked: the original does not run on the inputs it was given (")
+    assert "give real inputs with --check-inputs FILE.npz, or sizes with --input-shape" in parity.message

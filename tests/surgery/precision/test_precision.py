@@ -306,3 +306,17 @@ def test_single_tiny_weights_do_not_keep_a_product_in_float32() -> None:
     weights[3, 5] = 1e6
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
     assert lower(model, "fp16", feeds(model))[1].lowered == {}
+
+
+GROWING = """<ir_version: 8, opset_import: ["" : 17]> g (float[4, 8] x) => (float[4, 2] y) <float[8, 2] w> {
+  y = MatMul(x, w) }"""
+
+
+def test_large_values_are_among_the_drawn_inputs_and_real_inputs_count_as_they_are(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(GROWING.replace("<float[8, 2] w>", ""))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.full((8, 2), 1e3, "f"), "w"))
+    _, report = surgery.fix_model(model, precision="fp16")
+    assert next(check for check in report.checks if check.name == "precision").status == "skip"
+    np.savez(tmp_path / "real.npz", x=np.random.default_rng(0).standard_normal((4, 8)).astype("f"))
+    _, report = surgery.fix_model(model, precision="fp16", calibrate=tmp_path / "real.npz")
+    assert next(check for check in report.checks if check.name == "precision").status == "pass"

@@ -45,7 +45,7 @@ def verify_model(
         strict: a golden that is missing in the folders given is a failure, and so is one that catches too few faults
             and a model that TensorRT does not build at guessed sizes.
         scale: tolerances of goldens are multiplied by it.
-        min_sensitivity: share of planted faults that the golden must catch; None for 0.9 if `strict`, else for any.
+        min_sensitivity: share of planted faults that the golden must catch; None for 0.8 if `strict`, else for any.
         profiles: {input: (min, opt, max)} shapes for TensorRT, instead of the spec's.
         extra_check: one more check, put last in the report.
         device_run: a folder of `verify.device.folder.write_folder` that came back from the GPU machine. That machine is

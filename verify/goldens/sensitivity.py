@@ -32,7 +32,9 @@ SECONDS = 20.0
 MATERIAL = 1e-3
 MOST_PROBES = 12
 SHOWN = 50  # faults that slipped, in the index
-LEAST_SHARE = 0.9  # of the faults, that `verify --strict` wants a golden to catch
+# Share of the faults that `verify --strict` wants a golden to catch. In a model that takes long only about a dozen are
+# planted, of which one or two are of a kind that valid inputs never show.
+LEAST_SHARE = 0.8
 
 
 @dataclass

@@ -62,7 +62,7 @@ from verify.report import Report, exit_code, not_checked
 @click.option(
     "--min-sensitivity",
     type=click.FloatRange(0, 1),
-    help="Share of planted faults that a golden must catch.  [default: 0.9 with --strict, else any]",
+    help="Share of planted faults that a golden must catch.  [default: 0.8 with --strict, else any]",
 )
 @click.option("--max-error", type=float, help="Largest error / RMS, instead of the tolerances of goldens.")
 @click.option("--rms-error", type=float, help="RMS error / RMS, instead of the tolerances of goldens.")

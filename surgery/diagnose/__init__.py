@@ -10,6 +10,7 @@ from typing import Literal
 
 import onnx
 
+from surgery.diagnose.builder import same_fault
 from surgery.diagnose.findings import join, merged
 from surgery.diagnose.fixes import fixed_copy, mark
 from surgery.diagnose.model_view import ModelView
@@ -22,7 +23,7 @@ from surgery.passes import plug_in_checks
 from surgery.pipeline.options import Options
 from surgery.targets import RTX, Target, load_target
 from verify.model.read import read_model
-from verify.model.walk import node_name
+from verify.model.walk import every_node, node_name
 from verify.report import Check, Finding, Report, Status, counted
 from verify.tensorrt import engine
 
@@ -91,13 +92,15 @@ def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings
     with ScratchFolder(view.model, file.parent) as scratch:
         found = find_refusals(file, view, scratch, settings.build, settings.profiles, settings.seconds)
     report.checks += found.checks
-    refused = _with_fixable(merged(found.findings), view, file, settings)
+    refused = _with_fixable(merged(found.findings), found.cases, view, file, settings)
     report.findings = join(refused, static, "note" if found.complete else "warning")
     report.verdicts.append(by_tensorrt(found, settings.build))
     return found.cases
 
 
-def _with_fixable(refused: list[Finding], view: ModelView, file: Path, settings: Settings) -> list[Finding]:
+def _with_fixable(
+    refused: list[Finding], cases: list[Case], view: ModelView, file: Path, settings: Settings
+) -> list[Finding]:
     """The refusals with `fixable`: the passes run on a copy, and TensorRT parses and builds the result."""
     fixed = fixed_copy(view, str(file.parent), settings.options) if refused else None
     if fixed is None:
@@ -105,7 +108,14 @@ def _with_fixable(refused: list[Finding], view: ModelView, file: Path, settings:
     with ScratchFolder(fixed, file.parent) as scratch:
         path = scratch.write(scratch.model, "fixed.onnx")
         fixed_view = ModelView(fixed)
-        left = find_refusals(path, fixed_view, scratch, settings.build, settings.profiles, settings.seconds)
+        kept = {node.name for node in every_node(fixed)}
+        causes = [case for case in cases if not case.code and case.finding.node in kept]
+
+        def explained(message: str) -> bool:
+            """Whether a node that is still there has made the builder fail in the same way before."""
+            return any(same_fault(message, case.message, case.finding.op) for case in causes)
+
+        left = find_refusals(path, fixed_view, scratch, settings.build, settings.profiles, settings.seconds, explained)
     return mark(refused, view, fixed_view, left.findings, left.complete)
 
 

@@ -6,11 +6,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import onnx
 
 from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.parser import Parsed
+from surgery.diagnose.progress import say
 from surgery.diagnose.rules.reasons import Reason, explain
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import part, reads_guessed_type, with_constant_ancestors, without
@@ -19,6 +21,7 @@ from verify.tensorrt import engine
 from verify.tensorrt.engine import BuildResult, Profiles
 
 MAX_ROUNDS = 12
+AT_ONCE = 64  # kinds of nodes in one model
 CRASH = "SG891"
 # Refusals of inputs and profiles, which no node causes.
 OF_THE_MODEL = {"profile", "dimension-name"}
@@ -55,6 +58,11 @@ def fingerprint(message: str, op: str = "") -> str:
     """Equal for two messages about the same fault: the reason's code, else the message without names and numbers."""
     reason = explain(message, op, stage="builder")
     return reason.code if reason.code != "SG890" else VARYING.sub("#", message)[:160]
+
+
+def same_fault(one: str, other: str, op: str) -> bool:
+    """Whether two messages, one of them about an operator, are about the same fault."""
+    return fingerprint(other, op) in (fingerprint(one), fingerprint(one, op))
 
 
 def all_refusals(
@@ -123,29 +131,72 @@ def _locate(
             fingerprint(text, op) == wanted for op in ("", *(view.nodes[i].op_type for i in keep))
         )
 
-    hits = False
-    for members in _kinds(view, remaining, message):
-        if time.monotonic() > end:
+    hits = named = False
+    likely, others = _kinds(view, remaining, message)
+    for members in chain(likely, _failing_kinds(view, scratch, others, profiles, end)):
+        if time.monotonic() > end or (named and wanted != CRASH and members not in likely):
             return
         kept = sorted(with_constant_ancestors(view, members[0]))
         text = error_of(kept)
         if matches(text, members[:1]) or (text and wanted == CRASH):
-            hits = True
+            hits, named = True, named or members in likely
             yield from (((index,), text) for index in members)
-        elif hits and wanted != CRASH and _unlikely(view, members, message):
-            return
     if not hits and len(remaining) > 1:
         group = bisect(remaining, lambda keep: matches(error_of(keep), keep), end)
         if group:
             yield tuple(group), message
 
 
-def _kinds(view: ModelView, remaining: Sequence[int], message: str) -> list[list[int]]:
-    """Nodes grouped by kind; kinds that the message mentions come first."""
+def _kinds(view: ModelView, remaining: Sequence[int], message: str) -> tuple[list[list[int]], list[list[int]]]:
+    """Nodes grouped by kind: the kinds that the message mentions, and the others."""
     kinds: dict[str, list[int]] = {}
     for index in remaining:
         kinds.setdefault(_kind(view, index), []).append(index)
-    return sorted(kinds.values(), key=lambda group: _unlikely(view, group, message))
+    found: tuple[list[list[int]], list[list[int]]] = ([], [])
+    for members in kinds.values():
+        found[_unlikely(view, members, message)].append(members)
+    return found
+
+
+def _failing_kinds(
+    view: ModelView, scratch: ScratchFolder, kinds: Sequence[list[int]], profiles: Profiles | None, end: float
+) -> Iterator[list[int]]:
+    """The kinds whose first node may fail alone: many are built at once, and what fails is halved.
+
+    Kinds of which no model can be made alone are left out, and so are those that the parser refuses without the rest.
+    """
+    alone = [kind for kind in kinds if _parts(view, scratch, [kind]) is not None]
+    todo = [alone[start : start + AT_ONCE] for start in range(0, len(alone), AT_ONCE)][::-1]
+    while todo and time.monotonic() < end:
+        left = sum(map(len, todo))
+        say(f"what the builder refuses: {len(alone) - left:,} of {len(alone):,} kinds of nodes looked at")
+        group = todo.pop()
+        made = _parts(view, scratch, group) if len(group) > 1 else None
+        if made is None:
+            if len(group) == 1:
+                yield group[0]
+            elif group:
+                todo += [group[len(group) // 2 :], group[: len(group) // 2]]
+            continue
+        model, kept = made
+        result = engine.build(scratch.write(model), fitting(model, profiles), limit=60.0)
+        if result.ok:
+            continue
+        refused = {kept[refusal.node] for refusal in result.refusals if 0 <= refusal.node < len(kept)}
+        rest = [kind for kind in group if not with_constant_ancestors(view, kind[0]) & refused]
+        if len(rest) < len(group):
+            todo.append(rest)
+        else:
+            todo += [group[len(group) // 2 :], group[: len(group) // 2]]
+
+
+def _parts(
+    view: ModelView, scratch: ScratchFolder, kinds: Sequence[list[int]]
+) -> tuple[onnx.ModelProto, list[int]] | None:
+    """The first node of each kind, with the constants it reads, in one model, and the indices of the model's nodes."""
+    kept = sorted(set[int]().union(*(with_constant_ancestors(view, kind[0]) for kind in kinds)))
+    model = part(view, scratch.model, set(kept))
+    return (model, kept) if model is not None and model.graph.output else None
 
 
 def _dtype(view: ModelView, index: int) -> str:
@@ -155,9 +206,16 @@ def _dtype(view: ModelView, index: int) -> str:
 
 def _unlikely(view: ModelView, members: Sequence[int], message: str) -> int:
     """0 where the message names a node of the group or fits its operator, else 1: likely ones are tried first."""
-    named = any(re.search(rf"(?<![\w/.]){re.escape(node_name(view.nodes[i]))}(?![\w/.])", message) for i in members)
+    names = (name for name in (node_name(view.nodes[index]) for index in members) if name in message)
+    named = any(re.search(rf"(?<![\w/.]){re.escape(name)}(?![\w/.])", message) for name in names)
     op = view.nodes[members[0]].op_type
-    return 0 if named or op in message or explain(message, op, stage="builder").code != explain(message, "").code else 1
+    return (
+        0
+        if named
+        or op in message
+        or explain(message, op, stage="builder").code != explain(message, "", stage="builder").code
+        else 1
+    )
 
 
 def _kind(view: ModelView, index: int) -> str:
@@ -178,6 +236,7 @@ def bisect(order: Sequence[int], fails: Callable[[Sequence[int]], bool], end: fl
         return []
     low, high = 1, len(order)
     while low < high and time.monotonic() < end:
+        say(f"what the builder refuses: {high - low:,} nodes left to look at")
         middle = (low + high) // 2
         low, high = (low, middle) if fails(order[:middle]) else (middle + 1, high)
     first, last = 0, high - 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import onnx
 
 from surgery.diagnose.model_view import ModelView
+from surgery.diagnose.progress import say
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.submodel import reads_guessed_type, without
 from verify.model.walk import reads
@@ -46,6 +47,7 @@ def all_refusals(view: ModelView, scratch: ScratchFolder, first: list[Refusal], 
     found, remaining = Parsed(), list(range(len(view.nodes)))
     refusals = first
     for _ in range(MAX_ROUNDS):
+        say(f"what the parser refuses: {len(found.refused):,} places found, {len(remaining):,} nodes left")
         refusals = locate(view, scratch, refusals, found.removed, end)
         progress = _record(view, refusals, remaining, found)
         if not refusals:

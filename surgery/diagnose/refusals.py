@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,12 @@ def find_refusals(
     build: bool,
     profiles: Mapping[str, Sequence[Sequence[int]]] | None,
     seconds: float,
+    explained: Callable[[str], bool] | None = None,
 ) -> Refusals:
-    """Run the parser on `file`, then on the nodes it accepts, and the builder likewise, for about `seconds` each."""
+    """Run the parser on `file`, then on the nodes it accepts, and the builder likewise, for about `seconds` each.
+
+    Where the builder fails with a message that is `explained`, its cause is not searched, and the result is incomplete.
+    """
     started, found = time.monotonic(), Refusals()
     first = engine.parse(file, limit=max(seconds, 60.0))
     parsed = parser.all_refusals(view, scratch, first, seconds) if first else parser.Parsed(complete=True)
@@ -69,7 +73,7 @@ def find_refusals(
         found.checks.append(Check("tensorrt-builder", "skip", why))
         found.complete = not build and parsed.complete
         return found
-    _build(found, file, view, scratch, parsed, profiles, seconds)
+    _build(found, file, view, scratch, parsed, profiles, seconds, explained)
     return found
 
 
@@ -127,6 +131,7 @@ def _build(
     parsed: parser.Parsed,
     profiles: Any,
     seconds: float,
+    explained: Callable[[str], bool] | None,
 ) -> None:
     """Build the file, or what remains of it without the nodes that the parser refuses, and record the result."""
     limit, what = max(seconds, 60.0), "the model"
@@ -140,6 +145,8 @@ def _build(
         first = engine.build(scratch.write(rest), builder.fitting(rest, profiles), limit=limit)
     else:
         first = engine.build(file, profiles, limit=limit)
+    if not first.ok and explained is not None and explained(builder.main_error(first)):
+        return
     built = builder.all_refusals(view, scratch, first, parsed, profiles, seconds)
     cases = _builder_cases(view, built, guessed=first.derived and bool(first.profiles))
     found.cases += cases

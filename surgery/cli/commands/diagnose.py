@@ -195,13 +195,15 @@ def _check_sizes(model: Path, one: Any, sizes: dict[str, int]) -> None:
 def _examine(model: Path, repro: Path | None, given: dict[str, Any]) -> Report:
     """What TensorRT refuses in `model`; the smallest models that show it go to the folder `repro`."""
     from surgery.diagnose import Settings, examine
+    from surgery.diagnose.progress import listening
     from surgery.diagnose.repro.write import write_repros
     from surgery.pipeline.options import Options
     from verify.tensorrt.profiles import profiles_for
 
     profiles = profiles_for(model, given["shapes"], given["smallest"], given["largest"])
     settings = Settings(given["build"], profiles, given["seconds"], Options(target=given["target"]), given["fail_on"])
-    report, cases = examine(model, settings)
+    with listening(lambda text: click.echo(f"surgeon: {model}: {text} ...", err=True)):
+        report, cases = examine(model, settings)
     if repro is not None:
         report.checks += [_repro_check(made) for made in write_repros(cases, model, repro)]
     return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -51,6 +51,7 @@ class Reason:
     rtx_only: bool = False
 
 
+@lru_cache(maxsize=4096)
 def explain(
     message: str, op: str, domain: str = "", stage: Stage = "parser", kind: str = "", dtype: str = ""
 ) -> Reason:

@@ -43,7 +43,10 @@ def test_nodes_that_fail_alone_are_found_with_few_builds(bad: set[str], monkeypa
     with ScratchFolder(model, Path()) as scratch:
         kinds = [[index] for index in range(COUNT)]
         found = list(builder._failing_kinds(view, scratch, kinds, None, time.monotonic() + 60))
-    assert {view.nodes[kind[0]].name for kind in found} == bad
+    # Single nodes are left to the caller to build: one that fails, and sometimes its neighbour.
+    names = {view.nodes[kind[0]].name for kind in found}
+    assert bad <= names
+    assert len(names) <= 2 * len(bad)
     assert len(builds) <= 2 + 14 * len(bad)
 
 

@@ -89,16 +89,19 @@ def test_values_of_a_dynamically_quantized_row_of_nan_are_nan() -> None:
 
 def test_two_bodies_share_no_names_of_dims() -> None:
     """onnxruntime gives tensors whose dims have the same names one buffer: with other sizes the model does not run."""
-    text = """g (float[p] x, int64[2] d, float[q] z, int64[2] e) => (uint8[n,m] y, uint8[k,l] v) {
-      a = Reshape(x, d)  y, s, o = DynamicQuantizeLinear(a)
-      b = Reshape(z, e)  v, t, p = DynamicQuantizeLinear(b)
+    text = """g (float[p] x, int64[1] d, float[q] z, int64[1] e) => (float[n,2] y, float[k,2] v)
+    <int64[1] two = {2}> {
+      first = Concat<axis = 0>(d, two)  a = Reshape(x, first)  q, s, o = DynamicQuantizeLinear(a)
+      second = Concat<axis = 0>(e, two)  b = Reshape(z, second)  r, t, p = DynamicQuantizeLinear(b)
+      y = DequantizeLinear(q, s, o)  v = DequantizeLinear(r, t, p)
     }"""
     values = np.random.default_rng(0).random(20, np.float32)
-    fixed = same(text, 17, CODE, [{"x": values[:6], "d": np.array([2, 3]), "z": values, "e": np.array([4, 5])}])
+    fixed = same(text, 17, CODE, [{"x": values[:6], "d": np.array([3]), "z": values, "e": np.array([10])}])
     inner = [info for info in fixed.graph.value_info if "SG101" in info.name]
     first, second = (
         {dim.dim_param for info in inner if info.name.startswith(made) for dim in info.type.tensor_type.shape.dim}
         - {""}
-        for made in "yv"
+        for made in "qr"
     )
+    assert len(inner) > 2
     assert not first & second

@@ -7,7 +7,7 @@ Why: TensorRT's parser does not know these operators, which onnxruntime's quanti
 Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
 / ys)) + yz, 0, 255)`
 Leaves alone: products of more than 64 pieces; convolutions in more than one group that need more than one piece; inputs
-of unknown shape; models before opset 11, which have no Round.
+of unknown rank or an unknown length of the sums; models before opset 11, which have no Round.
 Numerics: the products and sums are exact; the ratio of the scales is rounded once, as in onnxruntime.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial, reduce
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -42,8 +43,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, *PLACES):
         places = PLACES[node.op]
         left, right = node.inputs[places[0] or 0], node.inputs[places[3] or 0]
-        shape = context.static_shape(right)
-        if shape is None or not shape or context.rank(left) is None or left.dtype is None or right.dtype is None:
+        shape = _known_sizes(node, right, context)
+        if not shape or context.rank(left) is None or left.dtype is None or right.dtype is None:
             continue
         if np.dtype(left.dtype).name not in RANGES or np.dtype(right.dtype).name not in RANGES:
             continue
@@ -53,7 +54,15 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield finding(message, node, partial(rewrite, graph, node, context, parts))
 
 
-def pieces(node: gs.Node, shape: tuple[int, ...], context: Context) -> list[tuple[int, int]]:
+def _known_sizes(node: gs.Node, right: gs.Tensor, context: Context) -> tuple[Any, ...]:
+    """The shape of the second factor where the dim that is summed over is known, and all dims of a convolution's."""
+    if "Conv" in node.op:
+        return context.static_shape(right) or ()
+    shape = tuple(right.shape or ())
+    return shape if shape and isinstance(shape[max(len(shape) - 2, 0)], int) else ()
+
+
+def pieces(node: gs.Node, shape: tuple[Any, ...], context: Context) -> list[tuple[int, int]]:
     """Where to cut the dim that is summed over so that each sum stays below 2^24: (start, stop); empty where it cannot.
 
     `shape` is that of the second factor. The sums of a constant one are bounded by its own values.
@@ -69,7 +78,7 @@ def pieces(node: gs.Node, shape: tuple[int, ...], context: Context) -> list[tupl
     return []
 
 
-def reach(node: gs.Node, shape: tuple[int, ...], context: Context) -> np.ndarray:
+def reach(node: gs.Node, shape: tuple[Any, ...], context: Context) -> np.ndarray:
     """How far each place of the summed dim may take a sum: int64[length, sums]."""
     summed = 1 if "Conv" in node.op else max(len(shape) - 2, 0)
     inner = int(np.prod(shape[2:])) if "Conv" in node.op else 1

@@ -33,8 +33,21 @@ REWRITES = [
         opset=13,
         gone=("MatMulInteger",),
     ),
+    Case(
+        "both factors with a free batch",
+        """g (uint8[N,2,4] a, uint8[N,4,K] b) => (uint8[N,2,K] y) <float s = {0.1}, uint8 z = {3}> {
+          y = QLinearMatMul(a, s, z, b, s, z, s, z)
+        }""",
+        opset=13,
+        gone=("QLinearMatMul",),
+    ),
 ]
 LEFT_ALONE = [
+    Case(
+        "an unknown length of the sums",
+        "g (uint8[2,N] a, uint8[N,3] b) => (int32[2,3] y) { y = MatMulInteger(a, b) }",
+        opset=13,
+    ),
     Case(
         "a group's sums may pass 24 bits",
         """g (uint8[1,600,1,1] a, uint8[2,300,1,1] b) => (int32[1,2,1,1] y) {

@@ -161,7 +161,7 @@ def _add_devices(
     run = check_device_run(path, read_model(path), Path(device_run), goldens, scale)
     report.checks += run.checks
     report.verdicts.append(run.verdict)
-    if keep_device_run:
+    if keep_device_run and run.state != "unknown":  # the failed check says why nothing is known
         keep(run, goldens)
 
 

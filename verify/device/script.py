@@ -80,6 +80,7 @@ def _model(model: ModelFiles) -> str:
         lines += [
             f'  echo "{model.folder}: case {number} of {len(model.cases)}"',
             f'  cd "$top"/{folder}/{case.folder} || exit 1',
+            *(f"  same {one.file} {one.sha256} &&" for one in case.inputs if one.file),
             f"  step {folder}/{case.folder} {RUN_LOG} {case.command}",
         ]
     return "\n".join([*lines, "}", ""])

@@ -153,4 +153,8 @@ def typed(path: str | Path) -> bool:
 
     model = read_model(path)
     halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    if any(tensor.data_type in halves for tensor in model.graph.initializer):
+        return True
+    if any(value.type.tensor_type.elem_type in halves for value in model.graph.input):
+        return True
     return any(a.i in halves for n in model.graph.node if n.op_type == "Cast" for a in n.attribute if a.name == "to")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from verify.device.trtexec import PRECISIONS
+
 if TYPE_CHECKING:
     from verify.goldens.index import Golden
 
@@ -77,7 +79,7 @@ def record(
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16"]),
+    type=click.Choice(PRECISIONS),
     default="fp32",
     show_default=True,
     help="Precision that trtexec builds.",

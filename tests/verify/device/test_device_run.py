@@ -169,6 +169,35 @@ def test_a_model_that_changed_on_the_way_is_not_run(surgeon: Surgeon, good: Path
     assert "the GPU machine had another file" in found["device file"]["message"]
 
 
+def test_an_input_that_was_cut_short_on_the_way_is_not_run(surgeon: Surgeon, good: Path, run_script: RunScript) -> None:
+    assert surgeon("golden", "trtexec", good, "-o", DEVICE)[0] == 0
+    copy = DEVICE / "net" / "case2" / "input0.bin"
+    content = copy.read_bytes()
+    copy.write_bytes(content[:-4])
+    assert run_script(DEVICE.absolute(), "10.9").returncode == 1
+    copy.write_bytes(content)
+    _, found, _ = checks(surgeon, good, "--device-run", DEVICE)
+    assert "the GPU machine had another file" in found["device file"]["message"]
+    assert "case2/input0.bin" in found["device file"]["message"]
+
+
+def test_what_cannot_be_judged_is_not_kept(surgeon: Surgeon, good: Path, run_script: RunScript) -> None:
+    assert surgeon("golden", "trtexec", good, "-o", DEVICE)[0] == 0
+    run_script(DEVICE.absolute(), "10.9", "random")
+    code, found, _ = checks(surgeon, good, "--device-run", DEVICE, "--keep")
+    assert (code, found["device outputs"]["status"]) == (1, "fail")
+    assert not Path("golden/device.json").exists()
+
+
+def test_refusal_is_kept(surgeon: Surgeon, good: Path, run_script: RunScript) -> None:
+    assert surgeon("golden", "trtexec", good, "-o", DEVICE)[0] == 0
+    run_script(DEVICE.absolute(), "10.9", "refuse")
+    assert checks(surgeon, good, "--device-run", DEVICE, "--keep")[0] == 1
+    code, _, (verdict,) = checks(surgeon, good)
+    assert (code, verdict["state"]) == (0, "refused")
+    assert verdict["message"] == "refused it today: No importer registered for op: ToyNorm"
+
+
 def test_a_later_run_leaves_nothing_of_an_earlier_one(surgeon: Surgeon, ran: Path, run_script: RunScript) -> None:
     assert run_script(DEVICE.absolute(), "10.9", "refuse").returncode == 1
     assert not list(DEVICE.glob("net/case*/*.raw")) + list(DEVICE.glob("net/case*/*.json"))
@@ -189,6 +218,15 @@ def test_without_trtexec_the_script_says_so(
     done = run_script(DEVICE.absolute(), "10.9")
     assert done.returncode == 4
     assert "set TRTEXEC to its path" in done.stderr
+
+
+def test_half_precision_in_the_file_is_strongly_typed(surgeon: Surgeon) -> None:
+    path = write(Path("half.onnx"), "m (float16[2,8] x) => (float16[2,8] y) { y = Add(x, x) }")
+    assert surgeon("golden", "record", path)[0] == 0
+    assert surgeon("golden", "trtexec", path, "-o", DEVICE)[0] == 0
+    assert "--stronglyTyped" in (DEVICE / "run.sh").read_text()
+    assert surgeon("golden", "trtexec", path, "-o", "device11", "--target", "tensorrt-11")[0] == 0
+    assert "--stronglyTyped" not in Path("device11/run.sh").read_text()
 
 
 TYPES = """m (float[2,N] x, int64[2,N] i, bool[2,N] b, float16[2,N] h, double[2,N] d, int64[1] n)

@@ -46,6 +46,24 @@ def check_choice(what: str, value: str, choices: Any) -> None:
         raise SurgeonError(f"{what} {value!r} is not known; choose {', '.join(choices)}")
 
 
+def parse_image_size(text: str) -> int:
+    """Pixels on a side from `512` or `512x512`.
+
+    Raises SurgeonError for a picture that is not square: `SAM2Base._forward_sam_heads` asserts a square feature map
+    and its prompt encoder has one size, so there is no stock network that such files could be checked against.
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise SurgeonError(f"--image-size {text}: write the pixels on a side, for example 512")
+    if len({int(side) for side in sides}) > 1:
+        raise SurgeonError(
+            f"--image-size {text}: stock SAM2 takes square images only (it asserts a square feature map), so nothing "
+            f"could prove such files right; give one side, for example {max(map(int, sides))}: frames of any shape are "
+            "scaled to it"
+        )
+    return int(sides[0])
+
+
 def check_image_size(image_size: int) -> None:
     """Raise SurgeonError unless the trunk's strides divide the image size."""
     if image_size < 64 or image_size % STRIDE:

@@ -35,7 +35,7 @@ MOST_FP32_NODES = 8  # nodes listed for each module in text
     show_default=True,
     help="tensorrt-rtx, deepstream-8.0, tensorrt, onnxruntime ...",
 )
-@click.option("--image-size", default=1024, show_default=True, help="Pixels on a side, a multiple of 32.")
+@click.option("--image-size", default="1024", show_default=True, help="Pixels on a side, a multiple of 32.")
 @click.option("--batch", default="1", show_default=True, help="Objects in one call: 1, N or dynamic.")
 @click.option(
     "--prompted-frames",
@@ -130,10 +130,11 @@ def _is_default(option: str) -> bool:
 def _request(model_type: str, given: dict[str, Any]) -> Request:
     """The request that the options make; SurgeonError where it cannot be exported."""
     from export.pipeline import Request
+    from export.weights.sam2_model import parse_image_size
 
     batch = int(given["batch"]) if given["batch"].isdigit() else given["batch"]
     fields = ("version", "image_size", "semantics", "target", "opset", "precision", "prompted_frames", "prompts")
-    chosen = {name: given[name] for name in fields}
+    chosen = {name: given[name] for name in fields} | {"image_size": parse_image_size(given["image_size"])}
     request = Request(model_type, batch=batch, only=tuple(given["only"]), **chosen)
     request.check()
     return request

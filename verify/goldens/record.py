@@ -25,7 +25,7 @@ from verify.goldens.find import content_hash, find_golden, interface, is_orphan
 from verify.goldens.index import INDEX, Golden, arrays_hash, identity, place, read_data, read_index, write_index
 from verify.goldens.inputs import make_inputs
 from verify.goldens.measure import ReferenceOutputs, record_cases
-from verify.goldens.runs import machine, random_operator
+from verify.goldens.runs import fused_operators, machine, random_operator
 from verify.goldens.sensitivity import SECONDS, measure_sensitivity
 from verify.interface.recognise import read_metadata
 from verify.run.unrounded import quantizers
@@ -87,6 +87,7 @@ def record(
             "seed": seed,
             "sizes": {name: list(shape) for name, shape in sizes.items()},
             "quantizers": quantizers(model),
+            "fused": fused_operators(model),
             "random": random_operator(model),
         },
         notes=recorded.notes,

@@ -133,6 +133,13 @@ def random_operator(model: onnx.ModelProto) -> str:
     return next((f"{node.op_type} '{node_name(node)}'" for node in every_node(model) if node.op_type in RANDOM), "")
 
 
+def fused_operators(model: onnx.ModelProto) -> int:
+    """How many operators do their arithmetic in eight bits and round once, such as QLinearConv."""
+    from verify.model.walk import every_node
+
+    return sum(node.op_type.startswith("QLinear") for node in every_node(model))
+
+
 def machine() -> str:
     """The processor of this machine, as far as its results are known to depend on it."""
     import platform

@@ -281,3 +281,28 @@ def test_faults_at_some_values_only_are_seen(old: str, new: str) -> None:
     assert passes()
     write(text.replace(old, new), **weights)
     assert not passes()
+
+
+def test_fused_eight_bit_operators_are_not_compared_where_they_round_at_other_places() -> None:
+    """onnxruntime fuses QuantizeLinear, Conv and DequantizeLinear into one node, which rounds once."""
+    import onnxruntime
+
+    text = (
+        "g (float[n,8,8,8] x) => (float[n,8,8,8] y) { a = QuantizeLinear(x, s, z)  b = DequantizeLinear(a, s, z) "
+        "w = DequantizeLinear(q, s, z)  c = Conv<pads = [1, 1, 1, 1]>(b, w)  d = QuantizeLinear(c, t, z) "
+        "y = DequantizeLinear(d, t, z) }"
+    )
+    numbers = np.random.default_rng(0).integers(-100, 100, (8, 8, 3, 3)).astype(np.int8)
+    weights = {"s": np.float32(0.02), "z": np.int8(0), "t": np.float32(0.2), "q": numbers}
+    path = write(text, **weights)
+    record_golden(path)
+    assert passes()
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = "fused.onnx"
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    assert any(node.op_type == "QLinearConv" for node in onnx.load("fused.onnx").graph.node)
+    Path("fused.onnx").rename(path)
+    assert "fail" not in [check.status for check in golden()]
+    write(text, **{**weights, "q": np.roll(numbers, 1, axis=0)})
+    assert "fail" in [check.status for check in golden()]

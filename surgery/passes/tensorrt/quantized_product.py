@@ -7,8 +7,9 @@ Why: TensorRT's parser does not know these operators, which onnxruntime's quanti
 Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
 / ys)) + yz, 0, 255)`
 Leaves alone: products of more than 64 pieces; convolutions in more than one group that need more than one piece; inputs
-of unknown rank or an unknown length of the sums; models before opset 11, which have no Round.
-Numerics: the products and sums are exact; the ratio of the scales is rounded once, as in onnxruntime.
+of unknown rank; sums of an unknown number of terms whose result is an integer; models before opset 11, which have no
+Round.
+Numerics: the products are exact, and so are sums of a known number of terms; the ratio of the scales is rounded once, as in onnxruntime.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         places = PLACES[node.op]
         left, right = node.inputs[places[0] or 0], node.inputs[places[3] or 0]
         shape = _known_sizes(node, right, context)
-        if not shape or context.rank(left) is None or left.dtype is None or right.dtype is None:
+        rounded = node.op == "QLinearMatMul" and bool(right.shape)
+        if not (shape or rounded) or context.rank(left) is None or left.dtype is None or right.dtype is None:
             continue
         if np.dtype(left.dtype).name not in RANGES or np.dtype(right.dtype).name not in RANGES:
             continue
-        parts = pieces(node, shape, context)
+        # The sums of an unknown number of terms may be rounded, by less than the step of the eight-bit result.
+        parts = pieces(node, shape, context) if shape else [(0, 0)]
         if parts:
             message = f"{context.target.name} has no {node.op}"
             yield finding(message, node, partial(rewrite, graph, node, context, parts))

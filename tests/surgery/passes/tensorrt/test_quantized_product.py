@@ -34,6 +34,14 @@ REWRITES = [
         gone=("MatMulInteger",),
     ),
     Case(
+        "an unknown number of terms, rounded to eight bits",
+        """g (uint8[2,N] a, uint8[N,3] b) => (uint8[2,3] y) <float s = {0.1}, uint8 z = {3}> {
+          y = QLinearMatMul(a, s, z, b, s, z, s, z)
+        }""",
+        opset=13,
+        gone=("QLinearMatMul",),
+    ),
+    Case(
         "both factors with a free batch",
         """g (uint8[N,2,4] a, uint8[N,4,K] b) => (uint8[N,2,K] y) <float s = {0.1}, uint8 z = {3}> {
           y = QLinearMatMul(a, s, z, b, s, z, s, z)

@@ -9,7 +9,8 @@ Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Cli
 Leaves alone: products of more than 64 pieces; convolutions in more than one group that need more than one piece; inputs
 of unknown rank; sums of an unknown number of terms whose result is an integer; models before opset 11, which have no
 Round.
-Numerics: the products are exact, and so are sums of a known number of terms; the ratio of the scales is rounded once, as in onnxruntime.
+Numerics: the products are exact, and so are sums of a known number of terms; the ratio of the
+scales is rounded once, as in onnxruntime.
 """
 
 from __future__ import annotations

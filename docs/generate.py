@@ -15,7 +15,8 @@ import reference_pages
 
 from surgery.cli import COMMANDS
 from surgery.passes import all_passes
-from verify.interface.spec import load_spec, render_tables
+from verify.interface.spec import load_spec
+from verify.interface.tables import render_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "own_model"

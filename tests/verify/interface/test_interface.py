@@ -14,7 +14,8 @@ from verify.atomic_write import write_whole
 from verify.errors import SurgeonError
 from verify.interface.check import check_shapes
 from verify.interface.recognise import recognise
-from verify.interface.spec import Port, Profile, Spec, load_spec, render_table
+from verify.interface.spec import Port, Profile, Spec, load_spec
+from verify.interface.tables import render_table
 from verify.model.expressions import evaluate
 from verify.report import Finding
 

@@ -12,7 +12,8 @@ import pytest
 from verify.errors import SurgeonError
 from verify.inputs.seeded import KINDS
 from verify.interface.recognise import read_metadata, recognise, write_metadata
-from verify.interface.spec import VALUES, Spec, load_spec, render_table, render_tables
+from verify.interface.spec import VALUES, Spec, load_spec
+from verify.interface.tables import render_table, render_tables
 from verify.model.expressions import evaluate
 
 DOCUMENTED = """\

@@ -98,7 +98,7 @@ def _write_model(
     (top / name).mkdir()
     file = _plain(path.name)
     files = _copy(path, model, top / name, file)
-    points = _points(model, path, inputs, shapes)
+    points = _points(model, inputs, shapes)
     lowered = typed(path)
     build = release.build(file, ENGINE, points, precision, lowered)
     tolerances: Sequence[Mapping[str, Any]] = [{}] * len(cases)
@@ -125,22 +125,18 @@ def _copy(path: Path, model: onnx.ModelProto, folder: Path, file: str) -> dict[s
 
 
 def _points(
-    model: onnx.ModelProto, path: Path, inputs: Sequence[Mapping[str, Any]], shapes: set[str]
+    model: onnx.ModelProto, inputs: Sequence[Mapping[str, Any]], shapes: set[str]
 ) -> tuple[list[Shape], list[Shape], list[Shape]]:
-    """The smallest, usual and largest point of each dynamic input: what the cases need and the spec's profile."""
-    from verify.interface.recognise import recognise
+    """The smallest, usual and largest point of each dynamic input: the range of the cases, and the largest of them.
 
-    spec = recognise(model, path)
-    profiles = {} if spec is None else spec.profiles()
+    The profile of a spec can be far larger than any case, and an engine for it may not fit on the GPU.
+    """
+    usual = max(inputs, key=lambda arrays: sum(array.size for array in arrays.values()))
     points: tuple[list[Shape], list[Shape], list[Shape]] = ([], [], [])
     for name in dict.fromkeys([*dynamic_inputs(model), *sorted(shapes)]):
         given = [_values(arrays[name], name in shapes) for arrays in inputs]
-        ends = [tuple(end(values) for values in zip(*given, strict=True)) for end in (min, max)]
-        chosen = [ends[0], given[0], ends[1]]
-        if name in profiles and name not in shapes:
-            low, usual, high = (tuple(getattr(profiles[name], at)) for at in ("min", "opt", "max"))
-            chosen = [tuple(map(min, ends[0], low)), usual, tuple(map(max, ends[1], high))]
-        for point, values in zip(points, chosen, strict=True):
+        low, high = (tuple(end(values) for values in zip(*given, strict=True)) for end in (min, max))
+        for point, values in zip(points, (low, _values(usual[name], name in shapes), high), strict=True):
             point.append(Shape(name, values))
     return points
 

@@ -220,6 +220,18 @@ def test_without_trtexec_the_script_says_so(
     assert "set TRTEXEC to its path" in done.stderr
 
 
+def test_profile_is_the_range_of_the_cases(surgeon: Surgeon) -> None:
+    path = write(Path("free.onnx"), "m (float[N,8] x) => (float[N,8] y) { y = Tanh(x) }")
+    assert surgeon("golden", "record", path)[0] == 0
+    assert surgeon("golden", "trtexec", path, "-o", DEVICE)[0] == 0
+    manifest = json.loads((DEVICE / "manifest.json").read_text())
+    rows = [case["inputs"][0]["shape"][0] for case in manifest["models"][0]["cases"]]
+    low, high = min(rows), max(rows)
+    assert low < high
+    wanted = f"--minShapes=x:{low}x8 --optShapes=x:{high}x8 --maxShapes=x:{high}x8"
+    assert wanted in manifest["models"][0]["command"]
+
+
 def test_half_precision_in_the_file_is_strongly_typed(surgeon: Surgeon) -> None:
     path = write(Path("half.onnx"), "m (float16[2,8] x) => (float16[2,8] y) { y = Add(x, x) }")
     assert surgeon("golden", "record", path)[0] == 0

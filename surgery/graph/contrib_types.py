@@ -17,6 +17,7 @@ from surgery.graph.schemas import schema
 from verify.model.walk import dims_of, walk_nodes
 
 DOMAIN = "surgeon.contrib"
+PREFIX = "Contrib"  # onnx.reference fails where two domains have an operator of one name
 FOREIGN = "com.microsoft"
 MOST = 12  # outputs of one node
 Dims = list[Any] | None  # a dim is a number, a name or None
@@ -32,7 +33,7 @@ def adopt(model: onnx.ModelProto) -> None:
         plain = node.domain in ("", "ai.onnx") and node.op_type in EARLY
         if (foreign and node.op_type in RULES) or (plain and schema(node.op_type, "", versions.get("", 1)) is None):
             _register()
-            node.domain = DOMAIN
+            node.domain, node.op_type = DOMAIN, PREFIX + node.op_type
             if DOMAIN not in versions:
                 versions[DOMAIN] = 1
                 model.opset_import.add(domain=DOMAIN, version=1)
@@ -45,7 +46,7 @@ def _register() -> None:
     kinds = [f"tensor({onnx.TensorProto.DataType.Name(kind).lower()})" for kind in helper.get_all_tensor_dtypes()]
     for op in RULES:
         made = onnx.defs.OpSchema(
-            op,
+            PREFIX + op,
             DOMAIN,
             1,
             inputs=[formal("x", "T", param_option=many, is_homogeneous=False, min_arity=0)],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -60,3 +62,13 @@ def test_the_users_own_domain_keeps_no_rules() -> None:
     kinds("g (float[2] x) => (float y) { y = com.microsoft.Gelu(x) }")
     with pytest.raises(onnx.defs.SchemaError):
         onnx.defs.get_schema("Gelu", 1, "com.microsoft")
+
+
+def test_onnx_reference_still_runs_after_the_rules_are_known() -> None:
+    model = onnx.parser.parse_model(HEAD + "g (float[2] x) => (float[2] y) { y = Neg(x) }")
+    code = (
+        "import onnx, sys; from tests.surgery.graph.test_contrib_types import kinds; from onnx.reference import "
+        "ReferenceEvaluator; kinds('g (float[2] x) => (float y) { y = com.microsoft.Gelu(x) }'); "
+        "ReferenceEvaluator(onnx.ModelProto.FromString(bytes.fromhex(sys.argv[1])))"
+    )
+    subprocess.run([sys.executable, "-c", code, model.SerializeToString().hex()], check=True)

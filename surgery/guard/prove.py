@@ -194,7 +194,7 @@ def compare_whole(
             renamed_outputs=outcome.context.renamed_outputs,
             removed_inputs=tuple(options.set_inputs),
             removes_overflow=[rule.code for rule in used_passes(outcome, rules) if rule.removes_overflow],
-            moves_nan=[rule.code for rule in used_passes(outcome, rules) if rule.moves_nan],
+            moves_nan=[rule.code for rule in used_passes(outcome, rules) if rule.moves_nan or rule.kind == "replace"],
             halt=halt,
         )
 

@@ -55,7 +55,8 @@ class Pass:
     removes_overflow  True when its result may be finite where the original overflows to NaN or infinity; the guard
               does not compare such places then, and the report says so
     moves_nan  True when NaN or infinity in an input may reach other places of the result than in the original; the
-              guard does not compare on such inputs then, and the report says so
+              guard then reports such a place and keeps the pass, as it does for every pass that the target needs
+              (kind "replace")
     """
 
     code: str

@@ -38,4 +38,4 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 # No single feature: `find` asks the target's table for each operator.
-PASS = Pass(code="SG101", name="function-operator", find=find, exact=False, kind="replace")
+PASS = Pass(code="SG101", name="function-operator", find=find, exact=False, kind="replace", moves_nan=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, same, stays
+import surgery
+from tests.surgery.passes.comparing import Case, keeps_values, operators, parse, same, stays
 
 CODE = "SG101"
 REWRITES = [
@@ -105,3 +106,13 @@ def test_two_bodies_share_no_names_of_dims() -> None:
     )
     assert len(inner) > 2
     assert not first & second
+
+
+def test_infinite_inputs_do_not_keep_a_quantized_model_from_its_rewrite() -> None:
+    """onnxruntime's kernel and the body give other numbers where the scale is infinite."""
+    text = (
+        """g (float[n,4] x) => (float[n,4] y) { q, s, z = DynamicQuantizeLinear(x)  y = DequantizeLinear(q, s, z) }"""
+    )
+    fixed, report = surgery.fix_model(parse(text, 13))
+    assert "DynamicQuantizeLinear" not in operators(fixed)
+    assert any("not compared with NaN and infinity" in check.message for check in report.checks)

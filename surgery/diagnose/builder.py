@@ -35,12 +35,14 @@ class Built:
     refused   (indices of the nodes that make it fail together, TensorRT's words, reason); no index when not found
     removed   nodes removed by the end
     guessed   tensors whose type had to be guessed when their maker was removed
+    sound     nodes that are known to build by themselves
     complete  the builder accepted the remaining nodes
     """
 
     refused: list[tuple[tuple[int, ...], str, Reason]] = field(default_factory=list)
     removed: set[int] = field(default_factory=set)
     guessed: set[str] = field(default_factory=set)
+    sound: set[int] = field(default_factory=set)
     complete: bool = False
 
 
@@ -82,7 +84,7 @@ def all_refusals(
             return found
         message = main_error(result) if not result.refusals else result.refusals[0].message
         whole = explain(message, "", stage="builder").feature in OF_THE_MODEL
-        groups = [] if whole else list(_locate(view, scratch, message, found.removed, profiles, end))
+        groups = [] if whole else list(_locate(view, scratch, message, found, profiles, end))
         if not groups:
             # With guessed types the error may be about a type that the model does not have.
             if whole or not found.guessed:
@@ -110,13 +112,13 @@ def all_refusals(
 
 
 def _locate(
-    view: ModelView, scratch: ScratchFolder, message: str, removed: set[int], profiles: Profiles | None, end: float
+    view: ModelView, scratch: ScratchFolder, message: str, found: Built, profiles: Profiles | None, end: float
 ) -> Iterator[tuple[tuple[int, ...], str]]:
     """Groups of nodes that alone fail with the error of the whole, with TensorRT's message; bisects if no node does.
 
     A crash names no cause, so after a crash every node that fails alone counts.
     """
-    remaining = [index for index in range(len(view.nodes)) if index not in removed]
+    remaining = [index for index in range(len(view.nodes)) if index not in found.removed]
     wanted = fingerprint(message)
 
     def error_of(keep: Sequence[int]) -> str:
@@ -133,7 +135,7 @@ def _locate(
 
     hits = named = False
     likely, others = _kinds(view, remaining, message)
-    for members in chain(likely, _failing_kinds(view, scratch, others, profiles, end)):
+    for members in chain(likely, _failing_kinds(view, scratch, others, found.sound, profiles, end)):
         if time.monotonic() > end or (named and wanted != CRASH and members not in likely):
             return
         kept = sorted(with_constant_ancestors(view, members[0]))
@@ -159,13 +161,19 @@ def _kinds(view: ModelView, remaining: Sequence[int], message: str) -> tuple[lis
 
 
 def _failing_kinds(
-    view: ModelView, scratch: ScratchFolder, kinds: Sequence[list[int]], profiles: Profiles | None, end: float
+    view: ModelView,
+    scratch: ScratchFolder,
+    kinds: Sequence[list[int]],
+    sound: set[int],
+    profiles: Profiles | None,
+    end: float,
 ) -> Iterator[list[int]]:
     """The kinds whose first node may fail alone: many are built at once, and what fails is halved.
 
     Kinds of which no model can be made alone are left out, and so are those that the parser refuses without the rest.
+    The first nodes of kinds that build are added to `sound`, and those in it are not built again.
     """
-    alone = [kind for kind in kinds if _parts(view, scratch, [kind]) is not None]
+    alone = [kind for kind in kinds if kind[0] not in sound and _parts(view, scratch, [kind]) is not None]
     todo = [alone[start : start + AT_ONCE] for start in range(0, len(alone), AT_ONCE)][::-1]
     while todo and time.monotonic() < end:
         left = sum(map(len, todo))
@@ -181,6 +189,7 @@ def _failing_kinds(
         model, kept = made
         result = engine.build(scratch.write(model), fitting(model, profiles), limit=60.0)
         if result.ok:
+            sound.update(kind[0] for kind in group)
             continue
         refused = {kept[refusal.node] for refusal in result.refusals if 0 <= refusal.node < len(kept)}
         rest = [kind for kind in group if not with_constant_ancestors(view, kind[0]) & refused]

@@ -64,7 +64,7 @@ def test_archives_hold_everything(archives: tuple[Path, Path]) -> None:
     wanted = {name for name in code if (ROOT / name).is_file() and "__pycache__" not in name}
     assert wanted <= in_wheel, wanted - in_wheel
     assert wanted <= in_sdist, wanted - in_sdist
-    assert {"surgery/py.typed", "verify/py.typed", "export/py.typed", "verify/goldens/index.json"} <= in_wheel
+    assert {"surgery/py.typed", "verify/py.typed", "export/py.typed", "verify/goldens/shipped/index.json"} <= in_wheel
     assert {"golden/index.json", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "tests/run.sh"} <= in_sdist
     assert not {name for name in in_wheel if name.startswith(("tests", "docs", "benchmarks"))}
 

@@ -56,7 +56,7 @@ def test_what_is_running_is_shown_and_how_long_it_took(outputs: list[list[dict[s
 
 def test_the_fixed_model_is_shown(outputs: list[list[dict[str, Any]]]) -> None:
     assert "parity        equal bit for bit" in text(outputs[3])
-    assert "'ReduceMax', 'Greater'" in text(outputs[3])
+    assert "'Mul', 'Greater', 'Cast', 'ReduceMax', 'Cast'" in text(outputs[3])
     assert '"schema_version"' in text(outputs[5])
 
 

@@ -13,6 +13,7 @@ import click
 
 from surgery.cli.arguments import split_shapes
 from surgery.cli.config import with_defaults
+from surgery.cli.named_paths import about_goldens, about_spec, models_behind
 from surgery.cli.streams import read_dash, shown
 from verify.errors import MissingBackend, SurgeonError
 from verify.render import FORMATS
@@ -208,7 +209,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
         "min_sensitivity": given["min_sensitivity"],
     }
     stock = _stock(given["checkpoint"]) if given["against_torch"] else None
-    paths, reports = _models(models)
+    paths, reports = models_behind(models)
     paths = find_models(paths)
     profiles = _profiles(given["input_shape"], paths)
     for path in paths:
@@ -217,54 +218,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
             reports.append(_verify_one(path, own, stock, given["no_cache"]))
         except SurgeonError as error:
             reports.append(not_checked(path, error))
-    return reports + _about_goldens(given, reports) + _about_spec(spec, reports)
-
-
-def _about_spec(spec: str | None, reports: Sequence[Report]) -> list[Report]:
-    """A report for a spec file of which no model here is a module: the option named nothing."""
-    checks = [check for report in reports for check in report.checks]
-    unknown = [check.message for check in checks if check.name == "interface" and check.status == "skip"]
-    if spec is None or len(unknown) < len(reports) or not unknown:
-        return []
-    return [not_checked(spec, SurgeonError(unknown[0].replace("the model is no module", "no model is a module")))]
-
-
-def _models(paths: Sequence[Path]) -> tuple[list[Path], list[Report]]:
-    """The paths, files of a golden folder replaced by the models they were recorded of; a report for those without."""
-    from verify.goldens.find import models_of
-    from verify.report import Check
-
-    found: list[Path] = []
-    without: list[Report] = []
-    for path in paths:
-        own = models_of(path)
-        found += [path] if own is None else own
-        if own == []:
-            without.append(Report(str(path), [Check("golden", "skip", "no model that it was recorded of is here")]))
-    return found, without
-
-
-def _about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Report]:
-    """A report for each folder of --golden that has none of these models, or that holds goldens of models now gone."""
-    from verify.goldens.find import folders, is_orphan
-    from verify.goldens.index import read_index
-    from verify.report import Check
-
-    used = {(check.figures.get("folder"), check.figures.get("golden")) for r in reports for check in r.checks}
-    found = []
-    for folder in folders(given["golden"]):
-        try:
-            goldens = read_index(folder)
-        except SurgeonError:
-            continue  # the report of each model says so
-        if given["golden"] and all(str(folder) != place for place, _ in used):
-            has = ", ".join(golden.id for golden in goldens) or "none"
-            found.append(not_checked(folder, SurgeonError(f"no golden of these models; it has {has}")))
-        lost = ", ".join(golden.id for golden in goldens if is_orphan(golden) and (str(folder), golden.id) not in used)
-        if lost:
-            message = f"recorded of models that are gone: {lost}; see surgeon golden list"
-            found.append(Report(str(folder), [Check("goldens", "fail" if given["strict"] else "skip", message)]))
-    return found
+    return reports + about_goldens(given, reports) + about_spec(spec, reports)
 
 
 def _profiles(shapes: Sequence[str], paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:

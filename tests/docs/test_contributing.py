@@ -103,7 +103,9 @@ def test_a_pass_may_live_in_a_package_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion_works_as_written(shell: str, tmp_path: Path) -> None:
-    row = next(r for r in (ROOT / "docs/howto/shell-completion.md").read_text().splitlines() if r.startswith(f"| {shell}"))
+    row = next(
+        r for r in (ROOT / "docs/howto/shell-completion.md").read_text().splitlines() if r.startswith(f"| {shell}")
+    )
     command = row.split("`")[1]
     variables = environment(tmp_path, ROOT)
     script = run(["bash", "-c", re.sub(r'eval "\$\((.*)\)"|(.*) \\\| source', r"\1\2", command)], tmp_path, variables)

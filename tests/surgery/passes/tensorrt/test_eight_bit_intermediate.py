@@ -11,10 +11,16 @@ REWRITES = [
     Case(
         "to uint8 and on",
         "g (float[3] x) => (float[3] y) { q = Cast<to = 2>(x)  y = Cast<to = 1>(q) }",
-        after="""g (float[3] x) => (float[3] y) <int32 t0 = {256}> {
+        after="""g (float[3] x) => (float[3] y) 
+        <int32 a1 = {256}, int32 a2 = {256}, int32 zero = {0}, int32 a3 = {256}> {
           t1 = Cast<to = 6>(x)
-          t2 = Mod(t1, t0)
-          y = Cast<to = 1>(t2)
+          t2 = Div(t1, a1)
+          t3 = Mul(t2, a2)
+          rest = Sub(t1, t3)
+          negative = Less(rest, zero)
+          above = Add(rest, a3)
+          wrapped = Where(negative, above, rest)
+          y = Cast<to = 1>(wrapped)
         }""",
         inputs={"x": [1.5, 200.0, 7.0]},
     ),

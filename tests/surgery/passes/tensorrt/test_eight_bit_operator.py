@@ -11,12 +11,18 @@ REWRITES = [
     Case(
         "add wraps around",
         "g (uint8[2] a, uint8[2] b) => (uint8[2] c) { c = Add(a, b) }",
-        after="""g (uint8[2] a, uint8[2] b) => (uint8[2] c) <int32 t0 = {256}> {
+        after="""g (uint8[2] a, uint8[2] b) => (uint8[2] c) 
+        <int32 a1 = {256}, int32 a2 = {256}, int32 zero = {0}, int32 a3 = {256}> {
           t1 = Cast<to = 6>(a)
           t2 = Cast<to = 6>(b)
           t3 = Add(t1, t2)
-          t4 = Mod(t3, t0)
-          c = Cast<to = 2>(t4)
+          t4 = Div(t3, a1)
+          t5 = Mul(t4, a2)
+          rest = Sub(t3, t5)
+          negative = Less(rest, zero)
+          above = Add(rest, a3)
+          wrapped = Where(negative, above, rest)
+          c = Cast<to = 2>(wrapped)
         }""",
         opset=14,
         inputs={"a": [250, 3], "b": [9, 4]},

@@ -11,7 +11,7 @@ REWRITES = [
     Case(
         "to uint8 and on",
         "g (float[3] x) => (float[3] y) { q = Cast<to = 2>(x)  y = Cast<to = 1>(q) }",
-        after="""g (float[3] x) => (float[3] y) 
+        after="""g (float[3] x) => (float[3] y)
         <int32 a1 = {256}, int32 a2 = {256}, int32 zero = {0}, int32 a3 = {256}> {
           t1 = Cast<to = 6>(x)
           t2 = Div(t1, a1)

@@ -11,7 +11,7 @@ REWRITES = [
     Case(
         "add wraps around",
         "g (uint8[2] a, uint8[2] b) => (uint8[2] c) { c = Add(a, b) }",
-        after="""g (uint8[2] a, uint8[2] b) => (uint8[2] c) 
+        after="""g (uint8[2] a, uint8[2] b) => (uint8[2] c)
         <int32 a1 = {256}, int32 a2 = {256}, int32 zero = {0}, int32 a3 = {256}> {
           t1 = Cast<to = 6>(a)
           t2 = Cast<to = 6>(b)

@@ -25,6 +25,7 @@ from surgery.guard.reference import (
 from surgery.guard.runnable import runnable_copy
 from surgery.isolated import noted
 from surgery.pipeline.apply import Outcome, apply_passes, bound_original
+from surgery.pipeline.opset import default_opset
 from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from verify.report import Check
@@ -194,12 +195,19 @@ def compare_whole(
             renamed_outputs=outcome.context.renamed_outputs,
             removed_inputs=tuple(options.set_inputs),
             removes_overflow=[rule.code for rule in used_passes(outcome, rules) if rule.removes_overflow],
-            moves_nan=[rule.code for rule in used_passes(outcome, rules) if rule.moves_nan or rule.kind == "replace"],
+            moves_nan=_moves_nan(original, outcome, rules),
             halt=halt,
         )
 
     with noted("the result"), beside(call) as comparing:
         return comparing.result()
+
+
+def _moves_nan(original: Original, outcome: Outcome, rules: Sequence[Pass]) -> list[str]:
+    """What may have moved NaN and infinity: passes that the target needs, and the conversion of an old opset."""
+    codes = [rule.code for rule in used_passes(outcome, rules) if rule.moves_nan or rule.kind == "replace"]
+    before, after = default_opset(original.model), default_opset(outcome.model)
+    return codes if before == after else [*codes, f"opset {before} written as {after}"]
 
 
 def _unchecked(reference: Reference) -> Check:

@@ -210,3 +210,15 @@ def test_infinities_stay_where_they_are_unless_a_pass_says_otherwise(
     assert ("Sub" in [node.op_type for node in fixed.graph.node]) == moves_nan
     assert ("with NaN or infinity in the inputs 'y' has NaN in other places (SG999)" in messages) == moves_nan
     assert ("SG999 (zero-times) was left out: with it output 'y' has NaN in other places" in messages) != moves_nan
+
+
+def test_nan_that_an_opset_conversion_moves_is_reported_and_refuses_nothing() -> None:
+    model = onnx.parser.parse_model("""<ir_version: 3, opset_import: ["" : 6]>
+    g (float[1,1,6] x) => (float[1,1,3] y) {
+        p = Pad <mode = "constant", pads = [0, 0, 0, 0, 0, 0], value = 0.0> (x)
+        y = AveragePool <kernel_shape = [2], strides = [2], pads = [0, 0]> (p)
+    }""")
+    fixed, report = surgery.fix_model(model)
+    assert fixed.opset_import[0].version == 17
+    parity = next(check for check in report.checks if check.name == "parity")
+    assert (parity.status, "(opset 6 written as 17)" in parity.message) == ("pass", True), parity.message

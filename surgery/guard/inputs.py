@@ -14,7 +14,7 @@ from verify.inputs.draw import draw_inputs, free_dims
 from verify.inputs.ranges import input_ranges
 from verify.interface.recognise import recognise
 from verify.interface.spec import Spec
-from verify.model.walk import fed_inputs
+from verify.model.walk import every_node, fed_inputs
 
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
 PICTURES = (16, 32, 64, 224)
@@ -24,6 +24,7 @@ MOST_PICTURE = 1 << 23  # elements of the inputs up to which PICTURES are tried:
 NOTICED = 1.02
 LARGE = 100.0  # times ordinary values
 SPARSE = 5  # one value in so many is NaN or infinite
+ABORTS_ON_EMPTY = ("DynamicQuantizeLSTM",)  # operators for which onnxruntime ends its process if a dim is 0
 MOST_EMPTY = 3  # free dims of which each is 0 once
 
 
@@ -72,7 +73,8 @@ def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[
     keys = free_dims(model)
     if keys:
         yield draw_inputs(model, sizes=dict.fromkeys(keys, 1), seed=3)
-        for key in keys[:MOST_EMPTY]:
+        aborts = any(node.op_type in ABORTS_ON_EMPTY for node in every_node(model))
+        for key in [] if aborts else keys[:MOST_EMPTY]:
             yield draw_inputs(model, sizes={**dict.fromkeys(keys, 2), key: 0}, seed=4)
 
 

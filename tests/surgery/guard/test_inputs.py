@@ -102,3 +102,11 @@ def test_dims_that_are_all_free_are_not_all_large() -> None:
         '<ir_version: 8, opset_import: ["" : 17]> g (float[k, m, 4, k] x) => (float[k, m, 4, k] y) { y = Neg(x) }'
     )
     assert max(drawn["x"].size for drawn in input_sets(model)) <= 1 << 23
+
+
+@pytest.mark.parametrize(("op", "empty"), [("Relu", True), ("com.microsoft.DynamicQuantizeLSTM", False)])
+def test_no_dim_is_empty_where_onnxruntime_would_end_its_process(op: str, empty: bool) -> None:
+    model = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+    g (float[n,4] x) => (float[n,4] y) {{ y = {op}(x) }}""")
+    sizes = {values["x"].size for values in edge_cases(model, {"x": np.ones((2, 4), np.float32)})}
+    assert (0 in sizes) == empty

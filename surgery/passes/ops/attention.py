@@ -9,7 +9,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib_forms import operand
+from surgery.passes.ops.contrib import split_last
+from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
 
 FILTER = -10000.0  # what onnxruntime adds where a mask hides a key, where `mask_filter_value` does not say otherwise
@@ -123,11 +124,11 @@ def self_attention(
         widths: of the queries, keys and values of all heads.
     """
     heads, dtype = int(node.attrs["num_heads"]), projected.dtype
-    parts = _split(build, projected, widths)
+    parts = split_last(build, projected, widths)
     query, key, value = (
         split_heads(build, part, heads, width // heads) for part, width in zip(parts, widths, strict=True)
     )
-    past = operand(node, 8 if node.op == "QAttention" else 4)
+    past = optional_input(node, 8 if node.op == "QAttention" else 4)
     if past is not None:
         earlier = [build("Gather", past, np.int64(place), axis=0) for place in (0, 1)]
         key, value = appended(build, earlier[0], key), appended(build, earlier[1], value)
@@ -138,8 +139,3 @@ def self_attention(
     if len(node.outputs) > 1 and node.outputs[1].name:
         kept = build("Concat", build.unsqueeze(key, 0), build.unsqueeze(value, 0), axis=0)
     return [merge_heads(build, made, widths[2]), kept]
-
-
-def _split(build: Build, tensor: gs.Tensor, widths: list[int]) -> list[gs.Tensor]:
-    ends = np.cumsum(widths).tolist()
-    return [build.slice(tensor, [2], [end - width], [end]) for end, width in zip(ends, widths, strict=True)]

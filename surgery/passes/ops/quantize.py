@@ -80,9 +80,6 @@ def _scalar(build: Build, parameter: gs.Tensor) -> gs.Tensor:
     return build.reshape(parameter, []) if value is None else build.constant(value.reshape(()), value.dtype)
 
 
-def optional_input(node: gs.Node, index: int) -> gs.Tensor | None:
+def optional_input(node: gs.Node, index: int) -> Any:
     """The input at this place, or None where it is left out."""
-    if index >= len(node.inputs) or node.inputs[index].is_empty():
-        return None
-    tensor: gs.Tensor = node.inputs[index]
-    return tensor
+    return node.inputs[index] if index < len(node.inputs) and not node.inputs[index].is_empty() else None

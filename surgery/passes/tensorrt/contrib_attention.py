@@ -20,8 +20,8 @@ import onnx_graphsurgeon as gs
 
 from surgery.passes.ops import attention
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib_forms import Form, operand, plain_findings
-from surgery.passes.ops.quantize import dequantized
+from surgery.passes.ops.contrib import Form, plain_findings
+from surgery.passes.ops.quantize import dequantized, optional_input
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 
@@ -35,16 +35,18 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def _attention(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
     projected = build("MatMul", node.inputs[0], node.inputs[1])
-    bias = operand(node, 2)
+    bias = optional_input(node, 2)
     projected = projected if bias is None else build("Add", projected, bias)
-    return attention.self_attention(build, node, projected, _widths(node, 1), operand(node, 3), operand(node, 5))
+    return attention.self_attention(
+        build, node, projected, _widths(node, 1), optional_input(node, 3), optional_input(node, 5)
+    )
 
 
 def _quantized(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
-    data = dequantized(build, node.inputs[0], node.inputs[3], operand(node, 6))
-    weights = dequantized(build, node.inputs[1], node.inputs[4], operand(node, 7), axis=1)
+    data = dequantized(build, node.inputs[0], node.inputs[3], optional_input(node, 6))
+    weights = dequantized(build, node.inputs[1], node.inputs[4], optional_input(node, 7), axis=1)
     projected = build("Add", build("MatMul", data, weights), node.inputs[2])
-    return attention.self_attention(build, node, projected, _widths(node, 1), operand(node, 5), None)
+    return attention.self_attention(build, node, projected, _widths(node, 1), optional_input(node, 5), None)
 
 
 def _widths(node: gs.Node, weights: int) -> list[int]:
@@ -59,17 +61,17 @@ def _projected(mask: int, shared: int | None) -> Callable[[gs.Node, Context], bo
         weights = context.static_shape(node.inputs[1])
         if weights is None or len(weights) != 2 or context.rank(node.inputs[0]) != 3 or not node.attrs.get("num_heads"):
             return False
-        if any(node.attrs.get(name) for name in UNUSED) or (shared and operand(node, shared) is not None):
+        if any(node.attrs.get(name) for name in UNUSED) or (shared and optional_input(node, shared) is not None):
             return False
         widths, heads = _widths(node, 1), int(node.attrs["num_heads"])
         even = sum(widths) == weights[1] and all(width % heads == 0 for width in widths)
-        return even and attention.maskable(operand(node, mask), node.inputs[0], context)
+        return even and attention.maskable(optional_input(node, mask), node.inputs[0], context)
 
     return holds
 
 
 def _many_headed(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
-    query, key, value = (operand(node, place) for place in range(3))
+    query, key, value = (optional_input(node, place) for place in range(3))
     heads, dtype = int(node.attrs["num_heads"]), query.dtype
     if len(query.shape) == 5:  # packed: [batch, length, heads, 3, width]
         query, key, value = (_unpacked(build, query, place) for place in range(3))
@@ -81,15 +83,15 @@ def _many_headed(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
             part if len(part.shape) == 4 else _headed(build, part, bias, heads)
             for part, bias in zip((query, key, value), biases, strict=True)
         )
-    if operand(node, 6) is not None:
+    if optional_input(node, 6) is not None:
         key, value = (
-            attention.appended(build, operand(node, 6), key),
-            attention.appended(build, operand(node, 7), value),
+            attention.appended(build, optional_input(node, 6), key),
+            attention.appended(build, optional_input(node, 7), value),
         )
-    hidden = attention.hidden_keys(build, operand(node, 4), key, node, dtype)
+    hidden = attention.hidden_keys(build, optional_input(node, 4), key, node, dtype)
     later = attention.later_or_none(build, node, query, key, dtype)
     scale = attention.scale_of(node, _hidden_sizes(node)[0] // heads)
-    made = attention.attend(build, query, key, value, scale, hidden, later, operand(node, 5))
+    made = attention.attend(build, query, key, value, scale, hidden, later, optional_input(node, 5))
     return [attention.merge_heads(build, made, _hidden_sizes(node)[1]), key, value]
 
 
@@ -104,7 +106,7 @@ def _headed(build: Build, part: gs.Tensor, bias: gs.Tensor | None, heads: int) -
 
 
 def _biases(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
-    bias, (query, value) = operand(node, 3), _hidden_sizes(node)
+    bias, (query, value) = optional_input(node, 3), _hidden_sizes(node)
     if bias is None:
         return [None] * 3
     bounds = (0, query, 2 * query, 2 * query + value)
@@ -113,7 +115,7 @@ def _biases(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
 
 def _hidden_sizes(node: gs.Node) -> list[int]:
     """Width of the queries and of the values of all heads."""
-    query, key, value = (operand(node, place) for place in range(3))
+    query, key, value = (optional_input(node, place) for place in range(3))
     if len(query.shape) == 5:
         return [int(query.shape[2]) * int(query.shape[4])] * 2
     last = key if value is None else value
@@ -124,7 +126,7 @@ def _hidden_sizes(node: gs.Node) -> list[int]:
 
 
 def _known_heads(node: gs.Node, context: Context) -> bool:
-    parts = [operand(node, place) for place in range(3)]
+    parts = [optional_input(node, place) for place in range(3)]
     present = [part for part in parts if part is not None]
     if parts[0] is None or any(part.shape is None for part in present) or not node.attrs.get("num_heads"):
         return False
@@ -132,16 +134,16 @@ def _known_heads(node: gs.Node, context: Context) -> bool:
     if ranks not in ((5, 0, 0), (3, 5, 0), (3, 3, 3), (3, 4, 4)):
         return False
     sized = all(isinstance(dim, int) for part in present for dim in _inner_dims(part))
-    bias = operand(node, 3)
+    bias = optional_input(node, 3)
     if not sized or (bias is not None and ranks != (3, 3, 3) and ranks != (3, 4, 4)):
         return False
-    if any(operand(node, place) is not None for place in (8, 9)) or (operand(node, 6) is None) != (
-        operand(node, 7) is None
+    if any(optional_input(node, place) is not None for place in (8, 9)) or (optional_input(node, 6) is None) != (
+        optional_input(node, 7) is None
     ):
         return False
     if bias is not None and ranks == (3, 4, 4):  # keys and values that come with heads are never given a bias
         return False
-    mask = operand(node, 4)
+    mask = optional_input(node, 4)
     return attention.maskable(mask, parts[0], context) and not any(out.name for out in node.outputs[3:])
 
 

@@ -20,8 +20,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib_forms import Form, operand, plain_findings
-from surgery.passes.ops.quantize import dequantized, requantized
+from surgery.passes.ops.contrib import Form, plain_findings
+from surgery.passes.ops.quantize import dequantized, optional_input, requantized
 from surgery.passes.tensorrt.fused_convolution import WINDOW, channels_first, channels_last
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
@@ -35,13 +35,13 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def _read(build: Build, node: gs.Node, place: int) -> gs.Tensor:
     """The tensor whose value, scale and zero point start at this place, in floating point."""
-    return dequantized(build, node.inputs[place], node.inputs[place + 1], operand(node, place + 2))
+    return dequantized(build, node.inputs[place], node.inputs[place + 1], optional_input(node, place + 2))
 
 
 def _unary(compute: Callable[[Build, gs.Node, gs.Tensor], gs.Tensor]) -> Callable[[Build, gs.Node], gs.Tensor]:
     def write(build: Build, node: gs.Node) -> gs.Tensor:
         value = compute(build, node, _read(build, node, 0))
-        return requantized(build, value, node.inputs[3], operand(node, 4) or _zero(build, node))
+        return requantized(build, value, node.inputs[3], optional_input(node, 4) or _zero(build, node))
 
     return write
 
@@ -54,7 +54,7 @@ def _zero(build: Build, node: gs.Node) -> gs.Tensor:
 def _binary(op: str) -> Callable[[Build, gs.Node], gs.Tensor]:
     def write(build: Build, node: gs.Node) -> gs.Tensor:
         value = build(op, _read(build, node, 0), _read(build, node, 3))
-        return requantized(build, value, node.inputs[6], operand(node, 7) or _zero(build, node))
+        return requantized(build, value, node.inputs[6], optional_input(node, 7) or _zero(build, node))
 
     return write
 
@@ -98,7 +98,7 @@ def _ranked(node: gs.Node, context: Context) -> bool:
 
 def _convolution(build: Build, node: gs.Node) -> gs.Tensor:
     weights = dequantized(build, node.inputs[3], node.inputs[4], node.inputs[5], axis=0)
-    bias, attributes = operand(node, 8), {name: node.attrs[name] for name in WINDOW if name in node.attrs}
+    bias, attributes = optional_input(node, 8), {name: node.attrs[name] for name in WINDOW if name in node.attrs}
     if bias is not None:  # in steps of the product of both scales
         step = build("Mul", build.cast(node.inputs[1], np.float32), build.cast(node.inputs[4], np.float32))
         bias = build("Mul", build.cast(bias, np.float32), step)
@@ -109,11 +109,11 @@ def _convolution(build: Build, node: gs.Node) -> gs.Tensor:
 
 
 def _quantize(build: Build, node: gs.Node) -> gs.Tensor:
-    return requantized(build, node.inputs[0], node.inputs[1], operand(node, 2), int(node.attrs.get("axis", 1)))
+    return requantized(build, node.inputs[0], node.inputs[1], optional_input(node, 2), int(node.attrs.get("axis", 1)))
 
 
 def _dequantize(build: Build, node: gs.Node) -> gs.Tensor:
-    return dequantized(build, node.inputs[0], node.inputs[1], operand(node, 2), int(node.attrs.get("axis", 1)))
+    return dequantized(build, node.inputs[0], node.inputs[1], optional_input(node, 2), int(node.attrs.get("axis", 1)))
 
 
 FORMS = {

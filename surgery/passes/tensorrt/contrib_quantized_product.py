@@ -19,8 +19,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib_forms import Form, operand, plain_findings
-from surgery.passes.ops.quantize import dequantized, requantized
+from surgery.passes.ops.contrib import Form, plain_findings
+from surgery.passes.ops.quantize import dequantized, optional_input, requantized
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 
@@ -33,25 +33,27 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 def _gemm(build: Build, node: gs.Node) -> gs.Tensor:
     flip, alpha = bool(node.attrs.get("transB")), float(node.attrs.get("alpha", 1.0))
-    left = dequantized(build, node.inputs[0], node.inputs[1], operand(node, 2))
-    right = dequantized(build, node.inputs[3], node.inputs[4], operand(node, 5), axis=0 if flip else 1)
-    bias = operand(node, 6)
+    left = dequantized(build, node.inputs[0], node.inputs[1], optional_input(node, 2))
+    right = dequantized(build, node.inputs[3], node.inputs[4], optional_input(node, 5), axis=0 if flip else 1)
+    bias = optional_input(node, 6)
     if bias is not None:  # in steps of the product of both scales
         bias = build("Mul", build.cast(bias, np.float32), build("Mul", node.inputs[1], node.inputs[4]))
     turned = int(node.attrs.get("transA", 0))
     made = build("Gemm", left, right, bias, alpha=alpha, beta=alpha, transA=turned, transB=int(flip))
-    return made if operand(node, 7) is None else requantized(build, made, node.inputs[7], operand(node, 8))
+    return (
+        made if optional_input(node, 7) is None else requantized(build, made, node.inputs[7], optional_input(node, 8))
+    )
 
 
 def _to_float(build: Build, node: gs.Node) -> gs.Tensor:
-    left = dequantized(build, node.inputs[0], node.inputs[2], operand(node, 4))
-    return _times(build, node, left, node.inputs[3], operand(node, 5), operand(node, 6))
+    left = dequantized(build, node.inputs[0], node.inputs[2], optional_input(node, 4))
+    return _times(build, node, left, node.inputs[3], optional_input(node, 5), optional_input(node, 6))
 
 
 def _dynamic(build: Build, node: gs.Node) -> gs.Tensor:
     narrow, scale, zero_point = build("DynamicQuantizeLinear", node.inputs[0], outputs=3)
     left = dequantized(build, narrow, scale, zero_point)
-    return _times(build, node, left, node.inputs[2], operand(node, 3), operand(node, 4))
+    return _times(build, node, left, node.inputs[2], optional_input(node, 3), optional_input(node, 4))
 
 
 def _times(
@@ -64,7 +66,7 @@ def _times(
 
 def _packed(build: Build, node: gs.Node) -> gs.Tensor:
     weights = build.constant(unpacked(node, build.context), node.inputs[0].dtype)
-    product, bias = build("MatMul", node.inputs[0], weights), operand(node, 5)
+    product, bias = build("MatMul", node.inputs[0], weights), optional_input(node, 5)
     return product if bias is None else build("Add", product, bias)
 
 
@@ -73,7 +75,8 @@ def unpacked(node: gs.Node, context: Context) -> np.ndarray:
     bits, size, rows, columns = (int(node.attrs.get(name, 4)) for name in ("bits", "block_size", "K", "N"))
     blocks = -(-rows // size)
     packed, scales, zeros = (
-        None if tensor is None else context.constant(tensor) for tensor in (operand(node, place) for place in (1, 2, 3))
+        None if tensor is None else context.constant(tensor)
+        for tensor in (optional_input(node, place) for place in (1, 2, 3))
     )
     codes = _codes(packed, bits).reshape(columns, -1)[:, : blocks * size].reshape(columns, blocks, size)
     if zeros is None:
@@ -111,9 +114,9 @@ def _gemm_scales(node: gs.Node, context: Context) -> bool:
 
 
 def _stored(node: gs.Node, context: Context) -> bool:
-    packed = [operand(node, place) for place in (1, 2, 3)]
+    packed = [optional_input(node, place) for place in (1, 2, 3)]
     known = all(tensor is None or isinstance(tensor, gs.Constant) for tensor in packed)
-    plain = operand(node, 4) is None and not node.attrs.get("weight_prepacked")
+    plain = optional_input(node, 4) is None and not node.attrs.get("weight_prepacked")
     level = int(node.attrs.get("accuracy_level", 0)) in FLOAT_STEPS
     return known and plain and level and int(node.attrs.get("bits", 4)) in (2, 4, 8)
 

@@ -17,7 +17,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib_forms import Form, plain_findings
+from surgery.passes.ops.contrib import Form, plain_findings
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 

@@ -20,9 +20,8 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Variable
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib import text
-from surgery.passes.ops.contrib_forms import Form, operand, plain_findings
-from surgery.passes.ops.quantize import dequantized
+from surgery.passes.ops.contrib import Form, plain_findings, text
+from surgery.passes.ops.quantize import dequantized, optional_input
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 
@@ -56,7 +55,7 @@ def _one_way(build: Build, node: gs.Node, data: gs.Tensor, place: int, backwards
     """All hidden states [length, batch, hidden], and the last hidden and cell states [batch, hidden]."""
     context, hidden = build.context, int(node.attrs["hidden_size"])
     product = build("MatMul", data, build.constant(_weights(node, context, place, 1, 8)))
-    bias = operand(node, 3)
+    bias = optional_input(node, 3)
     if bias is not None:
         both = build.squeeze(build.slice(bias, [0], [place], [place + 1]), 0)
         halves = [build.slice(both, [0], [start], [start + 4 * hidden]) for start in (0, 4 * hidden)]
@@ -86,7 +85,7 @@ def _weights(node: gs.Node, context: Context, place: int, values: int, scales: i
 
 def _state(build: Build, node: gs.Node, index: int, place: int, hidden: int) -> gs.Tensor:
     """The first hidden or cell state of one direction, [batch, hidden]; zeros where none is given."""
-    given = operand(node, index)
+    given = optional_input(node, index)
     if given is not None:
         return build.squeeze(build.slice(given, [0], [place], [place + 1]), 0)
     batch = build.slice(build("Shape", node.inputs[0]), [0], [1], [2])
@@ -110,9 +109,11 @@ def _body(outer: Build, node: gs.Node, hidden: int, weights: np.ndarray) -> gs.G
 
 
 def _plain(node: gs.Node, context: Context) -> bool:
-    stored = all(operand(node, at) is not None and context.constant(node.inputs[at]) is not None for at in STORED)
+    stored = all(
+        optional_input(node, at) is not None and context.constant(node.inputs[at]) is not None for at in STORED
+    )
     known = text(node.attrs.get("direction", "forward")) in DIRECTIONS and node.attrs.get("hidden_size")
-    bare = operand(node, 4) is None and operand(node, 7) is None and not node.attrs.get("input_forget")
+    bare = optional_input(node, 4) is None and optional_input(node, 7) is None and not node.attrs.get("input_forget")
     return bool(stored and known and bare and np.dtype(node.inputs[0].dtype) == np.float32)
 
 

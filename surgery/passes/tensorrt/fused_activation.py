@@ -13,45 +13,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib import contrib_nodes, float_kind, given
+from surgery.passes.ops.contrib import Form, plain_findings, split_last
+from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
-from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.pipeline.rule import Finding, Pass
 
-ATTRIBUTES = {"Gelu": (), "BiasGelu": (), "FastGelu": (), "QuickGelu": ("alpha",), "BiasSplitGelu": ()}
 ALPHA = 1.702  # QuickGelu's default
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    for node in contrib_nodes(graph, context, ATTRIBUTES):
-        kind = float_kind(node, 0, 1)
-        wide = node.op != "BiasSplitGelu" or isinstance((node.inputs[1].shape or [None])[-1], int)
-        if kind is not None and wide:
-            message = f"{context.target.name} has no {node.op}, which onnxruntime's optimiser writes"
-            yield finding(message, node, partial(rewrite, graph, node, context, kind))
+    yield from plain_findings(graph, context, "SG163", FORMS)
 
 
-def rewrite(graph: gs.Graph, node: gs.Node, context: Context, kind: Any) -> None:
-    """Write the activation in plain operators."""
-    build = Build(graph, node, context, PASS.code)
-    value, bias = node.inputs[0], given(node, 1)
-    if bias is not None:
-        value = build("Add", value, bias)
-    if node.op == "QuickGelu":
-        alpha = float(node.attrs.get("alpha", ALPHA))
-        build.replace(build("Mul", value, build("Sigmoid", build("Mul", value, kind.type(alpha)))))
-    elif node.op == "BiasSplitGelu":
-        width = node.inputs[1].shape[-1] // 2
-        left, right = (build.slice(value, [-1], [start], [start + width]) for start in (0, width))
-        build.replace(build("Mul", left, gelu(build, right, kind)))
-    else:
-        build.replace(gelu(build, value, kind, tanh=node.op == "FastGelu"))
+def _biased(build: Build, node: gs.Node) -> gs.Tensor:
+    bias = optional_input(node, 1)
+    return node.inputs[0] if bias is None else build("Add", node.inputs[0], bias)
+
+
+def _gelu(build: Build, node: gs.Node) -> gs.Tensor:
+    value = _biased(build, node)
+    return gelu(build, value, node.inputs[0].dtype, tanh=node.op == "FastGelu")
+
+
+def _quick(build: Build, node: gs.Node) -> gs.Tensor:
+    value, alpha = node.inputs[0], float(node.attrs.get("alpha", ALPHA))
+    return build("Mul", value, build("Sigmoid", build("Mul", value, np.dtype(value.dtype).type(alpha))))
+
+
+def _halved(build: Build, node: gs.Node) -> gs.Tensor:
+    left, right = split_last(build, _biased(build, node), [node.inputs[1].shape[-1] // 2] * 2)
+    return build("Mul", left, gelu(build, right, node.inputs[0].dtype))
+
+
+def _known_width(node: gs.Node, context: Context) -> bool:
+    return isinstance((node.inputs[1].shape or [None])[-1], int)
 
 
 def gelu(build: Build, value: gs.Tensor, kind: Any, *, tanh: bool = False) -> Any:
@@ -68,4 +69,11 @@ def gelu(build: Build, value: gs.Tensor, kind: Any, *, tanh: bool = False) -> An
     return build("Mul", build("Mul", value, build("Add", inner, number(1))), number(0.5))
 
 
+FORMS = {
+    "Gelu": Form(_gelu),
+    "BiasGelu": Form(_gelu, inputs=2),
+    "FastGelu": Form(_gelu),
+    "QuickGelu": Form(_quick, attributes=("alpha",)),
+    "BiasSplitGelu": Form(_halved, inputs=2, holds=_known_width),
+}
 PASS = Pass(code="SG163", name="fused-activation", find=find, exact=False, kind="replace")

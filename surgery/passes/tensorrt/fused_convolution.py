@@ -15,7 +15,8 @@ from collections.abc import Iterator
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib_forms import ACTIVATIONS, Form, activated, operand, plain_findings
+from surgery.passes.ops.contrib import ACTIVATIONS, Form, activated, plain_findings, text
+from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 
@@ -39,11 +40,11 @@ def channels_last(build: Build, tensor: gs.Tensor, rank: int) -> gs.Tensor:
 
 
 def _convolution(build: Build, node: gs.Node) -> gs.Tensor:
-    return _fused(build, node, node.inputs[0], operand(node, 3))
+    return _fused(build, node, node.inputs[0], optional_input(node, 3))
 
 
 def _last(build: Build, node: gs.Node) -> gs.Tensor:
-    added = operand(node, 3)
+    added = optional_input(node, 3)
     added = None if added is None else channels_first(build, added)
     made = _fused(build, node, channels_first(build, node.inputs[0]), added)
     return channels_last(build, made, len(node.inputs[0].shape))
@@ -51,28 +52,35 @@ def _last(build: Build, node: gs.Node) -> gs.Tensor:
 
 def _fused(build: Build, node: gs.Node, data: gs.Tensor, added: gs.Tensor | None) -> gs.Tensor:
     attributes = {name: node.attrs[name] for name in WINDOW if name in node.attrs}
-    made = build("Conv", data, node.inputs[1], operand(node, 2), **attributes)
+    made = build("Conv", data, node.inputs[1], optional_input(node, 2), **attributes)
     made = made if added is None else build("Add", made, added)
-    return activated(build, made, str(node.attrs.get("activation", "")), _parameters(node))
+    return fused_activation(build, node, made)
+
+
+def fused_activation(build: Build, node: gs.Node, value: gs.Tensor) -> gs.Tensor:
+    """`value` after the activation of FusedConv and its kind, whose parameters stand in a list."""
+    name = text(node.attrs.get("activation", ""))
+    return activated(build, value, name, dict(zip(ACTIVATIONS[name], _parameters(node), strict=True)))
 
 
 def _parameters(node: gs.Node) -> list[float]:
     return [float(value) for value in node.attrs.get("activation_params", ())]
 
 
-def _known(node: gs.Node, context: Context) -> bool:
-    needed = ACTIVATIONS.get(str(node.attrs.get("activation", "")))
-    return needed is not None and needed == len(_parameters(node))
+def known_activation(node: gs.Node, context: Context) -> bool:
+    """Whether the fused activation is one of ONNX and has all its parameters."""
+    needed = ACTIVATIONS.get(text(node.attrs.get("activation", "")))
+    return needed is not None and len(needed) == len(_parameters(node))
 
 
 def _known_rank(node: gs.Node, context: Context) -> bool:
-    added = operand(node, 3)
+    added = optional_input(node, 3)
     known = context.rank(node.inputs[0]) is not None and (added is None or context.rank(added) is not None)
-    return known and _known(node, context)
+    return known and known_activation(node, context)
 
 
 FORMS = {
-    "FusedConv": Form(_convolution, inputs=2, attributes=(*WINDOW, *FUSED), holds=_known),
+    "FusedConv": Form(_convolution, inputs=2, attributes=(*WINDOW, *FUSED), holds=known_activation),
     **dict.fromkeys(
         ("NhwcConv", "NhwcFusedConv"), Form(_last, inputs=2, attributes=(*WINDOW, *FUSED), holds=_known_rank)
     ),

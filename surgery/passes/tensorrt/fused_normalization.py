@@ -14,84 +14,101 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial, reduce
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib import contrib_nodes, dim, float_kind, given, layer_norm, read, rms_norm
+from surgery.passes.ops.contrib import Form, dim, float_kind, has_output, plain_findings
+from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
-from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.pipeline.rule import Finding, Pass
 
-ATTRIBUTES = {
-    "SkipLayerNormalization": ("epsilon",),
-    "SkipSimplifiedLayerNormalization": ("epsilon",),
-    "EmbedLayerNormalization": ("epsilon", "mask_index_type"),
-}
-STANDARD = {"SimplifiedLayerNormalization": ("axis", "epsilon", "stash_type")}  # stands in the domain of ONNX
-EPSILON = 1e-12  # onnxruntime's default for the operators of com.microsoft; the other one has 1e-5
+EPSILON = 1e-12  # onnxruntime's default for the operators of com.microsoft
+STANDARD_EPSILON = 1e-5  # the default of SimplifiedLayerNormalization, which stands in the domain of ONNX
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    nodes = [*contrib_nodes(graph, context, ATTRIBUTES), *contrib_nodes(graph, context, STANDARD, domain="")]
-    for node in nodes:
-        kind = float_kind(node, *((2, 5) if node.op == "EmbedLayerNormalization" else (2, 1, 0)))
-        if kind is None or not plain(node, context):
-            continue
-        message = f"{context.target.name} has no {node.op}, which onnxruntime's optimiser writes"
-        write = embedded if node.op == "EmbedLayerNormalization" else rewrite
-        yield finding(message, node, partial(write, graph, node, context, kind))
+    yield from plain_findings(graph, context, "SG165", FORMS)
 
 
-def plain(node: gs.Node, context: Context) -> bool:
-    """Whether the node normalizes the last dim and nothing reads its mean and deviation."""
-    if node.op == "EmbedLayerNormalization":
-        return True
-    if node.op == "SimplifiedLayerNormalization":
-        axis, rank = int(node.attrs.get("axis", -1)), context.rank(node.inputs[0])
-        return not read(node, 1) and (axis == -1 or (rank is not None and axis == rank - 1))
-    return not read(node, 1) and not read(node, 2)
+def _simplified(build: Build, node: gs.Node) -> gs.Tensor:
+    return rms_norm(build, node.inputs[0], node.inputs[1], float(node.attrs.get("epsilon", STANDARD_EPSILON)))
 
 
-def rewrite(graph: gs.Graph, node: gs.Node, context: Context, kind: Any) -> None:
-    """Add, then normalize."""
-    build = Build(graph, node, context, PASS.code)
-    if node.op == "SimplifiedLayerNormalization":
-        build.replace(rms_norm(build, node.inputs[0], node.inputs[1], node.attrs.get("epsilon", 1e-5), kind))
-        return
-    simplified = node.op == "SkipSimplifiedLayerNormalization"
-    terms = [node.inputs[0], node.inputs[1], given(node, 3 if simplified else 4)]
-    total = reduce(partial(build, "Add"), [term for term in terms if term is not None])
-    epsilon = node.attrs.get("epsilon", EPSILON)
-    if simplified:
-        made = rms_norm(build, total, node.inputs[2], epsilon, kind)
-    else:
-        made = layer_norm(build, total, node.inputs[2], given(node, 3), epsilon)
-    build.replace(made, None, None, total)
+def _skip(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
+    total, epsilon = _total(build, node, 4), float(node.attrs.get("epsilon", EPSILON))
+    return [layer_norm(build, total, node.inputs[2], optional_input(node, 3), epsilon), None, None, total]
 
 
-def embedded(graph: gs.Graph, node: gs.Node, context: Context, kind: Any) -> None:
+def _skip_simplified(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
+    total, epsilon = _total(build, node, 3), float(node.attrs.get("epsilon", EPSILON))
+    return [rms_norm(build, total, node.inputs[2], epsilon), None, None, total]
+
+
+def _total(build: Build, node: gs.Node, bias: int) -> gs.Tensor:
+    terms = [node.inputs[0], node.inputs[1], optional_input(node, bias)]
+    return reduce(partial(build, "Add"), [term for term in terms if term is not None])
+
+
+def layer_norm(build: Build, tensor: gs.Tensor, scale: gs.Tensor, bias: gs.Tensor | None, epsilon: float) -> gs.Tensor:
+    """LayerNormalization over the last dim."""
+    made: gs.Tensor = build("LayerNormalization", tensor, scale, bias, axis=-1, epsilon=epsilon)
+    return made
+
+
+def rms_norm(build: Build, tensor: gs.Tensor, scale: gs.Tensor, epsilon: float) -> gs.Tensor:
+    """`tensor` over the root of the mean of its squares in the last dim, times `scale`; computed in float32."""
+    wide = build.cast(tensor, np.float32)
+    mean = build.axes("ReduceMean", build("Mul", wide, wide), [-1], keepdims=1)
+    root = build("Sqrt", build("Add", mean, np.float32(epsilon)))
+    return build.cast(build("Mul", build("Div", wide, root), build.cast(scale, np.float32)), scale.dtype)
+
+
+def _embedded(build: Build, node: gs.Node) -> list[gs.Tensor | None]:
     """Gather and add the embeddings, normalize, and count the ones of the mask."""
-    build = Build(graph, node, context, PASS.code)
-    ids, segments, words, positions, kinds = (given(node, place) for place in range(5))
-    scale, bias, mask, places = (given(node, place) for place in range(5, 9))
-    assert ids is not None
-    if places is not None:
-        placed = build("Gather", positions, places)
-    else:
+    ids, segments, words, positions, kinds, scale, bias, mask, places = (
+        optional_input(node, place) for place in range(9)
+    )
+    if places is None:
         placed = build("Slice", positions, build.ints([0]), dim(build, ids, 1), build.ints([0]))
+    else:
+        placed = build("Gather", positions, places)
     total = build("Add", build("Gather", words, ids), placed)
     if segments is not None and kinds is not None:
         total = build("Add", total, build("Gather", kinds, segments))
-    made = layer_norm(build, total, scale, bias, node.attrs.get("epsilon", EPSILON))
-    counted = None
-    if read(node, 1) and mask is not None:
-        ones = build.cast(build("Equal", mask, np.array(1, np.int32)), np.int32)
-        counted = build.axes("ReduceSum", ones, [1], keepdims=0)
-    elif read(node, 1):
-        counted = build.cast(build("Expand", np.zeros(1, np.int32), dim(build, ids, 0)), np.int32)
-    build.replace(made, counted, total)
+    made = layer_norm(build, total, scale, bias, float(node.attrs.get("epsilon", EPSILON)))
+    return [made, _ones(build, ids, mask) if has_output(node, 1) else None, total]
 
 
+def _ones(build: Build, ids: gs.Tensor, mask: gs.Tensor | None) -> gs.Tensor:
+    """How many ones each row of the mask holds; zeros where there is no mask."""
+    if mask is None:
+        return build.cast(build("Expand", np.zeros(1, np.int32), dim(build, ids, 0)), np.int32)
+    ones = build.cast(build("Equal", mask, np.array(1, np.int32)), np.int32)
+    return build.axes("ReduceSum", ones, [1], keepdims=0)
+
+
+def _last_dim(node: gs.Node, context: Context) -> bool:
+    axis, rank = int(node.attrs.get("axis", -1)), context.rank(node.inputs[0])
+    return not has_output(node, 1) and (axis == -1 or (rank is not None and axis == rank - 1)) and _typed(node, 1)
+
+
+def _sum_only(node: gs.Node, context: Context) -> bool:
+    """Whether nothing reads the mean and the deviation."""
+    return not has_output(node, 1) and not has_output(node, 2) and _typed(node, 2)
+
+
+def _typed(node: gs.Node, scale: int) -> bool:
+    return float_kind(node, scale) is not None
+
+
+FORMS = {
+    "SimplifiedLayerNormalization": Form(
+        _simplified, inputs=2, attributes=("axis", "epsilon", "stash_type"), holds=_last_dim, domain=""
+    ),
+    "SkipLayerNormalization": Form(_skip, inputs=3, attributes=("epsilon",), holds=_sum_only),
+    "SkipSimplifiedLayerNormalization": Form(_skip_simplified, inputs=3, attributes=("epsilon",), holds=_sum_only),
+    "EmbedLayerNormalization": Form(_embedded, inputs=7, attributes=("epsilon", "mask_index_type")),
+}
 PASS = Pass(code="SG165", name="fused-normalization", find=find, exact=False, kind="replace")

@@ -12,66 +12,51 @@ Numerics: the product is scaled after its sum, as in onnxruntime; rounding diffe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.contrib import contrib_nodes, float_kind, given, text
+from surgery.passes.ops.contrib import ACTIVATIONS, Form, activated, plain_findings, text
+from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
-from surgery.pipeline.rule import Finding, Pass, finding
+from surgery.pipeline.rule import Finding, Pass
 
+SIDES = "AB"
 TURNS = ("transA", "transB", "transBatchA", "transBatchB")
 ACTIVATION = ("activation", "activation_alpha", "activation_beta", "activation_gamma")
-ATTRIBUTES = {
-    "FusedMatMul": ("alpha", *TURNS),
-    "TransposeMatMul": ("alpha", *TURNS),
-    "FusedGemm": ("alpha", "beta", "transA", "transB", *ACTIVATION),
-}
-ACTIVATIONS: dict[
-    str, tuple[str, ...]
-] = {  # operator -> its attributes in the order of activation_alpha, _beta, _gamma
-    "Relu": (),
-    "Sigmoid": (),
-    "Tanh": (),
-    "Softplus": (),
-    "Softsign": (),
-    "LeakyRelu": ("alpha",),
-    "Elu": ("alpha",),
-    "ThresholdedRelu": ("alpha",),
-    "HardSigmoid": ("alpha", "beta"),
-}
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    for node in contrib_nodes(graph, context, ATTRIBUTES):
-        activation = text(node.attrs.get("activation", ""))
-        if float_kind(node, 0, 1) is None or (activation and activation not in ACTIVATIONS):
-            continue
-        turned = node.op != "FusedGemm" and [0 if turn.endswith("A") else 1 for turn in TURNS if node.attrs.get(turn)]
-        if all(context.rank(node.inputs[place]) is not None for place in turned or ()):
-            message = f"{context.target.name} has no {node.op}, which onnxruntime's optimiser writes"
-            yield finding(message, node, partial(rewrite, graph, node, context))
+    yield from plain_findings(graph, context, "SG164", FORMS)
 
 
-def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
-    """Write the product in plain operators."""
-    build = Build(graph, node, context, PASS.code)
-    if node.op == "FusedGemm":
-        plain = {key: value for key, value in node.attrs.items() if not key.startswith("activation")}
-        product = build("Gemm", node.inputs[0], node.inputs[1], given(node, 2), **plain)
-        build.replace(activate(build, product, node.attrs))
-        return
+def _product(build: Build, node: gs.Node) -> gs.Tensor:
     left, right = (
         turned(build, tensor, bool(node.attrs.get(f"trans{side}")), bool(node.attrs.get(f"transBatch{side}")))
-        for tensor, side in zip(node.inputs, "AB", strict=False)
+        for tensor, side in zip(node.inputs, SIDES, strict=False)
     )
-    product = build("MatMul", left, right)
+    product: gs.Tensor = build("MatMul", left, right)
     alpha = float(node.attrs.get("alpha", 1.0))
-    kind = float_kind(node, 0, 1)
-    build.replace(product if alpha == 1 else build("Mul", product, np.array(alpha, kind)))
+    return product if alpha == 1 else build("Mul", product, np.array(alpha, node.inputs[0].dtype))
+
+
+def _gemm(build: Build, node: gs.Node) -> gs.Tensor:
+    plain = {name: value for name, value in node.attrs.items() if name not in ACTIVATION}
+    product = build("Gemm", node.inputs[0], node.inputs[1], optional_input(node, 2), **plain)
+    name = text(node.attrs.get("activation", ""))
+    given = {key: f"activation_{key}" for key in ACTIVATIONS[name] if f"activation_{key}" in node.attrs}
+    return activated(build, product, name, {key: float(node.attrs[long]) for key, long in given.items()})
+
+
+def _known_ranks(node: gs.Node, context: Context) -> bool:
+    turned_sides = [SIDES.index(turn[-1]) for turn in TURNS if node.attrs.get(turn)]
+    return all(context.rank(node.inputs[place]) is not None for place in turned_sides)
+
+
+def _known_activation(node: gs.Node, context: Context) -> bool:
+    name = text(node.attrs.get("activation", ""))
+    return name in ACTIVATIONS and name != "Clip"
 
 
 def turned(build: Build, tensor: gs.Tensor, last: bool, batch: bool) -> gs.Tensor:
@@ -95,18 +80,16 @@ def turned(build: Build, tensor: gs.Tensor, last: bool, batch: bool) -> gs.Tenso
     return made
 
 
-def activate(build: Build, value: gs.Tensor, attributes: dict[str, Any]) -> gs.Tensor:
-    """`value` after the activation that the attributes of FusedGemm name."""
-    activation = text(attributes.get("activation", ""))
-    if not activation:
-        return value
-    numbers: dict[str, Any] = {
-        name: float(attributes[f"activation_{name}"])
-        for name in ACTIVATIONS[activation]
-        if f"activation_{name}" in attributes
-    }
-    made: gs.Tensor = build(activation, value, **numbers)
-    return made
-
-
+FORMS = {
+    **dict.fromkeys(
+        ("FusedMatMul", "TransposeMatMul"),
+        Form(_product, inputs=2, attributes=("alpha", *TURNS), holds=_known_ranks),
+    ),
+    "FusedGemm": Form(
+        _gemm,
+        inputs=2,
+        attributes=("alpha", "beta", "transA", "transB", *ACTIVATION),
+        holds=_known_activation,
+    ),
+}
 PASS = Pass(code="SG164", name="fused-product", find=find, exact=False, kind="replace")

@@ -9,6 +9,7 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -19,21 +20,24 @@ else:
 
 PAGE = Path(__file__).with_name("licences.md")
 PROJECT = PAGE.parent.parent / "pyproject.toml"
-GROUPS = ("", "export", "trt", "video", "docs")
-TITLES = {
-    "": "Base",
-    "export": "[export]",
-    "trt": "[trt]",
-    "video": "[video]",
-    "docs": "[docs], for building this site",
-}
+TITLES = {"": "Base", "docs": "[docs], for building this site"}
 LONGEST = 60
+
+
+def project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    return table
+
+
+def groups() -> list[str]:
+    """The base, "", and the extras that users install."""
+    return ["", *(extra for extra in project()["optional-dependencies"] if extra != "dev")]
 
 
 def stated(extra: str) -> list[Requirement]:
     """What pyproject.toml asks for: the base for "", else what the extra adds."""
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    texts = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    texts = project()["optional-dependencies"][extra] if extra else project()["dependencies"]
     return [wanted for wanted in map(Requirement, texts) if wanted.marker is None or wanted.marker.evaluate()]
 
 
@@ -86,11 +90,13 @@ def page() -> str:
         "TensorRT is NVIDIA's, under its own licence agreement; without it, surgeon says what it could not check.",
     ]
     seen: set[str] = set()
-    for extra in GROUPS:
+    for extra in groups():
         names = sorted(closure(extra) - seen)
         seen |= set(names)
         rows = [f"| {name} | {licence(name).replace('|', '/')} |" for name in names]
-        parts.append(f"## {TITLES[extra]}\n\n" + "\n".join(["| package | licence |", "| --- | --- |", *rows]))
+        parts.append(
+            f"## {TITLES.get(extra, f'[{extra}]')}\n\n" + "\n".join(["| package | licence |", "| --- | --- |", *rows])
+        )
     return "\n\n".join(parts) + "\n"
 
 

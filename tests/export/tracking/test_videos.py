@@ -1,17 +1,14 @@
-"""Live sources: an HTTP server, standard input, cameras; dropped frames, times, and memory that does not grow."""
+"""Live sources: HTTP, RTSP, standard input, cameras; dropped frames, times, and memory that does not grow."""
 
 from __future__ import annotations
 
 import resource
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +18,6 @@ pytest.importorskip("PIL")
 pytest.importorskip("av")
 
 import av
-from PIL import Image
 
 from export.tracking import modules
 from export.tracking.frames import open_frames
@@ -33,44 +29,15 @@ from export.tracking.source import Source, live
 from export.tracking.tracker import Tracker
 from export.tracking.videos import CAMERAS
 from tests.export import toy_networks
+from tests.export.tracking.camera_servers import HEIGHT, RATE, WIDTH, Server, http_server, jpeg, rtsp_server
 from verify.errors import MissingBackend, SurgeonError
 
-HEIGHT, WIDTH = 240, 320
 BOX = Plan({0: {1: Prompt(box=(10, 8, 40, 30))}})
+SERVERS = pytest.mark.parametrize("server", [http_server, rtsp_server])
 
 
-def jpeg(number: int) -> bytes:
-    """A picture whose grey value is the number of the frame."""
-    stream = BytesIO()
-    Image.fromarray(np.full((HEIGHT, WIDTH, 3), number % 250, np.uint8)).save(stream, "JPEG")
-    return stream.getvalue()
-
-
-@contextmanager
-def server(frames: int, seconds: float = 0.0) -> Iterator[str]:
-    """An address that gives `frames` pictures as MJPEG, as network cameras do, one every `seconds`."""
-
-    class Camera(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-            self.end_headers()
-            for number in range(frames):
-                picture = jpeg(number)
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                self.wfile.write(head.encode() + picture + b"\r\n")
-                time.sleep(seconds)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}/stream"
-        http.shutdown()
-
-
-def test_300_frames_from_a_server_take_no_more_memory_than_100(tmp_path: Path) -> None:
+@SERVERS
+def test_300_frames_from_a_server_take_no_more_memory_than_100(tmp_path: Path, server: Server) -> None:
     tracker = Tracker(modules.load(toy_networks.write(tmp_path)))
     peaks: dict[int, int] = {}
 
@@ -86,7 +53,8 @@ def test_300_frames_from_a_server_take_no_more_memory_than_100(tmp_path: Path) -
     assert (peaks[300] - peaks[100]) * unit < 8 << 20
 
 
-def test_live_drops_and_counts_what_comes_too_fast(tmp_path: Path) -> None:
+@SERVERS
+def test_live_drops_and_counts_what_comes_too_fast(tmp_path: Path, server: Server) -> None:
     seen = []
 
     def slow(index: int, seconds: float, frame: np.ndarray, results: object) -> None:
@@ -113,13 +81,21 @@ def test_live_passes_on_an_error_after_the_frames_before_it() -> None:
             next(queued.timed)
 
 
-def test_a_server_that_is_not_there_is_refused() -> None:
+@SERVERS
+def test_a_server_that_is_not_there_is_refused(server: Server) -> None:
     with server(1) as address:
         pass
-    address = address.replace("http://", "http://user:secret@")
-    message = r"^http://user:\.\.\.@127.*cannot be read as a video: Connection refused$"
+    address = address.replace("://", "://user:secret@")
+    message = r"^(http|rtsp)://user:\.\.\.@127.*cannot be read as a video: Connection refused$"
     with pytest.raises(SurgeonError, match=message), open_frames(address):
         pass
+
+
+def test_frames_of_an_rtsp_camera_have_its_times() -> None:
+    with rtsp_server(5) as address, open_frames(address) as source:
+        found = [(seconds, int(frame[0, 0, 0])) for seconds, frame in source.timed]
+    assert [seconds for seconds, _ in found] == pytest.approx([number / RATE for number in range(5)], abs=1e-3)
+    assert [grey for _, grey in found] == list(range(5))
 
 
 def write_variable(path: Path) -> list[float]:

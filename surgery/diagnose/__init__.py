@@ -10,11 +10,11 @@ from typing import Literal
 
 import onnx
 
-from surgery.diagnose.builder import same_fault
+from surgery.diagnose.search.builder import same_fault
 from surgery.diagnose.findings import join, merged
 from surgery.diagnose.fixes import fixed_copy, mark
 from surgery.diagnose.model_view import ModelView
-from surgery.diagnose.refusals import Case, find_refusals
+from surgery.diagnose.search.refusals import Case, find_refusals
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.static import only_by_pass, pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text

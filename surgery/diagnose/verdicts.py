@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgery.diagnose.model_view import ModelView
-from surgery.diagnose.refusals import Refusals
+from surgery.diagnose.search.refusals import Refusals
 from surgery.diagnose.static import table_findings
 from surgery.targets import RTX, Target
 from surgery.targets.wrong_results import KIND

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from surgery.diagnose.model_view import ModelView, Types
-from surgery.diagnose.submodel import known
+from surgery.diagnose.search.submodel import known
 from verify.errors import SurgeonError
 from verify.model.walk import initializer_names, reads
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from verify.cache import file_hash
 from verify.device.age import age
-from verify.device.log import Log, read_log
+from verify.device.results.log import Log, judge_name, read_log
 from verify.device.manifest import BUILD_LOG, RESULT, RUN_LOG, CaseFiles, Manifest, ModelFiles, read_manifest
-from verify.device.outputs import ROUNDING, Dumped, read_outputs
+from verify.device.results.outputs import ROUNDING, Dumped, read_outputs
 from verify.device.trtexec import BINDINGS, array_type, trtexec_of
 from verify.errors import SurgeonError
 from verify.goldens.compare import Comparison, compare_outputs
@@ -52,11 +52,6 @@ class DeviceRun:
         """The same as the verdict of that machine."""
         message = self.message.replace("{when}", age(self.date))
         return Verdict(judge_name(self.tensorrt, self.gpu), self.state, message)
-
-
-def judge_name(tensorrt: str, gpu: str) -> str:
-    """`TensorRT 10.9.0 on NVIDIA A10`."""
-    return f"TensorRT {tensorrt or 'of unknown version'} on {gpu or 'an unknown GPU'}"
 
 
 def check_device_run(

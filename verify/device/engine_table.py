@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from verify.device.layers import Engine, Layer, by_module, by_node
+from verify.device.results.layers import Engine, Layer, by_module, by_node
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.atomic_write import write_whole
 from verify.device.age import age
+from verify.device.results.log import judge_name
 from verify.errors import SurgeonError
 from verify.goldens.find import content_hash, default_folder, find_golden, folders, shipped
 from verify.report import Verdict
@@ -101,8 +102,6 @@ def kept_verdicts(path: Path, model: onnx.ModelProto, given: Sequence[Path] = ()
 
 
 def _verdict(one: Kept, same: bool) -> Verdict:
-    from verify.device.check import judge_name
-
     judge = judge_name(one.tensorrt, one.gpu)
     if not same:
         message = f"ran {age(one.date)}, but the file has changed since; run it there again"

@@ -123,7 +123,7 @@ def _require_alone(**given: Any) -> None:
 def _show_engines(model: Path, sources: list[Path | None], profile: Path | None, times: Path | None, style: str) -> int:
     from surgery.diagnose.provenance import source_of
     from verify.device.engine_table import as_data, tables
-    from verify.device.layers import read_engine
+    from verify.device.results.layers import read_engine
     from verify.model.read import read_model
     from verify.model.walk import node_name
 

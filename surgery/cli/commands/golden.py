@@ -91,7 +91,7 @@ def trtexec(models: tuple[Path, ...], output: Path, target: str, precision: str,
     It holds the models, the inputs of their goldens, and run.sh. Copy it there, run run.sh, copy it back, then:
     surgeon verify MODELS --device-run FOLDER
     """
-    from verify.device.folder import write_folder
+    from verify.device.prepare.folder import write_folder
     from verify.report import counted
 
     with _progress(output) as progress:

@@ -6,7 +6,7 @@ import platform
 
 import onnx
 
-from surgery.diagnose.refusals import Case
+from surgery.diagnose.search.refusals import Case
 from verify.model.walk import opsets_of
 from verify.render.text import port_text
 from verify.tensorrt import engine

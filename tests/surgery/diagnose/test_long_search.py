@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from surgery.diagnose import builder, progress
+from surgery.diagnose import progress
+from surgery.diagnose.search import builder
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
 from verify.tensorrt import engine

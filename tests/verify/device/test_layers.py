@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from verify.device.layers import by_node, read_engine
+from verify.device.results.layers import by_node, read_engine
 from verify.errors import SurgeonError
 
 Surgeon = Callable[..., tuple[int, str, str]]

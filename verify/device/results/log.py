@@ -50,6 +50,11 @@ class Log:
     build_seconds: float | None = None
 
 
+def judge_name(tensorrt: str, gpu: str) -> str:
+    """`TensorRT 10.9.0 on NVIDIA A10`."""
+    return f"TensorRT {tensorrt or 'of unknown version'} on {gpu or 'an unknown GPU'}"
+
+
 def read_log(path: Path) -> Log | None:
     """The log at `path`; None where there is no such file."""
     try:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from verify.cache import file_hash
 from verify.device.manifest import ENGINE, CaseFiles, Input, Manifest, ModelFiles, write_manifest
-from verify.device.script import quoted, script
-from verify.device.shape_inputs import shape_inputs
+from verify.device.prepare.script import quoted, script
+from verify.device.prepare.shape_inputs import shape_inputs
 from verify.device.trtexec import Shape, Trtexec, array_type, require_sayable, trtexec_of
 from verify.errors import SurgeonError
 from verify.goldens.check import fitting_cases
@@ -103,7 +103,7 @@ def _write_model(
     build = release.build(file, ENGINE, points, precision, lowered)
     tolerances: Sequence[Mapping[str, Any]] = [{}] * len(cases)
     if precision == "fp16":
-        from verify.device.half import half_tolerances
+        from verify.device.prepare.half import half_tolerances
 
         tolerances = half_tolerances(path, cases, data)
     written = [

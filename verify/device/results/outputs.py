@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verify.device.log import Log
+from verify.device.results.log import Log
 from verify.device.trtexec import RAW_TYPES, array_type
 from verify.errors import SurgeonError
 

@@ -12,7 +12,7 @@ import onnx
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.progress import say
 from surgery.diagnose.scratch import ScratchFolder
-from surgery.diagnose.submodel import reads_guessed_type, without
+from surgery.diagnose.search.submodel import reads_guessed_type, without
 from verify.model.walk import reads
 from verify.tensorrt import engine
 from verify.tensorrt.engine import Refusal

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from verify.device.times import ProfileRow, Times, read_profile, read_times
+from verify.device.manifest import RUN_LOG
+from verify.device.results.log import judge_name, read_log
+from verify.device.results.times import ProfileRow, Times, read_profile, read_times
 from verify.errors import SurgeonError
 from verify.model.walk import node_name
 
@@ -104,10 +106,6 @@ def read_engine(model: onnx.ModelProto, layers: Path, profile: Path | None = Non
 
 def _judge(folder: Path) -> str:
     """The machine of the log beside the file, as far as there is one."""
-    from verify.device.check import judge_name
-    from verify.device.log import read_log
-    from verify.device.manifest import RUN_LOG
-
     log = read_log(folder / RUN_LOG)
     return judge_name(log.version, log.gpu) if log is not None else judge_name("", "")
 

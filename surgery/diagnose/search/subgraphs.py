@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 
 from surgery.diagnose.model_view import ModelView, Types
-from surgery.diagnose.submodel import known
+from surgery.diagnose.search.submodel import known
 from surgery.targets.graph_facts import types_of
 from verify.model.walk import captured, node_name, subgraphs
 

@@ -48,8 +48,8 @@ def verify_model(
         min_sensitivity: share of planted faults that the golden must catch; None for 0.8 if `strict`, else for any.
         profiles: {input: (min, opt, max)} shapes for TensorRT, instead of the spec's.
         extra_check: one more check, put last in the report.
-        device_run: a folder of `verify.device.prepare.folder.write_folder` that came back from the GPU machine. That machine is
-            the judge then, and TensorRT here is left out unless `tensorrt` is True.
+        device_run: a folder of `verify.device.prepare.folder.write_folder` that came back from the GPU machine. Its
+            TensorRT gives the verdict then, and TensorRT here is left out unless `tensorrt` is True.
         keep_device_run: keep the verdict of that machine, or without `device_run` of full TensorRT here, beside the
             golden for later calls.
 

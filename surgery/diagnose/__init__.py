@@ -10,12 +10,12 @@ from typing import Literal
 
 import onnx
 
-from surgery.diagnose.search.builder import same_fault
 from surgery.diagnose.findings import join, merged
 from surgery.diagnose.fixes import fixed_copy, mark
 from surgery.diagnose.model_view import ModelView
-from surgery.diagnose.search.refusals import Case, find_refusals
 from surgery.diagnose.scratch import ScratchFolder
+from surgery.diagnose.search.builder import same_fault
+from surgery.diagnose.search.refusals import Case, find_refusals
 from surgery.diagnose.static import only_by_pass, pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
 from surgery.diagnose.verdicts import by_onnxruntime, by_table, by_tensorrt

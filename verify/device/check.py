@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from verify.cache import file_hash
 from verify.device.age import age
-from verify.device.results.log import Log, judge_name, read_log
 from verify.device.manifest import BUILD_LOG, RESULT, RUN_LOG, CaseFiles, Manifest, ModelFiles, read_manifest
+from verify.device.results.log import Log, judge_name, read_log
 from verify.device.results.outputs import ROUNDING, Dumped, read_outputs
 from verify.device.trtexec import BINDINGS, array_type, trtexec_of
 from verify.errors import SurgeonError

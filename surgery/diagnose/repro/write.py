@@ -12,11 +12,11 @@ from pathlib import Path
 
 import onnx
 
-from surgery.diagnose.search import builder
-from surgery.diagnose.search.refusals import Case
 from surgery.diagnose.repro.bug_report import bug_report, script
 from surgery.diagnose.repro.reduce import bare, smaller_weights
 from surgery.diagnose.scratch import ScratchFolder
+from surgery.diagnose.search import builder
+from surgery.diagnose.search.refusals import Case
 from surgery.diagnose.search.submodel import part, with_constant_ancestors
 from verify.errors import SurgeonError
 from verify.tensorrt import engine

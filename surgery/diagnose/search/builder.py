@@ -11,10 +11,10 @@ from itertools import chain
 import onnx
 
 from surgery.diagnose.model_view import ModelView, port
-from surgery.diagnose.search.parser import Parsed
 from surgery.diagnose.progress import say
 from surgery.diagnose.rules.reasons import Reason, explain
 from surgery.diagnose.scratch import ScratchFolder
+from surgery.diagnose.search.parser import Parsed
 from surgery.diagnose.search.submodel import part, reads_guessed_type, with_constant_ancestors, without
 from verify.model.walk import node_name
 from verify.tensorrt import engine

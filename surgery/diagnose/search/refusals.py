@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from surgery.diagnose.search import builder, parser, subgraphs
 from surgery.diagnose.findings import of_builder, of_model, of_node, of_profile
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
+from surgery.diagnose.search import builder, parser, subgraphs
 from surgery.diagnose.search.submodel import without
 from verify.model.walk import node_name
 from verify.report import Check, Finding, Severity, counted

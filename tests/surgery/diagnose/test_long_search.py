@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 from surgery.diagnose import progress
-from surgery.diagnose.search import builder
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
+from surgery.diagnose.search import builder
 from verify.tensorrt import engine
 from verify.tensorrt.engine import BuildResult
 

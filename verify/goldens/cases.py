@@ -39,13 +39,17 @@ FEWEST_IDS = 8  # a range of whole numbers above this is taken for ids, each of 
 
 @dataclass(frozen=True)
 class Plan:
-    """One case to record: arrays at hand (`stored`), or how to draw them (`drawn`) with `shapes` and `dtypes`."""
+    """One case to record: arrays at hand (`stored`), or how to draw them (`drawn`) with `shapes` and `dtypes`.
+
+    An `optional` case is left out of a golden of a model that takes long.
+    """
 
     name: str
     stored: Mapping[str, Any] = field(default_factory=dict)
     drawn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    optional: bool = False
 
     def arrays(self) -> dict[str, Any]:
         """Every input by name."""
@@ -170,7 +174,8 @@ class _Drawer:
             else:
                 drawn[name] = how
         shapes = {name: blank[name].shape for name in drawn}
-        return Plan(self.name, stored, drawn, shapes, {name: str(blank[name].dtype) for name in drawn})
+        dtypes = {name: str(blank[name].dtype) for name in drawn}
+        return Plan(self.name, stored, drawn, shapes, dtypes, optional=True)
 
     def how(self, array: Any, span: Range | None, seed: str) -> dict[str, Any] | None:
         """How to draw an input of this type; None for a type that is stored instead (strings)."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ReferenceOutputs = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 # An output whose RMS error from run to run is above this share of its RMS shows no change.
 MOST_NOISE = 0.01
-# Seconds that recording may take before further cases are left out. A case is run about seven times.
+# Seconds that recording may take before further optional cases are left out. A case is run about seven times.
 MOST_SECONDS = 120.0
 RUNS = 7
 # Errors of a channel below this share of its RMS are always allowed.
@@ -156,7 +156,7 @@ def _first_runs(
     started, error = time.perf_counter(), session.error
     for number, alternatives in enumerate(planned):
         name = alternatives[0].name
-        if cases and (time.perf_counter() - started) * RUNS / 3 > MOST_SECONDS:
+        if cases and alternatives[0].optional and (time.perf_counter() - started) * RUNS / 3 > MOST_SECONDS:
             notes.append(f"case '{name}' was left out: the model takes too long")
             continue
         progress(f"1 thread{f', {name}' if name else ''}")

@@ -31,6 +31,8 @@ def check_tensorrt(
 ) -> list[Check]:
     """A check for the parser and, where it accepts the file, one for the builder.
 
+    Where the parser finds other dims or types of inputs and outputs than the file declares, that is a failed check too.
+
     Args:
         profiles: {input: (min, opt, max)}, or None to build at guessed sizes.
         wanted: True: TensorRT must be installed; False: no check; None: a skipped check where it cannot run.
@@ -61,7 +63,8 @@ def check_tensorrt(
         return [Check("tensorrt parser", "fail", f"{_first_refusal(built)}; surgeon diagnose explains", figures)]
     if not built.parsed:
         return [Check("tensorrt", "fail", _reason(built), figures)]
-    return [Check("tensorrt parser", "pass", f"accepted by {version}", figures), _builder(built, strict, figures)]
+    accepted = Check("tensorrt parser", "pass", f"accepted by {version}", figures)
+    return [accepted, *_interface(path, built), _builder(built, strict, figures)]
 
 
 def verdicts_of(checks: Sequence[Check]) -> list[Verdict]:
@@ -77,6 +80,18 @@ def verdicts_of(checks: Sequence[Check]) -> list[Verdict]:
     if builder is None or builder.status == "skip" or "guessed" in builder.figures:
         return [Verdict(judge, "unknown", "unknown: sizes were guessed; give --input-shape")]
     return [Verdict(judge, "accepted", "accepts it")]
+
+
+def _interface(path: Path, built: engine.BuildResult) -> list[Check]:
+    """A failed check where the parser's dims and types are not those that the file declares; else none."""
+    from verify.model.read import read_model
+    from verify.tensorrt.declared import undeclared
+
+    wrong = list(undeclared(read_model(path), built.ports)) if built.ports else []
+    if not wrong:
+        return []
+    more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return [Check("tensorrt interface", "fail", wrong[0] + more, {"wrong": wrong})]
 
 
 def _builder(built: engine.BuildResult, strict: bool, figures: Mapping[str, Any]) -> Check:

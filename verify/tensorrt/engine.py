@@ -50,6 +50,16 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Port:
+    """An input or output of the network: `side` is one of these words, `dtype` TensorRT's name, free dims are -1."""
+
+    side: str
+    name: str
+    dtype: str
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class BuildResult:
     """What parser and builder said.
 
@@ -63,6 +73,7 @@ class BuildResult:
     profiles      {input: (min, opt, max)} that was built, or refused; empty for a model with static shapes
     derived       the profile was guessed here, not given by the caller
     log           every log line, when `detailed`
+    ports         the inputs and outputs as the parser understood them
     """
 
     ok: bool
@@ -75,6 +86,7 @@ class BuildResult:
     derived: bool = False
     log: tuple[str, ...] = field(default=(), repr=False)
     parsed: bool = True
+    ports: tuple[Port, ...] = ()
 
 
 def backend() -> str:
@@ -222,6 +234,7 @@ def _build_result(answer: Mapping[str, Any], derived: bool) -> BuildResult:
         derived=derived,
         log=tuple(answer["log"]),
         parsed=bool(answer["parsed"]),
+        ports=tuple(Port(side, name, dtype, tuple(dims)) for side, name, dtype, dims in answer.get("ports", ())),
     )
 
 

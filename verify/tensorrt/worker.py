@@ -102,6 +102,8 @@ def _answer(
     if parsed and not network.num_outputs:  # the parser takes some broken files for empty graphs
         parsed, refusals = False, [{"code": "MODEL_DESERIALIZE_FAILED", "message": "no graph with outputs in the file"}]
     answer: dict[str, Any] = {"parsed": parsed, "refusals": refusals}
+    if parsed:
+        answer["ports"] = _ports(network)
     if not parsed and not refusals:
         answer["messages"] = _texts(lines, "ERROR", "INTERNAL_ERROR") or ["TensorRT gave no reason"]
     if parsed and request["build"]:
@@ -109,6 +111,21 @@ def _answer(
     answer["warnings"] = _texts(lines, "WARNING")
     answer["log"] = [text for _, text in lines] if request["detailed"] else []
     return answer | {"seconds": time.perf_counter() - started}
+
+
+def _ports(network: Any) -> list[list[Any]]:
+    """Side, name, TensorRT's name of the type, and dims (-1 where free) of each input and output."""
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    sides = [("input", tensor) for tensor in _inputs(network)] + [("output", tensor) for tensor in outputs]
+    return [[side, tensor.name, tensor.dtype.name, list(tensor.shape)] for side, tensor in sides if _has_rank(tensor)]
+
+
+def _has_rank(tensor: Any) -> bool:
+    """Whether TensorRT knows the shape; where it does not, its length is negative and Python raises."""
+    try:
+        return len(tensor.shape) >= 0
+    except ValueError:
+        return False
 
 
 def _network_flags(trt: Any, settings: dict[str, Any]) -> int:

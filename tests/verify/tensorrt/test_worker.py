@@ -155,10 +155,15 @@ class _Parser:
         return self.errors[index]
 
 
+def network_of(outputs: int) -> Any:
+    tensor = SimpleNamespace(name="y", dtype=SimpleNamespace(name="HALF"), shape=(-1, 3))
+    return SimpleNamespace(num_outputs=outputs, num_inputs=0, get_output=lambda _: tensor)
+
+
 def answer(monkeypatch: pytest.MonkeyPatch, parsed: bool, *errors: Any, outputs: int = 1, **request: Any) -> Any:
     monkeypatch.setattr(_Parser, "parsed", parsed)
     monkeypatch.setattr(_Parser, "errors", errors)
-    builder = SimpleNamespace(create_network=lambda _: SimpleNamespace(num_outputs=outputs, num_inputs=0))
+    builder = SimpleNamespace(create_network=lambda _: network_of(outputs))
     lines = [("ERROR", "one"), ("WARNING", "two"), ("INFO", "three"), ("INTERNAL_ERROR", "four")]
     given = {"path": "m.onnx", "build": False, "detailed": False, **request}
     found = worker._answer(SimpleNamespace(OnnxParser=_Parser), builder, None, lines, given)
@@ -168,10 +173,11 @@ def answer(monkeypatch: pytest.MonkeyPatch, parsed: bool, *errors: Any, outputs:
 
 def test_answer_of_a_file_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = {"parsed": True, "refusals": [], "warnings": ["two"], "log": []}
-    assert answer(monkeypatch, True) == plain
+    ports = {"ports": [["output", "y", "HALF", [-1, 3]]]}
+    assert answer(monkeypatch, True) == plain | ports
     assert answer(monkeypatch, True, detailed=True)["log"] == ["one", "two", "three", "four"]
     monkeypatch.setattr(worker, "_build", lambda *_: {"ok": True})
-    assert answer(monkeypatch, True, build=True) == {**plain, "ok": True}
+    assert answer(monkeypatch, True, build=True) == {**plain, **ports, "ok": True}
     assert answer(monkeypatch, False, build=True) == {**plain, "parsed": False, "messages": ["one", "four"]}
 
 

@@ -12,8 +12,7 @@ from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.rules import rule_texts
 from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature, of_pass
 from surgery.graph.read import to_graph
-from surgery.graph.walk import every_graph
-from surgery.graph.walk import node_name as name_of
+from surgery.graph.walk import every_graph, shown_name
 from surgery.passes import all_passes
 from surgery.pipeline.context import Context
 from surgery.pipeline.opset import default_opset
@@ -61,7 +60,7 @@ def _as_report(finding: Finding, rule: Pass) -> Finding:
     text = rule_texts()[rule.code]
     return replace(
         finding,
-        node=finding.node or (name_of(finding.touches[0]) if finding.touches else ""),
+        node=finding.node or (shown_name(finding.touches[0]) if finding.touches else ""),
         severity="warning" if rule.kind == "replace" else "note",
         why=finding.why or text.sections.get("Why", ""),
         advice=finding.advice or (text.sections.get("What it does", "") if rule.kind == "replace" else ""),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import onnx
 
 from surgery.diagnose.model_view import ModelView, Types
 from surgery.diagnose.search.submodel import known
-from verify.errors import SurgeonError
+from verify.errors import SurgeonError, did_you_mean
 from verify.model.walk import initializer_names, reads
 
 
@@ -83,8 +82,7 @@ def _needed(view: ModelView, starts: Sequence[str], wanted: Sequence[str]) -> tu
 
 
 def _close(name: str, known_names: Sequence[str]) -> str:
-    close = get_close_matches(name, known_names, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else "; surgeon inspect lists its inputs and outputs"
+    return did_you_mean(name, known_names, 0.5) or "; surgeon inspect lists its inputs and outputs"
 
 
 def as_model(view: ModelView, found: Cut, values: Mapping[str, Any]) -> onnx.ModelProto:

@@ -6,12 +6,12 @@ together. A node that `disconnect` takes out stays in `graph.nodes`, without inp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import Constant, Node, Variable
-from surgery.graph.walk import reads, subgraphs
+from surgery.graph.walk import inner_graphs, tensors_read
 from verify.errors import SurgeonError
 from verify.model.walk import Cycle, dependency_order
 
@@ -38,7 +38,7 @@ def disconnect(graph: gs.Graph, node: gs.Node) -> None:
 
     To keep a graph that is inside it, remove that from `node.attrs` first.
     """
-    for _, graph_inside in subgraphs(node):
+    for _, graph_inside in inner_graphs(node):
         for inner in graph_inside.nodes:
             disconnect(graph_inside, inner)
     for tensor in node.inputs:
@@ -180,6 +180,22 @@ def sweep(graph: gs.Graph) -> None:
         graph.nodes = sorted_nodes(graph)
 
 
+def label(graph: gs.Graph, provenance: dict[str, str], fresh: Callable[[str], str]) -> None:
+    """Give each new node a name, and `provenance` as metadata unless the pass that made it has noted its own.
+
+    Args:
+        provenance: "surgeon.pass", and "surgeon.replaces" where one node was replaced.
+        fresh: makes a name that the model does not have from the one it is given.
+    """
+    for node in graph.nodes:
+        noted = getattr(node, "provenance", {})
+        if getattr(node, "origin", None) is not None or "surgeon.pass" in noted:
+            continue
+        node.provenance = provenance | noted
+        made = next((tensor.name for tensor in node.outputs if tensor.name), provenance["surgeon.pass"])
+        node.name = node.name or fresh(f"{node.op}/{made}")
+
+
 def _identify(tensors: Iterable[gs.Tensor]) -> None:
     for tensor in tensors:
         if type(tensor) is gs.Variable:
@@ -192,7 +208,7 @@ def misplaced(graph: gs.Graph) -> gs.Node | None:
     """The first node that reads a tensor which a later node of this graph makes."""
     place = {id(node): index for index, node in enumerate(graph.nodes)}
     for index, node in enumerate(graph.nodes):
-        for tensor in reads(node):
+        for tensor in tensors_read(node):
             if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
                 return node
     return None
@@ -205,7 +221,7 @@ def sorted_nodes(graph: gs.Graph) -> list[gs.Node]:
         SurgeonError: some read from each other in a circle.
     """
     places = {id(node): place for place, node in enumerate(graph.nodes)}
-    makers = ([id(tensor.inputs[0]) for tensor in reads(node) if tensor.inputs] for node in graph.nodes)
+    makers = ([id(tensor.inputs[0]) for tensor in tensors_read(node) if tensor.inputs] for node in graph.nodes)
     try:
         order = dependency_order([[places[maker] for maker in needed if maker in places] for needed in makers])
     except Cycle as cycle:

@@ -19,10 +19,10 @@ from surgery.graph.nodes import dtype_of
 from surgery.graph.protos import declare, type_proto
 from surgery.graph.read import snapshot
 from surgery.graph.schemas import schema
-from surgery.graph.walk import subgraphs, walk_graphs
+from surgery.graph.walk import inner_graphs, with_inner_graphs
 from surgery.graph.write import attribute_protos, to_skeleton
-from verify.model import walk as messages
 from verify.model.infer import infer_types
+from verify.model.walk import dims_of, subgraphs
 
 RUNS = count(1)
 
@@ -49,8 +49,8 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
         inner, proto = todo.pop()
         _read_types(inner, proto, names, run)
         for node, written in zip(inner.nodes, proto.node, strict=True):
-            graphs = dict(messages.subgraphs(written))
-            todo += [(body, graphs[name]) for name, body in subgraphs(node)]
+            graphs = dict(subgraphs(written))
+            todo += [(body, graphs[name]) for name, body in inner_graphs(node)]
 
 
 def _declare_changed_types(graph: gs.Graph) -> None:
@@ -60,7 +60,7 @@ def _declare_changed_types(graph: gs.Graph) -> None:
     the outputs of the main graph stays as it is.
     """
     promised = {id(tensor) for tensor in graph.outputs if tensor.name in vars(graph).get("output_infos", {})}
-    for inner in walk_graphs(graph):
+    for inner in with_inner_graphs(graph):
         infos: dict[str, onnx.ValueInfoProto] = vars(inner).get("output_infos", {})
         made = (out for node in inner.nodes for out in node.outputs if getattr(out, "origin", None) is not None)
         for tensor in (*inner.inputs, *inner.outputs, *made):
@@ -93,7 +93,7 @@ def _name_free_dims(graph: onnx.GraphProto, main: bool = False) -> None:
         if info.type.WhichOneof("value") == "tensor_type":
             info.type.tensor_type.ClearField("shape")
     for node in graph.node:
-        for _, inner in messages.subgraphs(node):
+        for _, inner in subgraphs(node):
             _name_free_dims(inner)
 
 
@@ -107,7 +107,7 @@ def _read_types(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int)
         dtype = dtype_of(info.type.tensor_type.elem_type)
         if dtype is not None:
             tensor.dtype = dtype
-        tensor.shape = _merged(tensor.shape, messages.dims_of(info.type.tensor_type), run)
+        tensor.shape = _merged(tensor.shape, dims_of(info.type.tensor_type), run)
         tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.walk import subgraphs
+from surgery.graph.walk import inner_graphs
 
 
 class Names:
@@ -113,7 +113,7 @@ def parents(root: gs.Graph) -> dict[int, tuple[gs.Graph, gs.Graph | None]]:
     while todo:
         graph = todo.pop()
         for node in graph.nodes:
-            for _, inner in subgraphs(node):
+            for _, inner in inner_graphs(node):
                 found[id(inner)] = (inner, graph)
                 todo.append(inner)
     return found

@@ -124,7 +124,7 @@ class _Reader:
         graph.origin = proto
         stored: dict[str, TensorLike] = {tensor.name: tensor for tensor in proto.initializer}
         stored |= {tensor.values.name: tensor for tensor in proto.sparse_initializer}
-        infos = {info.name: info for info in (*proto.output, *proto.value_info)}
+        infos = {info.name: info for info in (*proto.output, *proto.value_info, *proto.input)}
         defined = {*stored, *(info.name for info in proto.input), *(n for node in proto.node for n in node.output)}
         scope = Scope(defined - {""}, infos)
         graph.inputs, graph.stored = self._declare(proto, stored, scope, listed)
@@ -143,7 +143,6 @@ class _Reader:
             if listed and info.name in stored:
                 continue
             tensor = scope.make(info.name)
-            describe(tensor, info)
             tensor.default = stored.get(info.name)
             tensor.is_input = True
             inputs.append(tensor)

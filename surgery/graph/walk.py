@@ -1,4 +1,4 @@
-"""Walks over onnx-graphsurgeon graphs, as `verify.model.walk` has them for protobuf graphs."""
+"""Walks over onnx-graphsurgeon graphs. `verify.model.walk` has those over protobuf graphs, under other names."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Iterator
 import onnx_graphsurgeon as gs
 
 
-def subgraphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
+def inner_graphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
     """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
     for name, value in node.attrs.items():
         if isinstance(value, gs.Graph):
             yield name, value
 
 
-def walk_graphs(graph: gs.Graph) -> Iterator[gs.Graph]:
+def with_inner_graphs(graph: gs.Graph) -> Iterator[gs.Graph]:
     """The graph and every graph inside its nodes, at any depth; each before those inside it."""
     yield graph
     for node in graph.nodes:
-        for _, inner in subgraphs(node):
-            yield from walk_graphs(inner)
+        for _, inner in inner_graphs(node):
+            yield from with_inner_graphs(inner)
 
 
 def graphs_by_path(graph: gs.Graph, path: str = "") -> Iterator[tuple[gs.Graph, str]]:
     """The graph and every graph inside its nodes with its path: "" for the graph itself, "If_7/else_branch"."""
     yield graph, path
     for node in graph.nodes:
-        for name, inner in subgraphs(node):
-            yield from graphs_by_path(inner, f"{path}/{node_name(node)}/{name}".removeprefix("/"))
+        for name, inner in inner_graphs(node):
+            yield from graphs_by_path(inner, f"{path}/{shown_name(node)}/{name}".removeprefix("/"))
 
 
 def every_graph(root: gs.Graph) -> Iterator[tuple[gs.Graph, str]]:
@@ -39,16 +39,16 @@ def every_graph(root: gs.Graph) -> Iterator[tuple[gs.Graph, str]]:
 
 def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
     """Every node of the graphs inside `node`, at any depth."""
-    for _, graph in subgraphs(node):
-        for inner in walk_graphs(graph):
+    for _, graph in inner_graphs(node):
+        for inner in with_inner_graphs(graph):
             yield from inner.nodes
 
 
-def reads(node: gs.Node) -> Iterator[gs.Tensor]:
+def tensors_read(node: gs.Node) -> Iterator[gs.Tensor]:
     """Tensors a node depends on: its inputs, and what the graphs inside it read or have as outputs, theirs included."""
     yield from node.inputs
-    for _, graph in subgraphs(node):
-        for inner in walk_graphs(graph):
+    for _, graph in inner_graphs(node):
+        for inner in with_inner_graphs(graph):
             yield from inner.outputs
             for reader in inner.nodes:
                 yield from reader.inputs
@@ -69,6 +69,6 @@ def has_reference(node: gs.Node) -> bool:
     return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
 
 
-def node_name(node: gs.Node) -> str:
+def shown_name(node: gs.Node) -> str:
     """The node's name; `node_of_OUTPUT`, as TensorRT calls it, where it has none."""
     return node.name or f"node_of_{next((tensor.name for tensor in node.outputs if tensor.name), node.op)}"

@@ -13,7 +13,7 @@ from surgery.graph.names import Names
 from surgery.graph.nodes import Stored, Variable, number_of
 from surgery.graph.protos import copy_fields, declare, is_external, make_attribute, nbytes, untouched
 from surgery.graph.read import plain_value, snapshot
-from surgery.graph.walk import subgraphs, walk_graphs
+from surgery.graph.walk import inner_graphs, with_inner_graphs
 from verify.model.walk import domain_of, opsets_of
 
 Attribute = onnx.AttributeProto
@@ -85,7 +85,7 @@ def to_fragment(nodes: list[gs.Node], outputs: list[gs.Tensor], opsets: dict[str
 def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
     """The attributes of a node as messages."""
     proto = onnx.NodeProto()
-    writer = _Writer(Names(gs.Graph(nodes=[node])) if any(subgraphs(node)) else NO_NAMES, False)
+    writer = _Writer(Names(gs.Graph(nodes=[node])) if any(inner_graphs(node)) else NO_NAMES, False)
     origin = getattr(node, "origin", None)
     known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
     decoded = getattr(node, "decoded", {})
@@ -96,7 +96,7 @@ def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
 
 def used_domains(graph: gs.Graph) -> set[str]:
     """Operator domains of all nodes, inner graphs included."""
-    return {domain_of(node.domain) for inner in walk_graphs(graph) for node in inner.nodes}
+    return {domain_of(node.domain) for inner in with_inner_graphs(graph) for node in inner.nodes}
 
 
 class _Writer:

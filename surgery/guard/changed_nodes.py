@@ -16,9 +16,8 @@ import onnx
 from onnx import numpy_helper
 
 from surgery.graph.schemas import schema
-from surgery.pipeline.opset import operators
 from verify.model.external import external_tensors
-from verify.model.walk import domain_of, opsets_of, reads, subgraphs
+from verify.model.walk import domain_of, opsets_of, reads, subgraphs, walk_nodes
 
 LONG = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Attention", "LSTM", "GRU", "RNN"}
 
@@ -143,7 +142,7 @@ class _Comparison:
             == (other.op_type, domain_of(other.domain), len(_without_empty_end(other.input)))
             and [self.old_name(name) for name in _without_empty_end(node.output)] == _without_empty_end(other.output)
             and _attributes(node) == _attributes(other)
-            and all(self.means_the_same(*operator) for operator in operators([node]))
+            and all(self.means_the_same(one.op_type, domain_of(one.domain)) for one in walk_nodes([node]))
         )
 
     def means_the_same(self, op: str, domain: str) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 
 from surgery.graph import infer, read, write
+from surgery.graph.bind import bind
 from surgery.graph.names import Names
-from surgery.pipeline.bindings import bind
 from surgery.pipeline.context import Context
 from surgery.pipeline.opset import default_opset, lift
 from surgery.pipeline.options import Options
@@ -67,7 +67,7 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
             graph = read.to_graph(model, folder)
         except (UnicodeDecodeError, RecursionError) as error:
             raise unreadable(error) from None
-        bound = bind(graph, options)
+        bound = bind(graph, options.input_shapes, options.set_inputs, options.outputs)
         try:
             applied = run_passes(graph, rules, context)
             fixed = write.to_model(graph, context.opsets) if applied or bound else model
@@ -97,5 +97,5 @@ def bound_original(model: onnx.ModelProto, folder: str, options: Options) -> onn
     graph = read.to_graph(model, folder)
     opsets = opsets_of(model.opset_import)
     infer.infer(graph, opsets)
-    bind(graph, options)
+    bind(graph, options.input_shapes, options.set_inputs, options.outputs)
     return write.to_model(graph)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 
 import onnx
@@ -12,6 +12,7 @@ from surgery.targets import Target
 from verify.model.infer import infer_types
 from verify.model.walk import dims_of, domain_of, fed_inputs, opsets_of, walk_nodes
 
+Operator = tuple[str, str, frozenset[str]]  # of a node: its operator, its domain, and the names of its attributes
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
 PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
 PARTLY = (
@@ -45,8 +46,9 @@ def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
     if not 0 < version < PLAIN or target.refuses("opset-6") is None or model.functions:
         return model, ""
     if version >= 7:
-        refused = any(refuses(target, op, domain) for op, domain in operators(model.graph.node))
-        raised = restamped(model, PLAIN) if refused else None
+        found = operators(model)
+        refused = any(refuses(target, op, domain) for op, domain, _ in found)
+        raised = restamped(model, found, PLAIN) if refused else None
         return (model, "") if raised is None else (raised, f"opset {version} reads as {PLAIN} unchanged")
     try:
         converted = modern(onnx.version_converter.convert_version(prepared(model), MODERN))
@@ -58,11 +60,11 @@ def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
     return converted, f"converted from opset {version} to {MODERN}"
 
 
-def for_declined(operators: Iterable[tuple[str, str, frozenset[str]]], version: int, declined: Iterable[int]) -> int:
+def for_declined(operators: Iterable[Operator], version: int, declined: Iterable[int]) -> int:
     """The opset in which what passes declined to do can be done and every node means the same; 0 where there is none.
 
     Args:
-        operators: operator, domain and names of the attributes of every node.
+        operators: those of every node.
         version: the present opset.
         declined: the opset that each rewrite needs.
     """
@@ -104,13 +106,15 @@ def default_opset(model: onnx.ModelProto) -> int:
     return opsets_of(model.opset_import).get("", 0)
 
 
-def restamped(model: onnx.ModelProto, version: int) -> onnx.ModelProto | None:
-    """The same nodes under a later version of the default domain, or None where one of them means something else."""
+def restamped(model: onnx.ModelProto, found: Iterable[Operator], version: int) -> onnx.ModelProto | None:
+    """The same nodes under a later version of the default domain, or None where one of them means something else.
+
+    Args:
+        found: the operators of the model.
+    """
     old = default_opset(model)
-    for node in walk_nodes(model.graph.node):
-        attributes = frozenset(attribute.name for attribute in node.attribute)
-        if not domain_of(node.domain) and not means_the_same(node.op_type, "", (old, version), attributes):
-            return None
+    if any(not domain and not means_the_same(op, "", (old, version), attributes) for op, domain, attributes in found):
+        return None
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for entry in copy.opset_import:
@@ -146,9 +150,12 @@ def means_the_same(op: str, domain: str, opsets: tuple[int, int], attributes: fr
     return not any(name in attributes or first.attributes[name].default_value.name for name in lost)
 
 
-def operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, str]]:
-    """Operator and domain of every node, those of inner graphs included."""
-    return ((node.op_type, domain_of(node.domain)) for node in walk_nodes(nodes))
+def operators(model: onnx.ModelProto) -> set[Operator]:
+    """What the nodes of the main graph and of the graphs inside it are."""
+    return {
+        (node.op_type, domain_of(node.domain), frozenset(attribute.name for attribute in node.attribute))
+        for node in walk_nodes(model.graph.node)
+    }
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:

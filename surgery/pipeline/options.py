@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from verify.errors import SurgeonError
+from verify.errors import SurgeonError, did_you_mean
 from verify.interface.recognise import recognise
 from verify.interface.spec import Spec
 from verify.model.walk import every_node, node_name
@@ -86,13 +85,7 @@ def check_names(options: Options, model: onnx.ModelProto) -> None:
         return
     names = {node_name(node) for node in every_node(model)}
     for name in sorted(options.skip_nodes - names):
-        raise SurgeonError(f"--skip-node '{name}': no node has this name{like(name, names)}")
-
-
-def like(name: str, names: Iterable[str]) -> str:
-    """ "; did you mean a, b?" with those of the names that are like this one, or ""."""
-    near = get_close_matches(name, list(names), n=3, cutoff=0.6)
-    return f"; did you mean {', '.join(near)}?" if near else ""
+        raise SurgeonError(f"--skip-node '{name}': no node has this name{did_you_mean(name, names)}")
 
 
 def with_spec(options: Options, spec: str | Path | Spec | None, model: onnx.ModelProto, path: Path | None) -> Options:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx_graphsurgeon as gs
 
 from surgery.graph import edit, infer
-from surgery.graph.walk import every_graph, node_name, nodes_inside
+from surgery.graph.walk import every_graph, nodes_inside, shown_name
 from surgery.pipeline import opset
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Declined, Pass
@@ -17,6 +17,7 @@ from verify.errors import SurgeonError
 from verify.report import Finding
 
 MAX_ROUNDS = 50
+Graphs = Sequence[tuple[gs.Graph, str]]  # what `every_graph` gives: each graph with its path
 
 
 class PassFailure(Exception):
@@ -25,12 +26,6 @@ class PassFailure(Exception):
     def __init__(self, code: str, cause: Exception) -> None:
         super().__init__(f"{code} broke off: {type(cause).__name__}: {cause}")
         self.code = code
-
-
-def all_graphs(graph: gs.Graph, context: Context) -> list[tuple[gs.Graph, str]]:
-    """What `every_graph` gives, kept until a graph changes."""
-    found: list[tuple[gs.Graph, str]] = context.memo(f"graphs {id(graph)}", lambda: list(every_graph(graph)))
-    return found
 
 
 def wanted(rule: Pass, context: Context) -> bool:
@@ -47,39 +42,37 @@ def wanted(rule: Pass, context: Context) -> bool:
     return rule.kind != "interface" or options.spec is not None
 
 
-def find_all(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> Iterator[Finding]:
-    """Every finding of every pass in every graph; nothing is changed.
+def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[Finding]:
+    """Every finding of a pass in these graphs; nothing is changed.
 
     A pass that fails while it looks is noted in `context.troubles` and finds nothing more in that graph.
     """
-    for rule in rules:
-        for inner, path in all_graphs(graph, context):
-            try:
-                for found in rule.find(inner, context):
-                    yield replace(found, code=rule.code, path=path)
-            except (SurgeonError, MemoryError):
-                raise
-            except Exception as error:
-                context.troubles.append(f"{rule.code} could not look at '{path or 'the graph'}': {error!r}")
+    for graph, path in graphs:
+        try:
+            for found in rule.find(graph, context):
+                yield replace(found, code=rule.code, path=path)
+        except (SurgeonError, MemoryError):
+            raise
+        except Exception as error:
+            context.troubles.append(f"{rule.code} could not look at '{path or 'the graph'}': {error!r}")
 
 
-def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
+def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
     """One round of one pass: find everywhere, then apply the findings that do not overlap. Returns those applied.
 
     Raises:
         PassFailure: a fix raised; the graph is no longer to be trusted.
-        SurgeonError: the pass left nodes that read from each other in a circle.
     """
     applied: list[Finding] = []
     claimed: set[int] = set()
-    for found in list(find_all(graph, [rule], context)):
+    for found in list(find_all(graphs, rule, context)):
         nodes = {id(node) for node in found.touches}
         # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
         inside = {id(inner) for node in found.touches for inner in nodes_inside(node)}
         if (
             found.fix is None
             or nodes & claimed
-            or any(node_name(n) in context.options.skip_nodes for n in found.touches)
+            or any(shown_name(n) in context.options.skip_nodes for n in found.touches)
         ):
             continue
         try:
@@ -93,23 +86,7 @@ def run_pass(graph: gs.Graph, rule: Pass, context: Context) -> list[Finding]:
             raise PassFailure(rule.code, error) from error
         claimed |= nodes | inside
         applied.append(found)
-    if applied:
-        context.invalidate()
-        for inner, _ in all_graphs(graph, context):
-            edit.sweep(inner)
-            _label(inner, rule, applied, context)
     return applied
-
-
-def _label(graph: gs.Graph, rule: Pass, applied: Sequence[Finding], context: Context) -> None:
-    """Give new nodes a name, and the pass as their origin where it has not said so itself."""
-    for node in graph.nodes:
-        noted = getattr(node, "provenance", {})
-        if getattr(node, "origin", None) is not None or "surgeon.pass" in noted:
-            continue
-        replaced = {"surgeon.replaces": applied[0].node} if len(applied) == 1 and applied[0].node else {}
-        node.provenance = {"surgeon.pass": rule.code} | replaced | noted
-        node.name = node.name or context.fresh(f"{node.op}/{next((t.name for t in node.outputs if t.name), rule.code)}")
 
 
 def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
@@ -123,7 +100,8 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
         SurgeonError: the nodes of the graph read from each other in a circle.
     """
     context.root = graph
-    for inner, _ in list(every_graph(graph)):
+    graphs = list(every_graph(graph))
+    for inner, _ in graphs:
         if edit.misplaced(inner) is not None:
             edit.sorted_nodes(inner)
     active = [rule for rule in rules if wanted(rule, context)]
@@ -135,12 +113,26 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
         context.declined.clear()
         before = len(applied)
         for rule in active:
-            found = run_pass(graph, rule, context)
+            found = run_pass(graphs, rule, context)
+            if found:
+                graphs = list(every_graph(graph))
+                context.invalidate()
+                _tidy(graphs, rule, found, context)
             applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
         if not _raise_opset(graph, context) and len(applied) == before:
             return applied
     context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
     return applied
+
+
+def _tidy(graphs: Graphs, rule: Pass, applied: Sequence[Finding], context: Context) -> None:
+    """Sort the nodes after a pass, and note in the new ones where they come from."""
+    provenance = {"surgeon.pass": rule.code}
+    if len(applied) == 1 and applied[0].node:
+        provenance["surgeon.replaces"] = applied[0].node
+    for graph, _ in graphs:
+        edit.sweep(graph)
+        edit.label(graph, provenance, context.fresh)
 
 
 def _raise_opset(graph: gs.Graph, context: Context) -> bool:

@@ -16,7 +16,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph import infer
 from surgery.graph.protos import nbytes
 from surgery.graph.read import snapshot
-from surgery.graph.walk import has_reference, subgraphs
+from surgery.graph.walk import has_reference, inner_graphs
 from surgery.values import polynomials
 from surgery.values.operators import LIMIT, RULES, Contents, numbers
 from surgery.values.shapes import SHAPE_RULES, chosen_shapes, has_unknown_dims, is_more_precise, shape_from
@@ -75,7 +75,7 @@ def _evaluate(
     found = known[id(graph)] = dict(outer)
     improved: set[int] = context.memo("improved", set)
     for node in graph.nodes:
-        for _, inner in subgraphs(node):
+        for _, inner in inner_graphs(node):
             _evaluate(inner, found, known, context)
         if has_reference(node):
             continue
@@ -113,8 +113,8 @@ def _dims(kind: Any) -> list[int | str | None] | None:
 def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> list[Any]:
     """Shapes of the outputs, None where nothing is known beyond what inference has found."""
     if node.op == "If":
-        return chosen_shapes(node) if any(id(t) in improved for _, g in subgraphs(node) for t in g.outputs) else []
-    if any(subgraphs(node)):
+        return chosen_shapes(node) if any(id(t) in improved for _, g in inner_graphs(node) for t in g.outputs) else []
+    if any(inner_graphs(node)):
         return []
     wanted = [content_of(tensor, found) for tensor in node.inputs]
     if node.op in SHAPE_RULES:

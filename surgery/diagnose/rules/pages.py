@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from surgery.diagnose.rules import rule_texts
-from verify.errors import SurgeonError
+from verify.errors import SurgeonError, did_you_mean
 from verify.render import RuleText
 
 KINDS = {
@@ -28,11 +28,8 @@ def rule(code: str) -> RuleText:
     """
     found = rule_texts().get(code.upper())
     if found is None:
-        import difflib
-
         starting = [known for known in rule_texts() if known.startswith(code.upper())]
-        close = difflib.get_close_matches(code.upper(), rule_texts(), n=3, cutoff=0.8)
-        hint = f"; did you mean {', '.join(close)}?" if close else "; `surgeon rules` lists them all"
+        hint = did_you_mean(code.upper(), rule_texts(), 0.8) or "; `surgeon rules` lists them all"
         if len(starting) > 1:
             hint = f"; {starting[0]} to {starting[-1]} begin with it"
         raise SurgeonError(f"no rule has the code '{code}'{hint}")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import onnx_graphsurgeon as gs
 
-from surgery.graph.walk import node_name
+from surgery.graph.walk import shown_name
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 from verify.report import Finding as Found
@@ -21,7 +21,7 @@ from verify.report import Finding as Found
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     skipped = context.options.skip_nodes
-    nameless = [node for node in graph.nodes if not node.name and node_name(node) not in skipped]
+    nameless = [node for node in graph.nodes if not node.name and shown_name(node) not in skipped]
     if not nameless:
         return
 

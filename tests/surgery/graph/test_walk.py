@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from surgery.graph.read import to_graph
-from surgery.graph.walk import every_graph, node_name, nodes_inside, producer, reads
+from surgery.graph.walk import every_graph, nodes_inside, producer, shown_name, tensors_read
 
 # The names of the Loop and of the If inside it are left blank.
 MODEL = """<ir_version: 10, opset_import: ["" : 20, "own" : 1]>
@@ -33,7 +33,7 @@ def test_every_graph_with_its_path() -> None:
 def test_what_a_node_depends_on() -> None:
     (loop,) = to_graph(onnx.parser.parse_model(MODEL)).nodes
     assert [node.op for node in nodes_inside(loop)] == ["Identity", "If", "Mul"]
-    assert {"n", "c", "x", "scale"} <= {tensor.name for tensor in reads(loop)}
+    assert {"n", "c", "x", "scale"} <= {tensor.name for tensor in tensors_read(loop)}
 
 
 def test_the_node_that_makes_a_tensor() -> None:
@@ -45,4 +45,4 @@ def test_the_node_that_makes_a_tensor() -> None:
     loop.domain = "own"
     assert producer(graph.outputs[0], "Loop") is None
     loop.name = "mine"
-    assert node_name(loop) == "mine"
+    assert shown_name(loop) == "mine"

@@ -11,20 +11,26 @@ import onnx_graphsurgeon as gs
 from surgery.graph.edit import replace_uses
 from surgery.graph.nodes import Constant
 from surgery.graph.walk import nodes_inside
-from surgery.pipeline.options import Options, like
-from verify.errors import SurgeonError
+from verify.errors import SurgeonError, did_you_mean
 
 
-def bind(graph: gs.Graph, options: Options) -> bool:
-    """Apply `input_shapes`, `set_inputs` and `outputs` of the options; True when there was anything to do.
+def bind(
+    graph: gs.Graph, shapes: Mapping[str, Sequence[int | str]], values: Mapping[str, Any], outputs: Sequence[str]
+) -> bool:
+    """Apply what the user binds; True when there was anything to do.
+
+    Args:
+        shapes: dims of inputs by name.
+        values: inputs that become constants, by name.
+        outputs: names of the tensors that become the outputs; empty keeps those of the model.
 
     Raises:
         SurgeonError: a name is no input or tensor of the model, or a shape or value does not fit.
     """
-    pin_shapes(graph, options.input_shapes)
-    set_inputs(graph, options.set_inputs)
-    cut_outputs(graph, options.outputs)
-    return bool(options.input_shapes or options.set_inputs or options.outputs)
+    pin_shapes(graph, shapes)
+    set_inputs(graph, values)
+    cut_outputs(graph, outputs)
+    return bool(shapes or values or outputs)
 
 
 def _input(graph: gs.Graph, name: str) -> gs.Variable:
@@ -74,6 +80,6 @@ def cut_outputs(graph: gs.Graph, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             place = "inside a subgraph" if name in inner else "not in the model"
-            hint = like(name, known) or "; name a tensor of the main graph"
+            hint = did_you_mean(name, known) or "; name a tensor of the main graph"
             raise SurgeonError(f"--outputs '{name}': {place}{hint}")
     graph.outputs = [known[name] for name in dict.fromkeys(names)]

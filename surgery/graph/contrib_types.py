@@ -19,6 +19,7 @@ from verify.model.walk import dims_of, walk_nodes
 DOMAIN = "surgeon.contrib"
 PREFIX = "Contrib"  # onnx.reference fails where two domains have an operator of one name
 FOREIGN = "com.microsoft"
+BLOCKED = "com.microsoft.nchwc"  # operators on channels in blocks; shapes are those without blocks
 MOST = 12  # outputs of one node
 Dims = list[Any] | None  # a dim is a number, a name or None
 Kind = tuple[int, Dims]  # ONNX element type, dims
@@ -29,11 +30,12 @@ def adopt(model: onnx.ModelProto) -> None:
     """Move the nodes that this module has rules for to the domain in which they are registered."""
     versions = {entry.domain: entry.version for entry in model.opset_import}
     for node in walk_nodes(model.graph.node):
-        foreign = node.domain == FOREIGN
+        name = f"Blocked{node.op_type}" if node.domain == BLOCKED else node.op_type
+        foreign = node.domain in (FOREIGN, BLOCKED)
         plain = node.domain in ("", "ai.onnx") and node.op_type in EARLY
-        if (foreign and node.op_type in RULES) or (plain and schema(node.op_type, "", versions.get("", 1)) is None):
+        if (foreign and name in RULES) or (plain and schema(node.op_type, "", versions.get("", 1)) is None):
             _register()
-            node.domain, node.op_type = DOMAIN, PREFIX + node.op_type
+            node.domain, node.op_type = DOMAIN, PREFIX + name
             if DOMAIN not in versions:
                 versions[DOMAIN] = 1
                 model.opset_import.add(domain=DOMAIN, version=1)
@@ -152,6 +154,23 @@ def _globally_pooled(inputs: list[Any], attributes: dict[str, Any]) -> list[Kind
     return [(kind, [dims[0], *ones, dims[-1]] if attributes.get("channels_last") else [*dims[:2], *ones])]
 
 
+def _reordered(inputs: list[Any], attributes: dict[str, Any]) -> list[Kind | None]:
+    kind, dims = inputs[0]
+    if dims is None:
+        return [(kind, None)]
+    picture = [dims[0], None, *(dims[1:-1] if attributes.get("channels_last") else dims[2:])]
+    return [(kind, picture)]  # channels are filled up to whole blocks
+
+
+def _put_back(inputs: list[Any], attributes: dict[str, Any]) -> list[Kind | None]:
+    kind, dims = inputs[0]
+    if dims is None:
+        return [(kind, None)]
+    batch, _, *picture = dims
+    channels = attributes["channels"]
+    return [(kind, [batch, *picture, channels] if attributes.get("channels_last") else [batch, channels, *picture])]
+
+
 def _attention(like: int) -> Rule:
     def rule(inputs: list[Any], attributes: dict[str, Any]) -> list[Kind | None]:
         dims, weights, sizes = inputs[0][1], inputs[1][1], attributes.get("qkv_hidden_sizes")
@@ -220,7 +239,7 @@ def _quantized(inputs: list[Any], attributes: dict[str, Any]) -> list[Kind | Non
 EARLY = ("LayerNormalization", "SimplifiedLayerNormalization")  # onnxruntime has them in ONNX's domain at any opset
 ATTRIBUTES = (
     "transA", "transB", "N", "channels_last", "qkv_hidden_sizes", "num_heads", "kv_num_heads", "axis", "hidden_size",
-    "direction",
+    "direction", "channels",
 )  # fmt: skip
 EIGHT_BIT = ("QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax")
 RULES: dict[str, Rule] = {
@@ -238,6 +257,11 @@ RULES: dict[str, Rule] = {
     "QLinearConv": _convolved(last=False, weights=3, like=7),
     "QLinearAveragePool": _pooled,
     "QLinearGlobalAveragePool": _globally_pooled,
+    "BlockedConv": _convolved(last=False, weights=1, like=0),
+    **dict.fromkeys(("BlockedMaxPool", "BlockedAveragePool", "BlockedUpsample"), _pooled),
+    **dict.fromkeys(("BlockedGlobalMaxPool", "BlockedGlobalAveragePool"), _globally_pooled),
+    "BlockedReorderInput": _reordered,
+    "BlockedReorderOutput": _put_back,
     "Attention": _attention(0),
     "QAttention": _attention(3),
     "MultiHeadAttention": _many_headed,

@@ -33,11 +33,22 @@ def appended(build: Build, past: gs.Tensor | None, new: gs.Tensor) -> gs.Tensor:
 
 
 def attend(
-    build: Build, query: gs.Tensor, key: gs.Tensor, value: gs.Tensor, scale: float, *hidden: gs.Tensor | None
+    build: Build,
+    query: gs.Tensor,
+    key: gs.Tensor,
+    value: gs.Tensor,
+    scale: float,
+    *hidden: gs.Tensor | None,
+    softcap: float = 0.0,
 ) -> gs.Tensor:
-    """Softmax(query · keyᵀ · scale + each of `hidden`) · value, all [batch, heads, length, width]."""
+    """Softmax(query · keyᵀ · scale + each of `hidden`) · value, all [batch, heads, length, width].
+
+    A softcap other than 0 bends the scores so that they stay below it.
+    """
     scores = build("MatMul", query, build("Transpose", key, perm=[0, 1, 3, 2]))
     scores = build("Mul", scores, scale)
+    if softcap:
+        scores = build("Mul", build("Tanh", build("Div", scores, softcap)), softcap)
     for mask in hidden:
         scores = scores if mask is None else build("Add", scores, mask)
     return build("MatMul", build("Softmax", scores, axis=-1), value)
@@ -139,3 +150,22 @@ def self_attention(
     if len(node.outputs) > 1 and node.outputs[1].name:
         kept = build("Concat", build.unsqueeze(key, 0), build.unsqueeze(value, 0), axis=0)
     return [merge_heads(build, made, widths[2]), kept]
+
+
+def rotated(
+    build: Build, heads: gs.Tensor, cosine: gs.Tensor, sine: gs.Tensor, half: int, interleaved: bool
+) -> gs.Tensor:
+    """The first `2 * half` places of the last dim turned by the angles; the rest stays."""
+    width = int(heads.shape[-1])
+    bounds = ((0, 2 * half, 2), (1, 2 * half, 2)) if interleaved else ((0, half, 1), (half, 2 * half, 1))
+    first, second = (build.slice(heads, [3], [start], [stop], [step]) for start, stop, step in bounds)
+    one = build("Sub", build("Mul", first, cosine), build("Mul", second, sine))
+    other = build("Add", build("Mul", first, sine), build("Mul", second, cosine))
+    if interleaved:
+        pairs = build("Concat", build.unsqueeze(one, 4), build.unsqueeze(other, 4), axis=4)
+        turned = [build.reshape(pairs, [0, 0, 0, 2 * half])]
+    else:
+        turned = [one, other]
+    rest = [build.slice(heads, [3], [2 * half], [width])] if width > 2 * half else []
+    parts = [*turned, *rest]
+    return parts[0] if len(parts) == 1 else build("Concat", *parts, axis=3)

@@ -17,7 +17,7 @@ from surgery.pipeline.rule import Finding, finding
 
 DOMAIN = "com.microsoft"
 ACTIVATIONS: dict[str, tuple[str, ...]] = {  # fused into a product or a convolution: name -> its parameters in order
-    "": (), "Relu": (), "Tanh": (), "Sigmoid": (), "Softplus": (), "Softsign": (),
+    "": (), "Relu": (), "HardSwish": (), "Tanh": (), "Sigmoid": (), "Softplus": (), "Softsign": (),
     "LeakyRelu": ("alpha",), "Elu": ("alpha",), "ThresholdedRelu": ("alpha",), "HardSigmoid": ("alpha", "beta"),
     "Clip": ("min", "max"),
 }  # fmt: skip

@@ -6,8 +6,9 @@ point.
 Why: TensorRT's parser knows none of these operators, which onnxruntime's quantizer writes.
 Before → After: `y = com.microsoft.MatMulIntegerToFloat(a, b, as, bs, az, bz)` → `y =
 MatMul(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz))`
-Leaves alone: scales for each row of the first factor; packed weights that are computed, reordered (`g_idx`), or
-multiplied by eight-bit inputs (`accuracy_level` 4).
+Leaves alone: scales for each row of the first factor; packed weights that are computed, or
+multiplied by inputs that onnxruntime rounds to eight bits (`accuracy_level` 4), or whose rows are in groups (`g_idx`)
+of other than four bits or with packed zero points.
 Numerics: within rounding; onnxruntime adds integers where this adds float32.
 """
 
@@ -74,11 +75,10 @@ def unpacked(node: gs.Node, context: Context) -> np.ndarray:
     """The weights of MatMulNBits as float32[K, N]."""
     bits, size, rows, columns = (int(node.attrs.get(name, 4)) for name in ("bits", "block_size", "K", "N"))
     blocks = -(-rows // size)
-    packed, scales, zeros = (
-        None if tensor is None else context.constant(tensor)
-        for tensor in (optional_input(node, place) for place in (1, 2, 3))
+    packed, scales, zeros, groups = (
+        None if (tensor := optional_input(node, place)) is None else context.constant(tensor) for place in (1, 2, 3, 4)
     )
-    codes = _codes(packed, bits).reshape(columns, -1)[:, : blocks * size].reshape(columns, blocks, size)
+    codes = _codes(packed, bits).reshape(columns, -1)[:, :rows].astype(np.float32)
     if zeros is None:
         shift = np.full((columns, blocks), 1 << (bits - 1), np.float32)
     elif zeros.dtype == np.uint8:
@@ -86,8 +86,8 @@ def unpacked(node: gs.Node, context: Context) -> np.ndarray:
     else:
         shift = zeros.reshape(columns, blocks).astype(np.float32)
     steps = np.asarray(scales, np.float32).reshape(columns, blocks)
-    wide = (codes.astype(np.float32) - shift[..., None]) * steps[..., None]
-    return np.ascontiguousarray(wide.reshape(columns, -1)[:, :rows].T)
+    block = np.arange(rows) // size if groups is None else np.asarray(groups)[:rows]
+    return np.ascontiguousarray(((codes - shift[:, block]) * steps[:, block]).T)
 
 
 def _codes(packed: np.ndarray | None, bits: int) -> np.ndarray:
@@ -114,11 +114,13 @@ def _gemm_scales(node: gs.Node, context: Context) -> bool:
 
 
 def _stored(node: gs.Node, context: Context) -> bool:
-    packed = [optional_input(node, place) for place in (1, 2, 3)]
+    packed = [optional_input(node, place) for place in (1, 2, 3, 4)]
     known = all(tensor is None or isinstance(tensor, gs.Constant) for tensor in packed)
-    plain = optional_input(node, 4) is None and not node.attrs.get("weight_prepacked")
-    level = int(node.attrs.get("accuracy_level", 0)) in FLOAT_STEPS
-    return known and plain and level and int(node.attrs.get("bits", 4)) in (2, 4, 8)
+    plain = not node.attrs.get("weight_prepacked") and int(node.attrs.get("accuracy_level", 0)) in FLOAT_STEPS
+    bits, zeros = int(node.attrs.get("bits", 4)), optional_input(node, 3)
+    if optional_input(node, 4) is not None:  # onnxruntime takes other packed zero points than those of the row's group
+        return known and plain and bits == 4 and (zeros is None or np.dtype(zeros.dtype) != np.uint8)
+    return known and plain and bits in (2, 4, 8)
 
 
 FORMS = {

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.passes.ops import attention
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.contrib import Form, plain_findings
 from surgery.pipeline.context import Context
@@ -33,7 +34,7 @@ def _rotate(build: Build, node: gs.Node) -> gs.Tensor:
     # [batch, length, heads, width], so that the tables need one dim more.
     heads = build.reshape(data, [0, 0, int(data.shape[2]) // width, width]) if flat else _swapped(build, data)
     cosine, sine = (_rows(build, heads, places, table) for table in (cosines, sines))
-    turned = rotated(build, heads, cosine, sine, half, bool(node.attrs.get("interleaved")))
+    turned = attention.rotated(build, heads, cosine, sine, half, bool(node.attrs.get("interleaved")))
     return build.reshape(turned, [0, 0, int(data.shape[2])]) if flat else _swapped(build, turned)
 
 
@@ -48,25 +49,6 @@ def _rows(build: Build, heads: gs.Tensor, places: gs.Tensor, table: gs.Tensor) -
         places = build("Add", places, build("Range", np.int64(0), length, np.int64(1)))
         return build.unsqueeze(build("Gather", table, places, axis=0), 0, 2)
     return build.unsqueeze(build("Gather", table, places, axis=0), 2)
-
-
-def rotated(
-    build: Build, heads: gs.Tensor, cosine: gs.Tensor, sine: gs.Tensor, half: int, interleaved: bool
-) -> gs.Tensor:
-    """The first `2 * half` places of the last dim turned by the angles; the rest stays."""
-    width = int(heads.shape[-1])
-    bounds = ((0, 2 * half, 2), (1, 2 * half, 2)) if interleaved else ((0, half, 1), (half, 2 * half, 1))
-    first, second = (build.slice(heads, [3], [start], [stop], [step]) for start, stop, step in bounds)
-    one = build("Sub", build("Mul", first, cosine), build("Mul", second, sine))
-    other = build("Add", build("Mul", first, sine), build("Mul", second, cosine))
-    if interleaved:
-        pairs = build("Concat", build.unsqueeze(one, 4), build.unsqueeze(other, 4), axis=4)
-        turned = [build.reshape(pairs, [0, 0, 0, 2 * half])]
-    else:
-        turned = [one, other]
-    rest = [build.slice(heads, [3], [2 * half], [width])] if width > 2 * half else []
-    parts = [*turned, *rest]
-    return parts[0] if len(parts) == 1 else build("Concat", *parts, axis=3)
 
 
 def head_width(node: gs.Node) -> int:

@@ -47,8 +47,29 @@ REWRITES = [
           73, 102, 131}, float[4] s = {0.1, 0.2, 0.3, 0.15}, uint8[2] z = {33, 120}> { y =
           com.microsoft.MatMulNBits<K = 32, N = 2, bits = 4, block_size = 16>(a, w, s, z, , k) }""",
     ),
+    contrib(
+        "packed weights of eight bits with zero points",
+        """g (float[B,16] a) => (float[B,2] y) <uint8[2, 1, 16] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
+          92, 121, 150, 179, 208, 237, 10, 39, 68, 97, 126, 155, 184, 213, 242, 15, 44, 73, 102, 131}, float[2] s =
+          {0.1, 0.2}, uint8[2] z = {33, 120}> { y = com.microsoft.MatMulNBits<K = 16, N = 2, bits = 8, block_size = 16>
+          (a, w, s, z) }""",
+    ),
+    contrib(
+        "packed weights with rows in groups",
+        """g (float[B,32] a) => (float[B,1] y) <uint8[1, 2, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
+          92, 121, 150, 179}, float[2] s = {0.1, 0.2}, int32[32] i = {0, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+          1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}> { y = com.microsoft.MatMulNBits<K = 32, N = 1, bits = 4,
+          block_size = 16>(a, w, s, , i) }""",
+    ),
 ]
 LEFT_ALONE = [
+    contrib(
+        "packed zero points of rows in groups, which onnxruntime takes from elsewhere",
+        """g (float[B,32] a) => (float[B,1] y) <uint8[1, 2, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
+          92, 121, 150, 179}, float[2] s = {0.1, 0.2}, uint8[1] z = {33}, int32[32] i = {0, 1, 1, 0, 0, 0, 1, 1, 0, 1,
+          0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}> { y = com.microsoft.MatMulNBits<K = 32,
+          N = 1, bits = 4, block_size = 16>(a, w, s, z, i) }""",
+    ),
     contrib(
         "eight-bit inputs",
         """g (float[B,16] a) => (float[B,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5,

@@ -10,9 +10,8 @@ import onnx
 from surgery.graph.schemas import schema
 from surgery.targets import Target
 from verify.model.infer import infer_types
-from verify.model.walk import dims_of, domain_of, fed_inputs, opsets_of, walk_nodes
+from verify.model.walk import Operator, dims_of, domain_of, fed_inputs, operators, opsets_of
 
-Operator = tuple[str, str, frozenset[str]]  # of a node: its operator, its domain, and the names of its attributes
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
 PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
 PARTLY = (
@@ -46,7 +45,7 @@ def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
     if not 0 < version < PLAIN or target.refuses("opset-6") is None or model.functions:
         return model, ""
     if version >= 7:
-        found = operators(model)
+        found = operators(model.graph)
         refused = any(refuses(target, op, domain) for op, domain, _ in found)
         raised = restamped(model, found, PLAIN) if refused else None
         return (model, "") if raised is None else (raised, f"opset {version} reads as {PLAIN} unchanged")
@@ -148,14 +147,6 @@ def means_the_same(op: str, domain: str, opsets: tuple[int, int], attributes: fr
             return False
     lost = set(first.attributes) - set(second.attributes)
     return not any(name in attributes or first.attributes[name].default_value.name for name in lost)
-
-
-def operators(model: onnx.ModelProto) -> set[Operator]:
-    """What the nodes of the main graph and of the graphs inside it are."""
-    return {
-        (node.op_type, domain_of(node.domain), frozenset(attribute.name for attribute in node.attribute))
-        for node in walk_nodes(model.graph.node)
-    }
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -75,11 +75,13 @@ def _evaluate(
     found = known[id(graph)] = dict(outer)
     improved: set[int] = context.memo("improved", set)
     for node in graph.nodes:
-        for _, inner in inner_graphs(node):
-            _evaluate(inner, found, known, context)
+        bodies = [body for _, body in inner_graphs(node)]
+        for body in bodies:
+            _evaluate(body, found, known, context)
         if has_reference(node):
             continue
-        _set_shapes(node, found, improved, context)
+        if not node.domain and any(has_unknown_dims(out) for out in node.outputs):
+            _set_shapes(node, bodies, found, improved, context)
         rule = RULES.get(node.op) if not node.domain else None
         if rule is None or not node.outputs:
             continue
@@ -92,11 +94,19 @@ def _evaluate(
                 found[id(tensor)] = value
 
 
-def _set_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> None:
-    """Set the shapes of outputs that follow from contents, or from shapes that were set before in this way."""
-    if node.domain or not any(has_unknown_dims(out) for out in node.outputs):
-        return
-    results = _better_shapes(node, found, improved, context)
+def _set_shapes(
+    node: gs.Node, bodies: list[gs.Graph], found: dict[int, Contents], improved: set[int], context: Memory
+) -> None:
+    """Set the shapes of outputs that follow from contents, or from shapes that were set before in this way.
+
+    Args:
+        bodies: the graphs inside the node.
+        improved: ids of the tensors whose shape was set in this way; those of the outputs are added.
+    """
+    if node.op == "If":
+        results = chosen_shapes(bodies) if any(id(t) in improved for body in bodies for t in body.outputs) else []
+    else:
+        results = [] if bodies else _better_shapes(node, found, improved, context)
     for tensor, shape in zip(node.outputs, results, strict=False):
         if shape is not None and isinstance(tensor, gs.Variable) and is_more_precise(shape, tensor.shape):
             tensor.shape = shape
@@ -112,10 +122,6 @@ def _dims(kind: Any) -> list[int | str | None] | None:
 
 def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> list[Any]:
     """Shapes of the outputs, None where nothing is known beyond what inference has found."""
-    if node.op == "If":
-        return chosen_shapes(node) if any(id(t) in improved for _, g in inner_graphs(node) for t in g.outputs) else []
-    if any(inner_graphs(node)):
-        return []
     wanted = [content_of(tensor, found) for tensor in node.inputs]
     if node.op in SHAPE_RULES:
         shape = shape_from(node, wanted)

@@ -123,9 +123,9 @@ def shape_from(node: gs.Node, operands: list[Contents]) -> list[Any] | None:
     return rule(node, operands)
 
 
-def chosen_shapes(node: gs.Node) -> list[list[Any] | None]:
+def chosen_shapes(bodies: list[gs.Graph]) -> list[list[Any] | None]:
     """What both branches of an If agree on, for each output."""
-    branches = [value.outputs for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    branches = [body.outputs for body in bodies]
     if len(branches) != 2 or len(branches[0]) != len(branches[1]):
         return []
     return [_agreed(one.shape, other.shape) for one, other in zip(*branches, strict=True)]

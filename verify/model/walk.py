@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import onnx
 
+Operator = tuple[str, str, frozenset[str]]  # a node's operator, its domain, and the names of its attributes
+
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
     """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
@@ -109,6 +111,14 @@ def op_of(node: onnx.NodeProto) -> str:
     """The node's operator, with its domain where that is not ONNX's own."""
     domain = domain_of(node.domain)
     return f"{domain}::{node.op_type}" if domain else str(node.op_type)
+
+
+def operators(graph: onnx.GraphProto) -> set[Operator]:
+    """The operators of the nodes of a graph and of the graphs inside it."""
+    return {
+        (node.op_type, domain_of(node.domain), frozenset(attribute.name for attribute in node.attribute))
+        for node in walk_nodes(graph.node)
+    }
 
 
 def opsets_of(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:

@@ -9,8 +9,9 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from surgery.pipeline.opset import default_opset, lift, operators, restamped
+from surgery.pipeline.opset import default_opset, lift, restamped
 from surgery.targets import load_target
+from verify.model.walk import operators
 
 TARGET = load_target("tensorrt-rtx")
 
@@ -55,7 +56,7 @@ def test_a_model_with_changed_operators_keeps_its_opset() -> None:
         nodes = f"m = MatMulInteger(a, b) f = Cast<to = 1>(m) y = {changed}"
         text = f"g (uint8[2,4] a, uint8[4,3] b, float[2] two) => (float[2,3] y) {{ {nodes} }}"
         model = parse(text, 10)
-        assert restamped(model, operators(model), 13) is None
+        assert restamped(model, operators(model.graph), 13) is None
         assert lift(model, TARGET) == (model, "")
 
 
@@ -63,7 +64,7 @@ def test_operators_that_only_took_more_in_later_are_read_as_later() -> None:
     nodes = "m = MatMulInteger(a, b) f = Cast<to = 1>(m) q = QuantizeLinear(f, s, z) y = DequantizeLinear(q, s, z)"
     text = f"g (uint8[2,4] a, uint8[4,3] b, float s, uint8 z) => (float[2,3] y) {{ {nodes} }}"
     model = parse(text, 10)
-    raised = restamped(model, operators(model), 13)
+    raised = restamped(model, operators(model.graph), 13)
     assert raised is not None
     assert [entry.version for entry in raised.opset_import] == [13]
     assert [node.op_type for node in raised.graph.node] == [node.op_type for node in model.graph.node]

@@ -1,9 +1,9 @@
 """Ways of prompting, in a closed loop beside the stock `SAM2VideoPredictor`: later prompts, a correction, a mask.
 
-    python -m benchmarks.prompted_loop DIR --frames 60 --keep rows.json [--only "a mask"]
+    python -m benchmarks.prompted_loop DIR --frames 60 --keep rows.json
     python -m benchmarks.prompted_loop --keep rows.json > benchmarks/results/prompted_loop.md
 
-DIR holds files of `surgeon export --prompts`. Every finished row is written to `--keep`; the second
+DIR holds files of `surgeon export --prompts`. The rows are added to `--keep`; the second
 command prints the page.
 """
 
@@ -13,7 +13,6 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,72 +30,57 @@ HEAD = (
     "decisions alike",
     "nearest to the edge: score, choice",
 )
-BOX, CLICK, BACKGROUND = (0.25, 0.15, 0.55, 0.7), (0.45, 0.45, 1), (0.3, 0.6, 0)
+BOX, LATER_BOX, PATCH = (0.25, 0.15, 0.55, 0.7), (0.3, 0.2, 0.6, 0.75), (0.25, 0.2, 0.55, 0.6)
+CLICK, BACKGROUND = (0.45, 0.45, 1), (0.3, 0.6, 0)
 
 
-def later_prompts(frames: int) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
-    """A box, a click at a third of the clip and a box at two thirds, for one object."""
-    images = _clip(frames)
-    later = {frames // 3: {1: _click(CLICK)}, 2 * frames // 3: {1: _box((0.3, 0.2, 0.6, 0.75))}}
-    return images, {0: {1: _box(BOX)}, **later}, {}
+WAYS = ("box, click, box", "a box, a click on the background", "a mask", "a box; the object leaves and comes back")
 
 
-def correction(frames: int) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
-    """A box, and a click on the background at a third of the clip that corrects what was tracked."""
-    return _clip(frames), {0: {1: _box(BOX)}}, {frames // 3: {1: _click(BACKGROUND)}}
+def scene(frames: int) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
+    """Frames, and prompts and corrections by frame; objects 1 to 4 are prompted in the order of WAYS.
 
-
-def mask(frames: int) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
-    """A mask in the first frame: an ellipse."""
-    from export.tracking.prompts import Prompt
-
-    images = _clip(frames)
-    return images, {0: {1: Prompt(mask=_ellipse(*images[0].shape[:2], 0.4, 0.4))}}, {}
-
-
-def leaves(frames: int) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
-    """A box around a patch of another photo, which leaves the picture after a third of the clip and comes back."""
+    A patch of another photo lies over the photo; it leaves the picture in the middle of the clip and comes back.
+    """
     import skimage.data
 
-    images, patch = _clip(frames), skimage.data.coffee()
-    shown = []
+    from export.stock.closed_loop import photo_clip
+    from export.tracking.prompts import Prompt
+
+    images, patch = photo_clip(frames), skimage.data.coffee()
+    height, width = images[0].shape[:2]
     for index, image in enumerate(images):
-        height, width = image.shape[:2]
-        away = max(0.0, 1.0 - abs(index / (frames - 1) - 0.5) / 0.5)  # 0 at both ends, 1 in the middle
+        away = 1.0 - abs(index / (frames - 1) - 0.5) / 0.5  # 0 at both ends, 1 in the middle
         where = _ellipse(height, width, 0.4, 0.4 + 1.8 * away)
-        image = image.copy()
-        image[where] = patch[:height, :width][where]
-        shown.append(image)
-    return shown, {0: {1: _box((0.25, 0.2, 0.55, 0.6))}}, {}
+        images[index] = image.copy()
+        images[index][where] = patch[:height, :width][where]
+    first = {1: _box(BOX), 2: _box(BOX), 3: Prompt(mask=_ellipse(height, width, 0.6, 0.7)), 4: _box(PATCH)}
+    prompts = {0: first, frames // 3: {1: _click(CLICK)}, 2 * frames // 3: {1: _box(LATER_BOX)}}
+    return images, prompts, {frames // 3: {2: _click(BACKGROUND)}}
 
 
-WAYS: dict[str, Callable[[int], tuple[list[Any], dict[int, Any], dict[int, Any]]]] = {
-    "box, click, box": later_prompts,
-    "a box, a click on the background": correction,
-    "a mask": mask,
-    "the object leaves and comes back": leaves,
-}
-
-
-def measure(folder: Path, way: str, frames: int) -> dict[str, Any]:
-    """The figures of one row."""
+def measure(folder: Path, frames: int) -> list[dict[str, Any]]:
+    """The figures of each way, which are four objects of one clip."""
     from export.stock import closed_loop, predictor
     from export.tracking.modules import load
 
     modules = load(folder)
-    images, schedule, corrections = WAYS[way](frames)
+    images, schedule, corrections = scene(frames)
     stock_model = closed_loop.stock_predictor(modules, folder)
     with tempfile.TemporaryDirectory() as scratch:
         closed_loop.write_clip(images, Path(scratch))
         stock = predictor.track(stock_model, Path(scratch), schedule, frames, corrections=corrections)
         ours = closed_loop.run(modules, Path(scratch), schedule, frames, corrections)
-    masks, decisions = closed_loop.checks(closed_loop.compare(ours, stock))
-    figures: dict[str, Any] = {**masks.figures, **decisions.figures}
-    rows = figures.pop("rows")
-    facts = modules.metadata
+    facts, found = modules.metadata, []
     name = f"{facts['model_type']} {facts['model_version']}, {facts['image_size']} px, {facts['checkpoint']}"
-    mean = statistics.mean(row["iou"] for row in rows)
-    return {"files": name, "prompts": way, "mean_iou": mean, "decisions": len(rows), **figures}
+    compared = closed_loop.compare(ours, stock)
+    for object_id, way in enumerate(WAYS, 1):
+        masks, decisions = closed_loop.checks([row for row in compared if row.object_id == object_id])
+        figures: dict[str, Any] = {**masks.figures, **decisions.figures}
+        rows = figures.pop("rows")
+        mean = statistics.mean(row["iou"] for row in rows)
+        found.append({"files": name, "prompts": way, "mean_iou": mean, "decisions": len(rows), **figures})
+    return found
 
 
 def page(rows: list[dict[str, Any]]) -> str:
@@ -117,18 +101,12 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Ways of prompting beside SAM2VideoPredictor",
         "",
-        "Reference weights, one object; a photo under a moving crop. The mask and the correction use "
-        "`mask_decoder_prompts.onnx`.",
+        "Reference weights; a photo under a moving crop, and over it a patch that leaves and comes back; four objects. "
+        "Files of `surgeon export --prompts`. Untrained weights take the patch for in view when it is not.",
         "",
         table(HEAD, cells),
     ]
     return "\n".join(lines)
-
-
-def _clip(frames: int) -> list[Any]:
-    from export.stock.closed_loop import photo_clip
-
-    return photo_clip(frames)
 
 
 def _box(place: tuple[float, float, float, float], height: int = 300, width: int = 400) -> Any:
@@ -157,16 +135,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--only", choices=list(WAYS), action="append")
     options = parser.parse_args(arguments)
     rows = json.loads(options.keep.read_text("utf-8")) if options.keep.is_file() else []
     if options.folder is None:
         print(page(rows))
         return 0
-    for way in options.only or WAYS:
-        rows.append(measure(options.folder, way, options.frames))
-        options.keep.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-        print(f"{way}: least IoU {rows[-1]['least_iou']:.5f}, {rows[-1]['apart']} decisions differ", flush=True)
+    rows += measure(options.folder, options.frames)
+    options.keep.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    for row in rows[-len(WAYS) :]:
+        print(f"{row['prompts']}: least IoU {row['least_iou']:.5f}, {row['apart']} decisions differ")
     return 0
 
 

@@ -76,6 +76,7 @@ def command(video: str, models: Path, **options: Any) -> int:
     from export.tracking.run import orderly_stop, progress_bar, track_video
     from export.tracking.source import live
     from export.tracking.tracker import Tracker
+    from verify.report import counted
 
     provider = options["provider"]
     modules = load(models, options["threads"], memory=not is_picture(Path(video)), provider=provider)
@@ -93,7 +94,7 @@ def command(video: str, models: Path, **options: Any) -> int:
         summary = track_video(source, tracker, plan, sinks, limit=limit, stopped=stopped, progress=progress)
     dropped = f"; {summary.dropped} dropped, --live" if options["live"] else ""
     rate = f"{summary.rate:.2f} frames per second on {provider}"
-    click.echo(f"{summary.frames} frames in {summary.seconds:.1f} s, {rate}{dropped}")
+    click.echo(f"{counted(summary.frames, 'frame')} in {summary.seconds:.1f} s, {rate}{dropped}")
     if summary.interrupted:
         click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
         return INTERRUPTED

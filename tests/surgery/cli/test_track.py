@@ -114,7 +114,7 @@ def test_a_photo_is_one_frame(clip: Path, tmp_path: Path) -> None:
     for name in ("memory_attention", "memory_encoder"):  # what a single image does not need
         (networks / f"{name}.onnx").unlink()
     code, output = run(clip / "00002.png", "--models", networks, "--box", "5,5,30,30", "--csv", out)
-    assert (code, "1 frames in" in output) == (0, True)
+    assert (code, "1 frame in" in output) == (0, True)
     assert len(out.read_text().splitlines()) == 2
 
 

@@ -1,0 +1,180 @@
+"""Seconds a frame and peak memory of the files in onnxruntime and of stock SAM2 in torch, on the CPU in one run.
+
+    python -m benchmarks.beside_stock DIR --objects 3 --keep beside_stock.json
+    python -m benchmarks.beside_stock --keep beside_stock.json > benchmarks/results/beside_stock.md
+
+DIR holds files of `surgeon export --target onnxruntime --batch dynamic`. The two trackers are processes that take
+turns frame by frame, so that neither runs while the other does and both meet the same load of the machine. Every
+finished row is written to `--keep`; the second command prints the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import table
+
+FULL = 7  # from this frame on the memory holds seven frames
+SIDES = ("ours", "stock")
+HEAD = (
+    "files",
+    "objects",
+    "stock, s a frame",
+    "ours, s a frame",
+    "of stock",
+    "processor time of stock",
+    "stock, peak MB",
+    "ours, peak MB",
+    "of stock",
+)
+
+
+def measure(folder: Path, objects: int, frames: int) -> dict[str, Any]:
+    """Seconds, processor seconds and peak memory of both sides; of the frames whose memory is full."""
+    import onnx
+
+    from verify.interface.recognise import read_metadata
+
+    command = [sys.executable, "-m", "benchmarks.beside_stock", str(folder), "--objects", str(objects)]
+    sides = {side: subprocess.Popen([*command, "--side", side], **PIPES) for side in SIDES}
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    for frame in range(frames):
+        for side, process in sides.items():
+            found[side].append(_turn(process))
+            print(f"frame {frame} {side} {found[side][-1]}", file=sys.stderr, flush=True)
+    for process in sides.values():
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait(60)
+    facts = read_metadata(onnx.load(folder / "mask_decoder.onnx", load_external_data=False))
+    row: dict[str, Any] = {
+        "files": f"{facts['model_type']} {facts['model_version']}, {facts['image_size']} px",
+        "checkpoint": facts["checkpoint"],
+        "objects": objects,
+        "frames": frames - FULL,
+        "load": round(os.getloadavg()[0], 1),
+    }
+    for side, turns in found.items():
+        for figure in ("seconds", "processor"):
+            row[f"{side}_{figure}"] = statistics.median(turn[figure] for turn in turns[FULL:])
+        row[f"{side}_peak"] = turns[-1]["peak"]
+    return row
+
+
+PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+
+
+def _turn(process: subprocess.Popen[str]) -> dict[str, float]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    answer: dict[str, float] = json.loads(process.stdout.readline())
+    return answer
+
+
+def track(side: str, folder: Path, objects: int) -> None:
+    """In a process of its own: track one frame for each line on standard input, and print what it took."""
+    import numpy as np
+    from PIL import Image
+
+    from export.stock.closed_loop import photo_clip, write_clip
+    from export.tracking.prompts import Prompt
+
+    images = photo_clip(16)
+    prompts = {number + 1: Prompt(box=(60.0 + 60 * number, 45, 180.0 + 60 * number, 210)) for number in range(objects)}
+    with tempfile.TemporaryDirectory() as clip:
+        write_clip(images, Path(clip))
+        pictures = [np.asarray(Image.open(Path(clip) / f"{index:05d}.jpg")) for index in range(len(images))]
+        steps = _ours(folder, pictures, prompts) if side == "ours" else _stock(folder, Path(clip), prompts)
+        for _ in sys.stdin:
+            begin, used = time.perf_counter(), time.process_time()
+            next(steps)
+            spent = {"seconds": time.perf_counter() - begin, "processor": time.process_time() - used}
+            print(json.dumps({**spent, "peak": peak_megabytes()}), flush=True)
+
+
+def _ours(folder: Path, pictures: list[Any], prompts: dict[int, Any]) -> Iterator[Any]:
+    from export.tracking.modules import load
+    from export.tracking.tracker import Tracker
+
+    tracker = Tracker(load(folder))
+    for index, picture in enumerate(pictures):
+        yield [result.mask for result in tracker.step(picture, prompts if index == 0 else None).values()]
+
+
+def _stock(folder: Path, clip: Path, prompts: dict[int, Any]) -> Iterator[Any]:
+    from export.stock.closed_loop import LEAST_FRAMES, stock_predictor
+    from export.stock.stream import stream
+    from export.tracking.modules import load
+
+    predictor = stock_predictor(load(folder, memory=False), folder)
+    yield from stream(predictor, clip, {0: prompts}, LEAST_FRAMES)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has had at a time, as Linux counts it."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """The table as Markdown."""
+    cells = []
+    for row in rows:
+        ratios = [row[f"ours_{figure}"] / row[f"stock_{figure}"] for figure in ("seconds", "processor", "peak")]
+        cells.append(
+            [
+                row["files"],
+                str(row["objects"]),
+                *(f"{row[f'{side}_seconds']:.2f}" for side in ("stock", "ours")),
+                *(f"{ratio:.2f}" for ratio in ratios[:2]),
+                *(f"{row[f'{side}_peak']:.0f}" for side in ("stock", "ours")),
+                f"{ratios[2]:.2f}",
+            ]
+        )
+    lines = [
+        "# Seconds and memory beside stock SAM2 on the CPU",
+        "",
+        "Reference weights; onnxruntime beside torch on two CPU cores, frame by frame in turns; the median of the "
+        "frames with seven memories. The machine was in use by others: processor times depend on that least.",
+        "",
+        table(HEAD, cells),
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure one row, or print the page of those that were measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.beside_stock", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--objects", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.side:
+        track(options.side, options.folder, options.objects)
+        return 0
+    if options.keep is None:
+        parser.error("give --keep FILE")
+    rows = json.loads(options.keep.read_text("utf-8")) if options.keep.is_file() else []
+    if options.folder is None:
+        print(page(rows))
+        return 0
+    rows.append(measure(options.folder, options.objects, options.frames))
+    options.keep.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

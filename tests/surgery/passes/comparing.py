@@ -79,6 +79,22 @@ def keeps_values(code: str, case: Case) -> None:
     equal_outputs(model, fixed, case.inputs, exact=False)
 
 
+def mends_fault(code: str, case: Case, target: str) -> None:
+    """Assert that the pass is at work for a target that computes this model wrongly, keeps its values to the bit, and
+    finds nothing in its own result.
+    """
+    fixed = same(case.text, case.opset, code, [dict(case.inputs)], exact=True, target=target)
+    assert not set(case.gone) & operators(fixed)
+    not_at_work(code, fixed, target)
+
+
+def not_at_work(code: str, model: onnx.ModelProto, *targets: str) -> None:
+    """Assert that the pass finds nothing in the model for any of these targets, with all other passes at work."""
+    for target in targets:
+        _, report = surgery.fix_model(model, target=target, guard=False)
+        assert code not in {finding.code for finding in report.findings}
+
+
 def stays(code: str, case: Case) -> None:
     """Assert that the pass finds nothing."""
     left_alone(case.text, case.opset, code)

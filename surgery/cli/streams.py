@@ -6,16 +6,17 @@ import re
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from verify.errors import SurgeonError
+from verify.report import Report
 
 DASH = Path("-")
-NAME = "standard-input.onnx"
-TEMPORARY = re.compile(rf"\S*[/\\]surgeon-\w+[/\\]{re.escape(NAME)}")
+NAME, RESULT = "standard-input.onnx", "standard-output.onnx"
+TEMPORARY = re.compile(r"\S*[/\\]surgeon-\w+[/\\]standard-(input|output)(?:\.part)?\.onnx")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_dash(context: click.Context, models: tuple[Path, ...]) -> tuple[Path, .
 def fix_streams(
     context: click.Context, models: tuple[Path, ...], target: Path | None
 ) -> tuple[tuple[Path, ...], Path | None, Output | None]:
-    """Models and target of `surgeon fix` with temporary files for `-`, and what goes to standard output.
+    """Models and target of a command that writes, with temporary files for `-`, and what goes to standard output.
 
     `surgeon fix -` writes to standard output, as `surgeon fix - -` and `surgeon fix in.onnx -o -` do.
 
@@ -76,19 +77,27 @@ def fix_streams(
             raise SurgeonError("-o -: standard output takes one model")
         if sys.stdout.isatty():
             raise SurgeonError("-o -: standard output is a terminal; pipe it into a file or a program")
-        output = Output(_folder(context) / "standard-output.onnx")
+        output = Output(_folder(context) / RESULT)
         target = output.path
     return read_dash(context, models), target, output
 
 
 def shown(path: str) -> str:
-    """How a report names a model: `-` for standard input."""
-    return "-" if Path(path).name == NAME and Path(path).parent.name.startswith("surgeon-") else path
+    """How a report names a model: `-` for standard input and output."""
+    return "-" if TEMPORARY.fullmatch(path) else path
 
 
 def spoken(message: str) -> str:
-    """The message of an error with standard input in the place of its temporary file."""
-    return TEMPORARY.sub("standard input", message)
+    """The message with standard input and output in the place of their temporary files."""
+    return TEMPORARY.sub(r"standard \1", message)
+
+
+def without_temporary(report: Report) -> Report:
+    """The report with standard input and output in the place of their temporary files."""
+    report.model = shown(report.model)
+    report.checks = [replace(check, message=spoken(check.message)) for check in report.checks]
+    report.verdicts = [replace(verdict, message=spoken(verdict.message)) for verdict in report.verdicts]
+    return report
 
 
 def _folder(context: click.Context) -> Path:

@@ -11,7 +11,7 @@ from typing import Literal
 import onnx
 
 from surgery.diagnose.findings import join, merged
-from surgery.diagnose.fixes import fixed_copy, mark
+from surgery.diagnose.fixes import fixed_copy, mark, mark_by_table
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.search.builder import same_fault
@@ -124,11 +124,7 @@ def _from_table(
 ) -> list[Finding]:
     """What the target's table says, with `fixable`: the passes run on a copy, and the table judges the result."""
     refused = [*table_findings(view, target), *only_by_pass(static, target)]
-    fixed = fixed_copy(view, str(file.parent), settings.options) if refused else None
-    if fixed is None:
-        return refused
-    fixed_view = ModelView(fixed)
-    return mark(refused, view, fixed_view, table_findings(fixed_view, target), True)
+    return mark_by_table(refused, view, str(file.parent), settings.options, target)
 
 
 def _second_opinion(

@@ -8,9 +8,11 @@ from dataclasses import replace
 import onnx
 
 from surgery.diagnose.model_view import ModelView
+from surgery.diagnose.static import table_findings
 from surgery.passes import all_passes
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
+from surgery.targets import Target
 from verify.model.walk import every_node, node_name
 from verify.report import Finding
 
@@ -53,6 +55,17 @@ def mark(
         return finding.node not in refused and (complete or gone)
 
     return [replace(found, details={**found.details, "fixable": is_fixed(found)}) for found in findings]
+
+
+def mark_by_table(
+    refused: list[Finding], view: ModelView, folder: str, options: Options, target: Target
+) -> list[Finding]:
+    """The findings with `fixable` set by the target's table, which judges what the passes make of a copy."""
+    fixed = fixed_copy(view, folder, options) if refused else None
+    if fixed is None:
+        return refused
+    fixed_view = ModelView(fixed)
+    return mark(refused, view, fixed_view, table_findings(fixed_view, target), True)
 
 
 def _origins(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from surgery.diagnose.fixes import mark_by_table
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.static import only_by_pass, pass_findings, table_findings
 from surgery.pipeline.options import Options
@@ -41,16 +42,16 @@ def refusals(view: ModelView, folder: str) -> dict[str, Refusals]:
 
 
 def _refusals(view: ModelView, folder: str, target: str) -> Refusals:
-    skipped = ""
+    options, known, skipped = Options(target=target), load_target(target), ""
     try:
-        found, failed = pass_findings(view.model, folder, Options(target=target), kinds=("replace",))
+        found, failed = pass_findings(view.model, folder, options, kinds=("replace",))
         skipped = "; ".join(failed)
     except Exception as error:  # a broken model that cannot be read as a graph
         found, skipped = [], f"{type(error).__name__}: {error}"
-    known = load_target(target)
     refused = [f for f in [*table_findings(view, known), *only_by_pass(found, known)] if f.severity == "error"]
-    nodes = {(finding.path, finding.node): finding for finding in refused}
-    fixable = {(finding.path, finding.node) for finding in found if finding.details["fixable"]}
+    marked = mark_by_table(refused, view, folder, options, known)
+    nodes = {(finding.path, finding.node): finding for finding in marked}
+    fixable = sum(bool(finding.details["fixable"]) for finding in nodes.values())
     operators = Counter(finding.op for finding in nodes.values())
     ordered = dict(sorted(operators.items(), key=lambda item: (-item[1], item[0])))
-    return Refusals(known.version, ordered, len(fixable & nodes.keys()), skipped)
+    return Refusals(known.version, ordered, fixable, skipped)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_lowest_constraints_are_the_lower_ends() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    stated = chain(project["dependencies"], *(extras[name] for name in ("export", "trt", "video")))
+    stated = chain(project["dependencies"], *(extras[name] for name in ("export", "trt", "video", "cluster", "docs")))
     lowest = {m[1]: m[2] for text in stated if (m := re.match(r"([\w-]+)>=([\d.]+)", text))}
     lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))

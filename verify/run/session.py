@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.errors import MissingBackend, SurgeonError
 from verify.model.walk import domain_of, every_node
+from verify.run.messages import one_line
 from verify.run.onnxruntime import ready
 from verify.run.timeouts import Halt
 
@@ -76,11 +77,6 @@ def without_onnxruntime(why: str) -> None:
     _missing.append(why)
 
 
-def one_line(error: BaseException, width: int = 300) -> str:
-    """Kind and message of an exception on one line, cut to `width` characters."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:width]
-
-
 def open_session(
     model: Model,
     *,
@@ -115,10 +111,12 @@ def open_session(
         session = _onnxruntime(model, optimize, threads, providers, base_dir, shared_memory, in_order)
         if not session.error or backend == "onnxruntime":
             return session
-        errors.append(f"onnxruntime: {session.error}")
+        errors.append(session.error)
     session = _attempt("onnx.reference", lambda: _reference(model, base_dir))
     if session.error:
-        session.error = "; ".join([*errors, f"onnx.reference: {session.error}"])
+        said = [f"onnxruntime: {error}" for error in errors if error != session.error]
+        both = "onnxruntime and " if errors and not said else ""
+        session.error = "; ".join([*said, f"{both}onnx.reference: {session.error}"])
     return session
 
 

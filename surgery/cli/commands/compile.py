@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,13 @@ def command(
 ) -> int:
     """Build MODEL with TensorRT and report kernels, fused attention, precision and memory.
 
-    Shapes of dynamic inputs come from --input-shape, --min-shape and --max-shape, or from the spec of the model.
+    - is standard input. Shapes of dynamic inputs come from --input-shape, --min-shape and --max-shape, or from the
+    spec of the model.
 
     With --layers, show the engine that trtexec built on another machine instead, from the files that it wrote there:
     time and precision by ONNX node. --layers may name the folder that holds them, and --vs a second one.
     """
+    from surgery.cli.streams import DASH, read_dash
     from surgery.diagnose.utf8 import require_text
     from verify.errors import SurgeonError
     from verify.model.read import read_model
@@ -91,6 +94,11 @@ def command(
         return _show_engines(model, [layers, other], profile, times, style)
     if profile is not None or times is not None:
         raise SurgeonError("--profile and --times belong to --layers layers.json, which is missing")
+    if show_command and DASH in (model, other):
+        raise SurgeonError("-: --trtexec names the file of the model; give it")
+    given = tuple(filter(None, (model, other)))
+    model, *more = read_dash(click.get_current_context(), given)
+    other = next(iter(more), None)
     for path in filter(None, (model, other)):
         require_text(read_model(path), str(path))
     for path in filter(None, (output, page)):
@@ -103,9 +111,10 @@ def command(
     builds = [compile_model(model, profiles, gpu, engine=output)]
     if other is not None:
         builds.append(compile_model(other, profiles_for(other, shapes, smallest, largest, fixed), gpu))
+    builds = [replace(one, model="-") if path == DASH else one for path, one in zip(given, builds, strict=True)]
     if page is not None:
         _write_page(builds, page)
-    _show(builds, [model, other], style)
+    _show(builds, given, style)
     return 0 if all(build.ok for build in builds) else 1
 
 
@@ -176,7 +185,7 @@ def _write_page(builds: list[Any], page: Path) -> None:
     write_html([as_report(builds)], page, title="TensorRT build")
 
 
-def _show(builds: list[Any], models: list[Path | None], style: str) -> None:
+def _show(builds: list[Any], models: tuple[Path, ...], style: str) -> None:
     from verify.tensorrt.table import as_data, tables
 
     if style == "json":
@@ -186,6 +195,6 @@ def _show(builds: list[Any], models: list[Path | None], style: str) -> None:
         click.echo(json.dumps({"builds": data}, indent=2))
         return
     _print(tables(builds))
-    for model, build in zip(models, builds, strict=False):
+    for model, build in zip(models, builds, strict=True):
         if not build.ok:
             click.echo(f"{model} was not built; for reasons and rewrites run: surgeon diagnose {model}")

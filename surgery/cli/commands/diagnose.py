@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from surgery.cli.arguments import TARGET, parse_dim, split_shapes
-from surgery.cli.streams import read_dash, shown
+from surgery.cli.streams import read_dash, without_temporary
 from verify.render import FORMATS
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def command(
             folder = repro / model.stem if repro is not None and len(models) > 1 else repro
             reports.append(_examine(model, folder, given))
     for report in reports:
-        report.model = shown(report.model)
+        without_temporary(report)
     code = show(reports, form, rules=rule_texts(), quiet=quiet)
     if html is not None:
         write_html(reports, html, title="Diagnosis", rules=rule_texts())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -38,9 +39,12 @@ def command(
 ) -> int:
     """Write the nodes of MODEL between --inputs and --outputs as a model, and check that it computes the same.
 
+    - is standard input, and -o - standard output; the report then goes to standard error.
+
     The whole model runs on random inputs, the part on the values that the whole has at its inputs. If the outputs
     differ, nothing is written and the exit code is 1.
     """
+    from surgery.cli.streams import fix_streams, without_temporary
     from surgery.extract import extract
     from surgery.isolated import run_isolated
     from verify.errors import SurgeonError
@@ -50,10 +54,14 @@ def command(
     if not inputs and not outputs:
         raise SurgeonError("name where the part begins or ends, with --inputs NAME or --outputs NAME")
     values = None if check_inputs is None else load_npz(check_inputs)
-    target = output or model.with_name(f"{model.stem}.part.onnx")
-    call = partial(extract, model, target, _names(inputs), _names(outputs), values=values, strict=strict)
-    report = run_isolated(call)
-    return show([report], form)
+    (source,), place, stream = fix_streams(click.get_current_context(), (model,), output)
+    target = place or source.with_name(f"{source.stem}.part.onnx")
+    call = partial(extract, source, target, _names(inputs), _names(outputs), values=values, strict=strict)
+    report = without_temporary(run_isolated(call))
+    code = show([report], form, stream=sys.stdout if stream is None else sys.stderr)
+    if stream is not None:
+        stream.send()
+    return code
 
 
 def _names(given: tuple[str, ...]) -> tuple[str, ...]:

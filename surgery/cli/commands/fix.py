@@ -14,7 +14,7 @@ import click
 from surgery.cli.arguments import TARGET, parse_size, parse_value, split_shapes
 from surgery.cli.config import with_defaults
 from surgery.cli.parallel import jobs_for, run_parallel
-from surgery.cli.streams import fix_streams, shown, spoken
+from surgery.cli.streams import fix_streams, spoken, without_temporary
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
 from verify.errors import SurgeonError
 from verify.model.shape_text import parse_shape
@@ -104,8 +104,8 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
         for model, fixed in running:
             try:
                 report = fixed()
-                report.model = shown(report.model)
                 report.verdicts = _verdicts(targets[model], given)
+                without_temporary(report)
                 reports.append(report)
                 if given["style"] == "text" and not given["quiet"]:
                     written = targets[model] if output is None else "-"

@@ -14,7 +14,7 @@ import click
 from surgery.cli.arguments import split_shapes
 from surgery.cli.config import with_defaults
 from surgery.cli.named_paths import about_goldens, about_spec, models_behind
-from surgery.cli.streams import read_dash, shown
+from surgery.cli.streams import read_dash, without_temporary
 from verify.errors import MissingBackend, SurgeonError
 from verify.render import FORMATS
 from verify.report import Report, exit_code, not_checked
@@ -100,7 +100,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
     if given["strict"]:
         reports = [_strict(report) for report in reports]
     for report in reports:
-        report.model = shown(report.model)
+        without_temporary(report)
     _show(reports, given)
     return exit_code(reports)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -73,3 +74,36 @@ def test_weights_beside_the_model_do_not_go_to_standard_output(tmp_path: Path) -
     done = surgeon(tmp_path, "fix", "-", "--save-external-data", given=given)
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"the model has weights in a file beside it; give the name of a file" in done.stderr
+
+
+def test_extract_reads_and_writes_the_streams(tmp_path: Path) -> None:
+    done = surgeon(tmp_path, "extract", "-", "--outputs", "a", "-o", "-", given=MODEL.SerializeToString())
+    assert done.returncode == 0, done.stderr
+    assert [node.op_type for node in onnx.load_model_from_string(done.stdout).graph.node] == ["Identity"]
+    assert done.stderr.splitlines()[0] == b"-"
+    assert b"1 of 2 nodes of standard input" in done.stderr
+    assert not list(tmp_path.glob("surgeon-*"))
+
+
+def test_compile_reads_standard_input(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    done = surgeon(tmp_path, "compile", "-", "--format", "json", given=MODEL.SerializeToString())
+    assert done.returncode == 0, done.stderr
+    (build,) = json.loads(done.stdout)["builds"]
+    assert (build["model"], build["ok"]) == ("-", True)
+    done = surgeon(tmp_path, "compile", "-", "--trtexec", given=MODEL.SerializeToString())
+    assert (done.returncode, done.stderr) == (2, b"surgeon: -: --trtexec names the file of the model; give it\n")
+
+
+@pytest.mark.parametrize("command", [("fix",), ("extract", "--inputs", "a")])
+def test_a_model_that_nothing_runs_is_reported_without_paths_and_codes(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    graph = "g (float[2] x) => (float[2] y) { a = Identity(x)  b = me.Own(a)  y = Relu(b) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 18, "me" : 1]> {graph}')
+    done = surgeon(tmp_path, *command, "-", "-o", "out.onnx", given=model.SerializeToString())
+    said = " ".join(done.stdout.decode().split())
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime and onnx.reference: no operator me::Own" in said
+    assert str(tmp_path) not in said
+    assert "[ONNXRuntimeError]" not in said

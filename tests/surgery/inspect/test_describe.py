@@ -129,3 +129,21 @@ def test_order_of_inputs_is_a_change(tmp_path: Path) -> None:
     after = saved(tmp_path, f"{head} g (float[2] b, float[2] a) => (float[2] y) {{ y = Add(a, b) }}", "b.onnx")
     (change,) = changes(describe(before), describe(after))
     assert (change.section, change.name, change.before, change.after) == ("inputs", "order", "a, b", "b, a")
+
+
+def test_fixable_counts_what_the_passes_together_rewrite(tmp_path: Path) -> None:
+    """SG105 needs the dtype of `over`, which only the model's inference knows."""
+    text = """<ir_version: 8, opset_import: ["" : 18]>
+    detector (float[1,3,8] x) => (bool[1] found, float[1,3,8] y) <float half = {0.5}> {
+      over = Greater(x, half)  axes = Constant<value_ints = [1, 2]>()
+      found = ReduceMax<keepdims = 0>(over, axes)  y = Relu(x) }"""
+    refused = describe(saved(tmp_path, text)).targets["tensorrt-rtx"]
+    assert (refused.operators, refused.fixable) == ({"ReduceMax": 1}, 1)
+
+
+def test_fixable_leaves_out_what_no_pass_rewrites(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 18, "me" : 1]>
+    g (bool[2,3] x, float[2] z) => (bool[2] y, float[2] v) <int64[1] axes = {1}> {
+      y = ReduceMax<keepdims = 0>(x, axes)  v = me.Own(z) }"""
+    refused = describe(saved(tmp_path, text)).targets["tensorrt-rtx"]
+    assert (refused.nodes, refused.fixable) == (2, 1)

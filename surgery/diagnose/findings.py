@@ -9,6 +9,7 @@ from typing import Any
 
 from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
+from surgery.diagnose.search.subgraphs import named_inside
 from surgery.targets.catalog import load_catalog
 from verify.model.walk import domain_of, node_name, op_of, subgraphs
 from verify.report import Finding, Severity
@@ -48,15 +49,30 @@ def of_node(view: ModelView, index: int, refusal: Refusal, path: str = "") -> Fi
 
 
 def of_builder(view: ModelView, group: tuple[int, ...], message: str, reason: Reason) -> Finding:
-    """The finding for nodes that together make the builder fail; it carries the name of the last of them."""
+    """The finding for nodes that together make the builder fail; it carries the name of the last of them.
+
+    Where the message names a node inside the last one, as in a branch of If, the finding is about that node.
+    """
     if not group:
         return _finding(reason, message, stage="builder", details={})
     node = view.nodes[group[-1]]
+    inside = named_inside(node, message)
     details = {**view.details(node), "neighbourhood": view.neighbourhood(group[-1])}
     if len(group) > 1:
         details["together_with"] = [node_name(view.nodes[index]) for index in group[:-1]]
-    name, op = node_name(node), op_of(node)
-    return _finding(reason, message, stage="builder", node=name, op=op, where=view.where(node), details=details)
+    path, cause = inside or ("", node)
+    if inside:
+        details |= {"inputs": [], "outputs": []}
+    return _finding(
+        reason,
+        message,
+        stage="builder",
+        node=node_name(cause),
+        op=op_of(cause),
+        path=path,
+        where=view.where(node),
+        details=details,
+    )
 
 
 def of_model(view: ModelView, refusal: Refusal) -> Finding:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import onnx
 
@@ -15,14 +14,17 @@ from surgery.diagnose.progress import say
 from surgery.diagnose.rules.reasons import Reason, explain
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.search.parser import Parsed
+from surgery.diagnose.search.subgraphs import named_inside, names
 from surgery.diagnose.search.submodel import part, reads_guessed_type, with_constant_ancestors, without
-from verify.model.walk import node_name
+from surgery.targets.catalog import load_catalog
+from verify.model.walk import walk_nodes
 from verify.tensorrt import engine
-from verify.tensorrt.engine import BuildResult, Profiles
+from verify.tensorrt.engine import BuildResult, Profiles, Refusal
 
 MAX_ROUNDS = 12
 AT_ONCE = 64  # kinds of nodes in one model
 CRASH = "SG891"
+FUSED = ("ForeignNode", "__my")
 # Refusals of inputs and profiles, which no node causes.
 OF_THE_MODEL = {"profile", "dimension-name"}
 VARYING = re.compile(r"node_of_[\w/.:]+|'[^']*'|\(Unnamed Layer\*? ?\d*\)|\[?\w+\.(?:cpp|h)[^ ]*|\d+|__my\w+|/[\w/.]+")
@@ -78,13 +80,17 @@ def all_refusals(
     """Find the nodes that cause the builder's error, build without them, and repeat, for at most `seconds`."""
     end = time.monotonic() + seconds
     found, result = Built(removed=set(parsed.removed), guessed=set(parsed.guessed)), first
+    remaining = [index for index in range(len(view.nodes)) if index not in parsed.removed]
     for _ in range(MAX_ROUNDS):
         if result.ok:
             found.complete = True
             return found
         message = main_error(result) if not result.refusals else result.refusals[0].message
         whole = explain(message, "", stage="builder").feature in OF_THE_MODEL
-        groups = [] if whole else list(_locate(view, scratch, message, found, profiles, end))
+        if result.refusals:
+            groups = _refused_for_guesses(view, result.refusals, remaining, found)
+        else:
+            groups = [] if whole else list(_locate(view, scratch, message, found, profiles, end))
         if not groups:
             # With guessed types the error may be about a type that the model does not have.
             if whole or not found.guessed:
@@ -96,7 +102,9 @@ def all_refusals(
             if reads_guessed_type(view, last_index, found.guessed, found.removed):
                 continue
             last = view.nodes[last_index]
-            reason = explain(error, last.op_type, last.domain, "builder", dtype=_dtype(view, last_index))
+            inner = named_inside(last, error)
+            cause = inner[1] if inner else last
+            reason = explain(error, cause.op_type, cause.domain, "builder", dtype=_dtype(view, last_index))
             # Only the last node of a group is removed, so that the others are still built by themselves.
             found.refused.append((group, error, reason))
         if time.monotonic() > end:
@@ -111,11 +119,25 @@ def all_refusals(
     return found
 
 
+def _refused_for_guesses(
+    view: ModelView, refusals: Sequence[Refusal], remaining: Sequence[int], found: Built
+) -> list[tuple[tuple[int, ...], str]]:
+    """Nodes that the parser accepted in the whole model, and refuses where a tensor that they read is guessed."""
+    indices = [(remaining[refusal.node], refusal) for refusal in refusals if 0 <= refusal.node < len(remaining)]
+    return [
+        ((index,), refusal.message)
+        for index, refusal in indices
+        if reads_guessed_type(view, index, found.guessed, found.removed)
+    ]
+
+
 def _locate(
     view: ModelView, scratch: ScratchFolder, message: str, found: Built, profiles: Profiles | None, end: float
 ) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Groups of nodes that alone fail with the error of the whole, with TensorRT's message; bisects if no node does.
+    """Groups of nodes that alone fail with the error of the whole, with TensorRT's message.
 
+    If the node that the message names does not fail alone, it counts nevertheless: in a branch of If, or with the sizes
+    that are guessed for a part, TensorRT may say something else. Only if no single node is named are all nodes searched.
     A crash names no cause, so after a crash every node that fails alone counts.
     """
     remaining = [index for index in range(len(view.nodes)) if index not in found.removed]
@@ -129,24 +151,41 @@ def _locate(
         return "" if result.ok or result.refusals else main_error(result)
 
     def matches(text: str, keep: Sequence[int]) -> bool:
-        return bool(text) and any(
-            fingerprint(text, op) == wanted for op in ("", *(view.nodes[i].op_type for i in keep))
-        )
+        ops = dict.fromkeys(node.op_type for node in walk_nodes(view.nodes[i] for i in keep))
+        return bool(text) and any(fingerprint(text, op) == wanted for op in ("", *ops))
 
-    hits = named = False
+    def failing(kinds: Iterable[list[int]]) -> Iterator[tuple[tuple[int, ...], str]]:
+        for members in kinds:
+            if time.monotonic() > end:
+                return
+            text = error_of(sorted(with_constant_ancestors(view, members[0])))
+            if matches(text, members[:1]) or (text and wanted == CRASH):
+                yield from (((index,), text) for index in members)
+
     likely, others = _kinds(view, remaining, message)
-    for members in chain(likely, _failing_kinds(view, scratch, others, found.sound, profiles, end)):
-        if time.monotonic() > end or (named and wanted != CRASH and members not in likely):
-            return
-        kept = sorted(with_constant_ancestors(view, members[0]))
-        text = error_of(kept)
-        if matches(text, members[:1]) or (text and wanted == CRASH):
-            hits, named = True, named or members in likely
-            yield from (((index,), text) for index in members)
-    if not hits and len(remaining) > 1:
+    hits = False
+    for hit in failing(likely):
+        hits = True
+        yield hit
+    named_node = _named_node(view, remaining, message)
+    if (not hits and named_node is None) or wanted == CRASH:
+        for hit in failing(_failing_kinds(view, scratch, others, found.sound, profiles, end)):
+            hits = True
+            yield hit
+    if not hits and named_node is not None:
+        yield (named_node,), message
+    elif not hits and len(remaining) > 1:
         group = bisect(remaining, lambda keep: matches(error_of(keep), keep), end)
         if group:
             yield tuple(group), message
+
+
+def _named_node(view: ModelView, remaining: Sequence[int], message: str) -> int | None:
+    """The only node that the message names, itself or one inside it. Names of fused kernels are made of several."""
+    if any(words in message for words in FUSED):
+        return None
+    found = [index for index in remaining if any(names(message, node) for node in walk_nodes([view.nodes[index]]))]
+    return found[0] if len(found) == 1 else None
 
 
 def _kinds(view: ModelView, remaining: Sequence[int], message: str) -> tuple[list[list[int]], list[list[int]]]:
@@ -214,17 +253,19 @@ def _dtype(view: ModelView, index: int) -> str:
 
 
 def _unlikely(view: ModelView, members: Sequence[int], message: str) -> int:
-    """0 where the message names a node of the group or fits its operator, else 1: likely ones are tried first."""
-    names = (name for name in (node_name(view.nodes[index]) for index in members) if name in message)
-    named = any(re.search(rf"(?<![\w/.]){re.escape(name)}(?![\w/.])", message) for name in names)
-    op = view.nodes[members[0]].op_type
-    return (
-        0
-        if named
-        or op in message
-        or explain(message, op, stage="builder").code != explain(message, "", stage="builder").code
-        else 1
-    )
+    """0 where the message names a node of the group or fits its operator, else 1: likely ones are tried first.
+
+    The nodes inside an If, a Loop or a Scan count like the node itself.
+    """
+    if any(names(message, node) for node in walk_nodes(view.nodes[index] for index in members)):
+        return 0
+    plain = explain(message, "", stage="builder")
+    about = load_catalog()[plain.feature].op if plain.feature in load_catalog() else ""
+
+    def fits(op: str) -> bool:
+        return op in message or op == about or explain(message, op, stage="builder").code != plain.code
+
+    return 0 if any(fits(node.op_type) for node in walk_nodes([view.nodes[members[0]]])) else 1
 
 
 def _kind(view: ModelView, index: int) -> str:

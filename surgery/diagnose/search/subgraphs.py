@@ -60,6 +60,25 @@ def _standalone(
     return result
 
 
+def named_inside(node: onnx.NodeProto, message: str) -> tuple[str, onnx.NodeProto] | None:
+    """The node in the bodies of `node` that TensorRT's message names, with its path; the longest name counts."""
+    found = [(path, inner) for path, inner in _inner_nodes(node, node_name(node)) if names(message, inner)]
+    return max(found, key=lambda place: len(node_name(place[1])), default=None)
+
+
+def names(message: str, node: onnx.NodeProto) -> bool:
+    """Whether TensorRT's message names the node, or a layer of it: layers of one node are numbered, as in "conv_7"."""
+    name = node_name(node)
+    return name in message and bool(re.search(rf"(?<![\w/.]){re.escape(name)}(?:_\d+)?(?![\w/.])", message))
+
+
+def _inner_nodes(node: onnx.NodeProto, path: str) -> Iterator[tuple[str, onnx.NodeProto]]:
+    for attribute, graph in subgraphs(node):
+        for inner in graph.node:
+            yield f"{path}/{attribute}", inner
+            yield from _inner_nodes(inner, f"{path}/{attribute}/{node_name(inner)}")
+
+
 def path_of(node: onnx.NodeProto, stack: tuple[str, ...]) -> str:
     """The way from a main-graph node to the refused one as TensorRT's stack tells it: "If_7/else_branch"."""
     steps = [found[1] for found in map(BRANCH.search, stack) if found and not found[1][0].isupper()]

@@ -137,7 +137,7 @@ def _locate(
     """Groups of nodes that alone fail with the error of the whole, with TensorRT's message.
 
     If the node that the message names does not fail alone, it counts nevertheless: in a branch of If, or with the sizes
-    that are guessed for a part, TensorRT may say something else. Only if no single node is named are all nodes searched.
+    that are guessed for a part, TensorRT may say something else. All nodes are searched only if no single one is named.
     A crash names no cause, so after a crash every node that fails alone counts.
     """
     remaining = [index for index in range(len(view.nodes)) if index not in found.removed]

@@ -12,8 +12,8 @@ import onnx
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.progress import say
 from surgery.diagnose.scratch import ScratchFolder
-from surgery.diagnose.search.submodel import reads_guessed_type, without
-from verify.model.walk import reads
+from surgery.diagnose.search.submodel import alone, reads_guessed_type, without
+from verify.model.walk import op_of, reads, subgraphs
 from verify.tensorrt import engine
 from verify.tensorrt.engine import Refusal
 
@@ -27,7 +27,7 @@ NEEDS_CONSTANT = ("build-time constant", "must be an initializer", "is_weights",
 class Parsed:
     """What all rounds of the parser found.
 
-    refused     (index of the main-graph node or -1, refusal), in the order found
+    refused     (index of the main-graph node or -1, refusal); of one operator where the parser refuses several alike
     removed     nodes removed by the end: the refused ones, and those that cannot be parsed without them
     follows     refused node -> the refused node before it that may be the cause
     guessed     tensors whose type had to be guessed when their maker was removed
@@ -50,6 +50,7 @@ def all_refusals(view: ModelView, scratch: ScratchFolder, first: list[Refusal], 
         say(f"what the parser refuses: {len(found.refused):,} places found, {len(remaining):,} nodes left")
         refusals = locate(view, scratch, refusals, found.removed, end)
         progress = _record(view, refusals, remaining, found)
+        _record_alike(view, scratch, found, end)
         if not refusals:
             found.complete = True
         if not progress or time.monotonic() > end:
@@ -62,6 +63,24 @@ def all_refusals(view: ModelView, scratch: ScratchFolder, first: list[Refusal], 
             return found
         refusals = engine.parse(scratch.write(model), limit=max(end - time.monotonic(), 5.0))
     return found
+
+
+def _record_alike(view: ModelView, scratch: ScratchFolder, found: Parsed, end: float) -> None:
+    """Record nodes of the operator that was refused last, which the parser refuses by themselves in the same words.
+
+    Each is parsed in a model of its own, which takes less time than to parse the whole once more for each of them.
+    """
+    index, refusal = found.refused[-1] if found.refused else (-1, Refusal(""))
+    if index < 0 or refusal.stack or any(subgraphs(view.nodes[index])):
+        return
+    kind = op_of(view.nodes[index])
+    for other in range(index + 1, len(view.nodes)):
+        if other in found.removed or op_of(view.nodes[other]) != kind or time.monotonic() > end:
+            continue
+        model = alone(view, scratch.model, other)
+        again = engine.parse(scratch.write(model), limit=60.0) if model is not None else []
+        if [(one.code, one.message) for one in again] == [(refusal.code, refusal.message)]:
+            _record_node(view, other, replace(again[0], node=other), found)
 
 
 def locate(

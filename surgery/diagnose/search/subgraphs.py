@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 
 from surgery.diagnose.model_view import ModelView, Types
+from surgery.diagnose.rules.reasons import explain
 from surgery.diagnose.search.submodel import known
 from surgery.targets.graph_facts import types_of
 from verify.model.walk import captured, node_name, subgraphs
@@ -61,7 +62,12 @@ def _standalone(
 
 
 def named_inside(node: onnx.NodeProto, message: str) -> tuple[str, onnx.NodeProto] | None:
-    """The node in the bodies of `node` that TensorRT's message names, with its path; the longest name counts."""
+    """The node in the bodies of `node` that the builder's message names, with its path; the longest name counts.
+
+    None where the message means something of its own for `node`: then the body is not at fault.
+    """
+    if explain(message, node.op_type, stage="builder") != explain(message, "", stage="builder"):
+        return None
     found = [(path, inner) for path, inner in _inner_nodes(node, node_name(node)) if names(message, inner)]
     return max(found, key=lambda place: len(node_name(place[1])), default=None)
 

@@ -98,22 +98,28 @@ def _gone(view: ModelView, removed: Collection[int]) -> tuple[set[int], Types, s
 
 
 def _guess(node: onnx.NodeProto, name: str, types: Types) -> onnx.TypeProto | None:
-    """A type for an output of a removed node: that of the first branch of an If, else of the node's first input.
+    """A type for an output of a removed node: that of the first branch of an If, of the value that a Loop starts with,
+    else of the node's first input.
 
     A known dtype is kept; only the shape is then guessed.
     """
     like = [types[source] for source in node.input if known(source, types)]
+    position = list(node.output).index(name)
     if node.op_type == "If":
-        position = list(node.output).index(name)
         branches = [(types_of(graph), graph.output) for _, graph in subgraphs(node)]
         ends = [(inner, outputs[position].name) for inner, outputs in branches if position < len(outputs)]
         like = [inner[end] for inner, end in ends if known(end, inner)]
+    elif node.op_type == "Loop" and position < len(node.input) - 2:
+        like = [types[source] for source in node.input[position + 2 : position + 3] if known(source, types)]
     if not like:
         return None
     guess = onnx.TypeProto()
     guess.CopyFrom(like[0])
     dtype = types[name].tensor_type.elem_type if name in types else 0
     guess.tensor_type.elem_type = dtype or guess.tensor_type.elem_type
+    if node.op_type == "Loop":  # the size of a value that grows is not that of the first one
+        for dim in guess.tensor_type.shape.dim:
+            dim.Clear()
     return guess
 
 
@@ -141,6 +147,14 @@ def with_constant_ancestors(view: ModelView, index: int) -> set[int]:
                 kept.add(maker)
                 todo.append(maker)
     return kept
+
+
+def alone(view: ModelView, model: onnx.ModelProto, index: int) -> onnx.ModelProto | None:
+    """The node and the constants that it reads as a model; None where a type is unknown or a constant is far away."""
+    kept = with_constant_ancestors(view, index)
+    outside = {name for node in kept for name in reads(view.nodes[node])} - set(view.initializers)
+    outside -= {name for node in kept for name in view.nodes[node].output}
+    return None if outside & _constant_tensors(view) else part(view, model, kept)
 
 
 def known(name: str, types: Types) -> bool:

@@ -8,8 +8,8 @@ Before â†’ After: `y = com.microsoft.QLinearAdd(a, as, az, b, bs, bz, ys, yz)` â
 QuantizeLinear(Add(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz)), ys, yz)`
 Leaves alone: a softmax over several dims at once, as before opset 13; pools and convolutions with the channels last
 and an unknown rank; types that ONNX's own operators do not take.
-Numerics: within one step of the eight-bit result, since onnxruntime looks values up in a table or rounds the ratio of
-scales first.
+Numerics: the same eight-bit numbers, except where rounding in float32 falls on the other side of a tie. A softmax is
+quantized with the scale that onnxruntime's kernel has in effect: 1 / 265 for 1 / 265.2.
 """
 
 from __future__ import annotations
@@ -65,8 +65,17 @@ def _concat(build: Build, node: gs.Node) -> gs.Tensor:
     return requantized(build, value, node.inputs[0], node.inputs[1])
 
 
-def _softmax(build: Build, node: gs.Node, value: gs.Tensor) -> gs.Tensor:
-    return build("Softmax", value, axis=int(node.attrs.get("axis", -1)))
+def _softmax(build: Build, node: gs.Node) -> gs.Tensor:
+    value = build("Softmax", _read(build, node, 0), axis=int(node.attrs.get("axis", -1)))
+    return requantized(build, value, _whole_steps(build, node.inputs[3]), optional_input(node, 4) or _zero(build, node))
+
+
+def _whole_steps(build: Build, scale: gs.Tensor) -> gs.Tensor:
+    """The scale that onnxruntime has in effect: it cuts the number of steps between 0 and 1 off to a whole one."""
+    one, value = np.float32(1), build.context.constant(scale)
+    if value is not None:
+        return build.constant(one / np.floor(one / value), np.float32)
+    return build("Div", one, build("Floor", build("Div", one, scale)))
 
 
 def _one_axis(node: gs.Node, context: Context) -> bool:
@@ -125,7 +134,7 @@ FORMS = {
         inputs=4,
         attributes=("alpha",),
     ),
-    "QLinearSoftmax": Form(_unary(_softmax), inputs=5, attributes=("axis", "opset"), holds=_one_axis),
+    "QLinearSoftmax": Form(_softmax, inputs=5, attributes=("axis", "opset"), holds=_one_axis),
     "QLinearConcat": Form(_concat, inputs=5, attributes=("axis",)),
     "QLinearAveragePool": Form(_unary(_pool), inputs=4, attributes=(*POOL, "channels_last"), holds=_ranked),
     "QLinearGlobalAveragePool": Form(_unary(_global_pool), inputs=5, attributes=("channels_last",), holds=_ranked),

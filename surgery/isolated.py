@@ -151,8 +151,12 @@ def _read_notes(path: str) -> str:
 
 def serve() -> None:
     """Answer the one call that standard input holds; what `_in_new_python` starts."""
+    answer_call(*pickle.load(sys.stdin.buffer))
+
+
+def answer_call(call: Callable[..., Any], arguments: tuple[Any, ...], path: str, notes: str) -> None:
+    """Write what `call(*arguments)` returns or raises to the file `path`, and what it is at to the file `notes`."""
     _die_with_parent()
-    call, arguments, path, notes = pickle.load(sys.stdin.buffer)
     _notes.append(os.open(notes, os.O_RDWR | os.O_CREAT))
     try:
         answer = (True, call(*arguments))

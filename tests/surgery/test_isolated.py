@@ -36,6 +36,11 @@ main()
 """
 
 
+@pytest.fixture(autouse=True)
+def quick_isolation() -> None:
+    """Each call starts a Python, as for users."""
+
+
 def surgeon(folder: Path, *arguments: str, cause: str, word: bytes = b"") -> tuple[int, str, str]:
     """`surgeon` with an onnxruntime that dies of models with `word` in them: exit code, output, errors."""
     call = [sys.executable, "-c", DYING.format(signal=cause, word=word), *arguments]

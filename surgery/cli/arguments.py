@@ -1,9 +1,10 @@
-"""Parsers of shapes, sizes and values on the command line."""
+"""Options that several commands share, and parsers of shapes, sizes and values."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,34 @@ TARGET = TargetType()
 def split_shapes(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """One entry for each shape of an option that holds several: `a:1x3,b:2x3` as trtexec has it, or with spaces."""
     return tuple(one for text in values for one in re.split(r"[,\s]+(?=[^,\s:\[\]]+:)", text.strip()))
+
+
+def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --input-shape, --min-shape and --max-shape of dynamic inputs, as `shapes`, `smallest` and `largest`."""
+    options = (("--max-shape", "largest"), ("--min-shape", "smallest"), ("--input-shape", "shapes"))
+    for flag, name in options:
+        which = "usual" if name == "shapes" else name
+        command = click.option(
+            flag,
+            name,
+            multiple=True,
+            callback=split_shapes,
+            metavar="NAME:SHAPE",
+            help=f"{which.capitalize()} shape of a dynamic input.",
+        )(command)
+    return command
+
+
+def format_option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --format, text or json, as the parameter `name`."""
+    return click.option(
+        "--format",
+        name,
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Format of the output.",
+    )
 
 
 def parse_size(text: str) -> int:

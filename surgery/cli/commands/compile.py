@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import parse_dim, split_shapes
+from surgery.cli.arguments import format_option, parse_dim, shape_options
 
 
 @click.command(name="compile")
@@ -18,30 +18,7 @@ from surgery.cli.arguments import parse_dim, split_shapes
     "--vs", "other", type=click.Path(path_type=Path), help="A second model to build; or with --layers, a second run."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the engine to this file.")
-@click.option(
-    "--input-shape",
-    "shapes",
-    multiple=True,
-    callback=split_shapes,
-    metavar="NAME:SHAPE",
-    help="Usual shape of a dynamic input.",
-)
-@click.option(
-    "--min-shape",
-    "smallest",
-    multiple=True,
-    callback=split_shapes,
-    metavar="NAME:SHAPE",
-    help="Smallest shape of a dynamic input.",
-)
-@click.option(
-    "--max-shape",
-    "largest",
-    multiple=True,
-    callback=split_shapes,
-    metavar="NAME:SHAPE",
-    help="Largest shape of a dynamic input.",
-)
+@shape_options
 @click.option(
     "--size", "sizes", multiple=True, metavar="NAME=N", help="Fix a size that the spec leaves open: frames=7."
 )
@@ -50,14 +27,7 @@ from surgery.cli.arguments import parse_dim, split_shapes
 @click.option("--profile", type=click.Path(path_type=Path), help="profile.json of the same run, for --layers.")
 @click.option("--times", type=click.Path(path_type=Path), help="times.json of the same run, for --layers.")
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write a self-contained HTML page.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Format of the output.",
-)
+@format_option("style")
 def command(
     model: Path,
     gpu: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surgery.cli.arguments import TARGET, parse_dim, split_shapes
+from surgery.cli.arguments import TARGET, parse_dim, shape_options
 from surgery.cli.streams import read_dash, without_temporary
 from verify.render import FORMATS
 
@@ -39,30 +39,7 @@ WITHOUT_LOG = ("against", *WITH_AGAINST, *OF_THE_JUDGE)
     show_default=True,
     help="Exit 1 where the target refuses, or also where nothing is known.",
 )
-@click.option(
-    "--input-shape",
-    "shapes",
-    multiple=True,
-    callback=split_shapes,
-    metavar="NAME:SHAPE",
-    help="Usual shape of a dynamic input.",
-)
-@click.option(
-    "--min-shape",
-    "smallest",
-    multiple=True,
-    callback=split_shapes,
-    metavar="NAME:SHAPE",
-    help="Smallest shape of a dynamic input.",
-)
-@click.option(
-    "--max-shape",
-    "largest",
-    multiple=True,
-    callback=split_shapes,
-    metavar="NAME:SHAPE",
-    help="Largest shape of a dynamic input.",
-)
+@shape_options
 @click.option(
     "--limit",
     "seconds",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from surgery.cli.arguments import format_option
+
 
 @click.command(name="extract")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -20,14 +22,7 @@ import click
     "--check-inputs", type=click.Path(path_type=Path), help="Compare on the model's inputs in this .npz file."
 )
 @click.option("--strict", is_flag=True, help="Write nothing and exit 1 if the model cannot be run.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Format of the output.",
-)
+@format_option("form")
 def command(
     model: Path,
     inputs: tuple[str, ...],

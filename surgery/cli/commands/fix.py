@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from surgery.cli.arguments import TARGET, parse_size, parse_value, split_shapes
+from surgery.cli.arguments import TARGET, format_option, parse_size, parse_value, split_shapes
 from surgery.cli.config import with_defaults
 from surgery.cli.parallel import jobs_for, run_parallel
 from surgery.cli.streams import fix_streams, spoken, without_temporary
@@ -70,14 +70,7 @@ RESULT = ".fixed.onnx"
     "-j", "--jobs", type=click.IntRange(1), help="Models to fix at a time.  [default: up to 4, a large one alone]"
 )
 @click.option("--report", "report_path", type=PATH, help="Also write the report to this file: .json, .html, or text.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Format of the output.",
-)
+@format_option("style")
 @click.option("-v", "--verbose", is_flag=True, help="List every finding.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context

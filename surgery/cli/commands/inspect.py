@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from surgery.cli.arguments import format_option
+
 if TYPE_CHECKING:
     from surgery.inspect import Description
 
@@ -15,14 +17,7 @@ SCHEMA_VERSION = "1.0"
 
 @click.command(name="inspect")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Format of the output.",
-)
+@format_option("form")
 @click.option("-v", "--verbose", is_flag=True, help="List every weight, and metadata in full.")
 def command(models: tuple[Path, ...], form: str, verbose: bool) -> int:
     """Show what each MODEL contains: interface, operators, weights, and what each target refuses. Nothing runs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from surgery.diagnose.logs.lines import Message
 from surgery.diagnose.logs.warnings import only_follows
@@ -39,7 +40,7 @@ CODES = (
 )
 PLUGIN = re.compile(r"(?:Cannot find plugin|could not find plugin):? (?P<op>\w+)")
 LAYER = re.compile(r"\bI[A-Z]\w+Layer (?P<name>.+?): ")
-NODE = re.compile(r"implementation for node (?P<name>.+?)(?: due to [^.]*)?\.?$", re.DOTALL)
+NODE = re.compile(r"implementation for node (?P<name>[^\n]+?)(?: due to [^.]*)?\.?$", re.M)
 FOREIGN = re.compile(r"\{ForeignNode\[(?P<first>.+?)\.\.\.(?P<last>.+)\]\}")
 MADE_BY_PARSER = re.compile(r"^(?:\(Unnamed Layer\* ?\d+\) ?\[.*\]|ONNXTRT_.*|Reformatting CopyNode .*|__my\w*.*)$")
 
@@ -165,8 +166,19 @@ def _of_python(message: Message, match: re.Match[str]) -> LogError:
     )
 
 
+def _own_lines(text: str) -> str:
+    """The text up to where its error ends: lines that Python or a shell printed after it may follow in a log."""
+    lines = text.splitlines()
+    for count in range(1, len(lines) + 1):
+        coded = CODED.search("\n".join(lines[:count]))
+        if coded and coded["text"].count("(") == coded["text"].count(")"):
+            return "\n".join(lines[:count])
+    more = list(takewhile(lambda line: not line or line[0].isspace(), lines[1:]))
+    return text if CODED.search(text) else "\n".join([*lines[:1], *more])
+
+
 def _of_builder(message: Message) -> LogError | None:
-    text = SOURCE_LINE.sub("", message.text.strip())
+    text = _own_lines(SOURCE_LINE.sub("", message.text.strip()))
     if only_follows(text) or not text or text.startswith("&&&&"):
         return None
     coded = CODED.search(text)

@@ -32,8 +32,14 @@ PREFIXES = tuple(
         ("nvinfer", r"(?P<severity>ERROR|WARNING|INFO): \S*nvdsinfer_\S* (?P<text>.*)"),
         ("torch_tensorrt", r"(?P<severity>[A-Z]+): ?\[Torch-TensorRT[^\]]*\] - (?P<text>.*)"),
         ("torch_tensorrt", r"(?P<severity>[A-Z]+):torch_tensorrt[^:]*:(?P<text>.*)"),
+        ("a logger of TensorRT", r".{0,120}?\[TRT\] ?\[(?P<severity>[VIWEF])\]:? (?P<text>.*)"),
+        ("a logger of TensorRT", r".{0,120}?\[(?P<severity>[VIWEF]|[A-Z]{4,})\] ?\[TRT\]:? (?P<text>.*)"),
+        ("a logger of TensorRT", r"\[TensorRT[^\]]*\] ?\[?(?P<severity>[A-Z]{4,})\]?:? (?P<text>.*)"),
+        ("a logger of TensorRT", r"(?P<severity>[A-Z]{4,}):(?:TRT|tensorrt)[\w.]*:(?P<text>.*)"),
+        ("Triton", r"(?P<severity>[IWEF])\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] \"?(?P<text>.*?)\"?$"),
         ("Polygraphy", r"\[(?P<severity>[XUVIWSE!])\] (?P<text>.*)"),
         ("", r"(?P<severity>ERROR|WARNING|INFO): (?P<text>.*)"),
+        ("", r"(?=(?P<severity>E)rror Code \d+: )(?P<text>.*)"),
         ("", r"(?P<severity>)(?P<text>(?:&&&& |NvDsInfer Error|Segmentation fault|Traceback |\*+ ?EP Error).*)"),
     )
 )

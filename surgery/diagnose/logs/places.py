@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ import onnx
 from surgery.diagnose.logs.errors import LogError
 from surgery.diagnose.model_view import ModelView
 from verify.model.walk import node_name, subgraphs
+
+# What TensorRT puts after the name of a node where it makes several layers of it.
+OF_A_NODE = re.compile(r"(?P<node>.+?)(?:slice| ?copy|_clone_\d+|_output|_\d+| \[\w+\])$")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,12 @@ class Places:
 
     def of_layers(self, layers: tuple[str, ...]) -> list[NodeAt]:
         """The nodes that are named in a builder's error, in its order."""
-        return [at for name in layers for at in self._named(name, "")[:1]]
+        return [at for name in layers for at in (self._named(name, "") or self._named(self._node_of(name), ""))[:1]]
+
+    def _node_of(self, layer: str) -> str:
+        """Name of the node that TensorRT made a layer for and named it after, as in "/Concat_17slice"; "" if none."""
+        made = OF_A_NODE.match(layer)
+        return made["node"] if made else ""
 
     def _named(self, name: str, op: str) -> list[NodeAt]:
         found = self.by_name.get(name, []) if name else []

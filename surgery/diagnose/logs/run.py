@@ -16,7 +16,11 @@ MARKS = (
     ("Polygraphy", re.compile(r"(?:RUNNING|PASSED|FAILED) \| (?:Runtime|Command)|Could not parse ONNX correctly")),
     ("nvinfer", re.compile(r"NvDsInfer|gst_nvinfer|nvdsinfer_")),
 )
-SUBJECT = re.compile(r"TensorRT|TRT|onnx|polygraphy|nvinfer", re.I)
+# Producers whose prefix nothing else writes.
+OF_TENSORRT = ("Python", "a logger of TensorRT", "nvinfer", "torch_tensorrt")
+SUBJECT = re.compile(
+    r"TensorRT|TRT|onnx|polygraphy|nvinfer|ModelImporter|While parsing node number|Error Code \d+: |::\w+::\d+\]", re.I
+)
 RUNNING = re.compile(r"&&&& RUNNING TensorRT\S* \[TensorRT[^\]]* v(\d+)\](?: \[b(\d+)\])? # (.*)")
 ENDED = re.compile(r"&&&& (PASSED|FAILED) |^(PASSED|FAILED) \| Runtime")
 FIELDS = {
@@ -91,7 +95,7 @@ class RunReader:
             runs = self.run.runs + 1 if self.run.command else 1
             self.run = Run(version=version_of(started[1]), command=started[3], runs=runs)
         self.producers[message.producer] += 1
-        self.about_tensorrt = self.about_tensorrt or bool(SUBJECT.search(text))
+        self.about_tensorrt = self.about_tensorrt or message.producer in OF_TENSORRT or bool(SUBJECT.search(text))
         self.marked = self.marked or next((name for name, pattern in MARKS if pattern.search(text)), "")
         self._field(text)
         self._ending(text)
@@ -133,8 +137,10 @@ class RunReader:
 
 
 def version_of(digits: str) -> str:
-    """ "10.9.0" of trtexec's 100900, "8.6.1" of 8601: TensorRT counts differently from version 10 on."""
+    """ "10.9.0" of trtexec's 100900, "8.6.1" of 8601: TensorRT counts differently from version 10 on; "" of less."""
     number = int(digits)
+    if number < 5000:  # TensorRT-RTX, which counts its own versions
+        return ""
     if number >= 100000:
         return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     return f"{number // 1000}.{number // 100 % 10}.{number % 100}"

@@ -313,3 +313,50 @@ def test_options_that_do_not_go_with_a_log(options: list[str], says: str) -> Non
 def test_target_of_the_passes_can_be_chosen(detector: Path) -> None:
     report = diagnose_log(LOGS / "trtexec_10.9_three.txt", detector, target="tensorrt-11")
     assert report.verdicts[0].judge.startswith("TensorRT 10.9.0")
+
+
+NO_KERNEL = "Error Code 10: Internal Error (Could not find any implementation for node /backbone/Conv.)"
+FROM_PYTHON = "[01/14/2024-15:42:26] [TRT]"
+EXCERPTS = {
+    "docker compose": (
+        "web     | [E] [TRT] 10: [optimizer.cpp::compute::3869] " + NO_KERNEL,
+        "a logger of TensorRT",
+    ),
+    "loguru": ("2025-10-16 11:51:21.1 | ERROR | build:run:42 - [TRT] [E] " + NO_KERNEL, "a logger of TensorRT"),
+    "another logger": ("[2025-11-01 10:00:01] [ERROR] [TRT] " + NO_KERNEL, "a logger of TensorRT"),
+    "TensorRT-LLM": ("[TensorRT-LLM][ERROR] 10: " + NO_KERNEL, "a logger of TensorRT"),
+    "logging of Python": ("ERROR:tensorrt:" + NO_KERNEL, "a logger of TensorRT"),
+    "Triton": (f'E0612 09:10:13.500001 1 logging.cc:40] "{NO_KERNEL}"', "Triton"),
+    "Torch-TensorRT": ("ERROR: [Torch-TensorRT - Debug Build] - 10: " + NO_KERNEL, "torch_tensorrt"),
+    "no prefix": (f"{FROM_PYTHON} [I] Init CUDA\n{NO_KERNEL}\n2024-01-14,root ERROR failed", "Python"),
+    "what follows is no part": (
+        f"{FROM_PYTHON} [E] 10: {NO_KERNEL}\nexport failure 80.0s: (none",
+        "Python",
+    ),
+    "no code": (
+        f"{FROM_PYTHON} [E] 10: Could not find any implementation for node /backbone/Conv.\n"
+        "Traceback (most recent call last):",
+        "Python",
+    ),
+    "one of several layers": (f"[07/12/2024-02:03:30] [E] {NO_KERNEL.replace('Conv.', 'Convslice.')}", "trtexec"),
+}
+
+
+@pytest.mark.parametrize("name", EXCERPTS)
+def test_an_excerpt_as_people_paste_it_has_its_place(name: str, detector: Path, tmp_path: Path) -> None:
+    text, producer = EXCERPTS[name]
+    log = tmp_path / "pasted.log"
+    log.write_text(text + "\n", encoding="utf-8")
+    report = diagnose_log(log, detector)
+    assert refusals(report) == {("SG869", "", "/backbone/Conv")}
+    assert report.checks[0].figures["producer"] == producer
+    (found,) = [finding for finding in report.findings if finding.severity == "error"]
+    assert found.details["says"].startswith("Could not find any implementation for node /backbone/Conv")
+    assert "\n" not in found.details["says"]
+
+
+def test_lines_of_the_parser_are_a_log_of_tensorrt_without_its_name(detector: Path, tmp_path: Path) -> None:
+    log = tmp_path / "pasted.log"
+    line = 'ModelImporter.cpp:771: While parsing node number 4 [Det -> "/head/Det_output_0"]:'
+    log.write_text(f"[01/01/2024-00:00:01] [E] [TRT] {line}", encoding="utf-8")
+    assert refusals(diagnose_log(log, detector)) == {("SG129", "", "/head/Det")}

@@ -78,6 +78,7 @@ PIPELINE: tuple[str, ...] = (
     "cleanup.unread_output",
     "tensorrt.layernorm_outputs",
     "tensorrt.unsigned_quantization",
+    "tensorrt.shifted_quantization",
     "tensorrt.asymmetric_quantization",
     "tensorrt.quantized_product",
     "tensorrt.eight_bit_constant",

@@ -4,8 +4,8 @@ What it does: writes them as a division or product by the scale, Round, Add, Cli
 quantizer stored as INT32 become floating point.
 Why: TensorRT takes symmetric quantization only: int8, zero points of zero, constant parameters.
 Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(x / s) + z, 0, 255))`
-Leaves alone: quantization the target takes; blocked quantization; types other than int8, uint8 and int32; a zero point
-or type that is not known.
+Leaves alone: quantization the target takes or nothing reads; blocked quantization; types other than int8, uint8 and
+int32; a zero point or type that is not known.
 Numerics: exact: onnxruntime divides in float32 as well.
 NaN becomes the lowest number of the type, as in onnxruntime.
 """
@@ -32,6 +32,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         kinds = np.dtype(narrow.dtype).name, np.dtype(wide.dtype).name
         if kinds[0] not in (*RANGES, "int32") or kinds[1] not in ("float32", "float16"):
+            continue
+        if not node.outputs[0].outputs and not context.is_output(graph, node.outputs[0]):
             continue
         if asymmetric(node, narrow, context):
             yield finding(

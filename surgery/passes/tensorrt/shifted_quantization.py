@@ -1,0 +1,202 @@
+"""Eight-bit numbers around another zero point than 0, between QuantizeLinear and DequantizeLinear.
+
+What it does: shifts those that a product with stored weights reads so that their zero point is 0 of int8. What the
+shift adds to the product is the same for every input, so it is taken off the bias; zeros around a picture are put in
+before it is quantized. Other readers get the same value as before, in floating point: rounded, clipped and scaled.
+Why: TensorRT has INT8 products for symmetric int8 quantization only.
+Before → After: `y = Conv(DequantizeLinear(QuantizeLinear(x, s, z), s, z), w, b)` → `q = QuantizeLinear(Round(x / s) +
+z, 1); y = Conv(DequantizeLinear(q, s), w, b - s * z * sum of w)` in int8
+Leaves alone: graph outputs, numbers that anything but DequantizeLinear reads, a scale for each channel; in floating
+point stay products with weights that are no int8 around 0, with computed biases, or with padding by size.
+Numerics: the numbers are the same, shifted; products are within rounding, so that the next eight-bit number may be a
+step away where the product lies halfway between two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from surgery.graph.edit import replace_input
+from surgery.graph.walk import producer
+from surgery.passes.ops.build import Build
+from surgery.passes.ops.contrib import text
+from surgery.passes.ops.quantize import optional_input
+from surgery.pipeline.context import Context
+from surgery.pipeline.rule import Finding, Pass, finding
+
+MIDDLE = {"uint8": 128, "int8": 0}
+PRODUCTS = ("Conv", "MatMul", "Gemm")
+MESSAGE = "eight-bit numbers around {} that a product reads are signed ones around 0 and a bias"
+FLOAT = "eight-bit numbers around {} that no product with int8 weights reads are in floating point"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product that reads shifted numbers: `taken`, times scale and shift, is what the shift adds to it."""
+
+    node: gs.Node
+    pads: tuple[int, ...]
+    taken: np.ndarray
+    bias: np.ndarray | None
+
+
+def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    for node in context.nodes(graph, "QuantizeLinear"):
+        narrow = node.outputs[0]
+        shift = _shift(node, context)
+        if not shift or context.is_output(graph, narrow) or context.rank(node.inputs[0]) is None:
+            continue
+        readers = list(narrow.outputs)
+        if not all(reader.op == "DequantizeLinear" and _shift(reader, context) == shift for reader in readers):
+            continue
+        products = [found.node for each in readers for found in _products(graph, each.outputs[0], context)]
+        message = (MESSAGE if products else FLOAT).format(int(_number(node.inputs[2], context)))
+        yield finding(message, node, partial(rewrite, graph, node, context, shift), *readers, *products)
+
+
+def _number(tensor: gs.Tensor | None, context: Context) -> Any:
+    """The value of a constant of one element; None for anything else."""
+    value = None if tensor is None else context.constant(tensor)
+    return value.reshape(()).item() if value is not None and value.size == 1 else None
+
+
+def _shift(node: gs.Node, context: Context) -> int | None:
+    """The zero point of one constant scale, counted from the middle of its type; None where it is not plain."""
+    zero, scale = optional_input(node, 2), node.inputs[1]
+    if zero is None or zero.dtype is None or np.dtype(zero.dtype).name not in MIDDLE or node.attrs.get("block_size"):
+        return None
+    value = _number(zero, context)
+    if value is None or _number(scale, context) is None or scale.dtype != np.float32:
+        return None
+    return int(value) - MIDDLE[np.dtype(zero.dtype).name]
+
+
+def _products(graph: gs.Graph, wide: gs.Tensor, context: Context) -> list[Product]:
+    """The products with stored int8 weights that read the dequantized numbers."""
+    if context.is_output(graph, wide):
+        return []
+    found = [_product(node, wide, context) for node in wide.outputs if node.op in PRODUCTS and not node.domain]
+    return [product for product in found if product is not None]
+
+
+def _product(node: gs.Node, wide: gs.Tensor, context: Context) -> Product | None:
+    if node.inputs[0] is not wide or node.inputs[1] is wide:
+        return None
+    weights = _stored_weights(node.inputs[1], context)
+    given = optional_input(node, 2) if node.op != "MatMul" else None
+    bias = None if given is None else _floats(given, context)
+    if weights is None or (given is not None and bias is None):
+        return None
+    if node.op == "Conv":
+        padded = text(node.attrs.get("auto_pad", "NOTSET")) in ("NOTSET", "VALID", "")
+        pads = tuple(int(size) for size in node.attrs.get("pads", ())) if padded else None
+        taken = weights.sum(axis=tuple(range(1, weights.ndim)))
+        return None if pads is None else Product(node, pads if any(pads) else (), taken, bias)
+    if node.op == "MatMul":
+        return Product(node, (), weights.sum(axis=-2), None) if weights.ndim == 2 else None
+    plain = float(node.attrs.get("beta", 1.0)) == 1 and not node.attrs.get("transA")
+    columns = weights.sum(axis=1 if node.attrs.get("transB") else 0) * float(node.attrs.get("alpha", 1.0))
+    return Product(node, (), columns, bias) if plain else None
+
+
+def _stored_weights(tensor: gs.Tensor, context: Context) -> np.ndarray | None:
+    """Constant int8 weights around 0, dequantized, as float64."""
+    maker = producer(tensor, "DequantizeLinear")
+    if maker is None or maker.domain or np.dtype(maker.inputs[0].dtype or np.float32) != np.int8:
+        return None
+    zero = optional_input(maker, 2)
+    value = None if zero is None else context.constant(zero)
+    return None if zero is not None and (value is None or np.any(value)) else _floats(tensor, context)
+
+
+def _floats(tensor: gs.Tensor, context: Context) -> np.ndarray | None:
+    """A constant as float64, dequantized where it is stored in integers."""
+    value = context.constant(tensor)
+    if value is not None:
+        return np.asarray(value, np.float64) if value.dtype == np.float32 else None
+    maker = producer(tensor, "DequantizeLinear")
+    if maker is None or maker.domain or maker.attrs.get("block_size"):
+        return None
+    zero = optional_input(maker, 2)
+    stored, scale = context.constant(maker.inputs[0]), context.constant(maker.inputs[1])
+    shift = np.zeros(1) if zero is None else context.constant(zero)
+    if stored is None or scale is None or shift is None:
+        return None
+    along = _along(scale, stored.ndim, int(maker.attrs.get("axis", 1)))
+    return np.asarray((stored.astype(np.float64) - _along(shift, stored.ndim, int(maker.attrs.get("axis", 1)))) * along)
+
+
+def _along(parameter: np.ndarray, rank: int, axis: int) -> np.ndarray:
+    shape = [1] * rank
+    if parameter.size > 1:
+        shape[axis % rank] = -1
+    return parameter.astype(np.float64).reshape(shape)
+
+
+def rewrite(graph: gs.Graph, node: gs.Node, context: Context, shift: int) -> None:
+    """Quantize without a zero point for products, round and clip for other readers."""
+    readers = list(node.outputs[0].outputs)
+    build = Build(graph, node, context, PASS.code)
+    step = build.constant(_number(node.inputs[1], context), np.float32)
+    whole = build("Round", build("Div", node.inputs[0], step))
+    moved: gs.Tensor | None = None
+    narrow: dict[tuple[int, ...], gs.Tensor] = {}
+    for reader in readers:
+        scale = _number(reader.inputs[1], context)
+        for product in _products(graph, reader.outputs[0], context):
+            moved = build("Add", whole, float(shift)) if moved is None else moved
+            if product.pads not in narrow:
+                narrow[product.pads] = _narrowed(build, moved, product.pads, shift)
+            wide = build("DequantizeLinear", narrow[product.pads], np.float32(scale))
+            _read_shifted(build, product, wide, scale * shift)
+    plain = [each for each in readers if each.outputs[0].outputs or context.is_output(graph, each.outputs[0])]
+    if plain:
+        above = build("Where", build("Greater", whole, -128.0 - shift), whole, -128.0 - shift)
+        within = build("Min", above, 127.0 - shift)
+    build.insert()
+    for reader in plain:
+        last = Build(graph, reader, context, PASS.code)
+        last.replace(last("Mul", within, np.float32(_number(reader.inputs[1], context))))
+
+
+def _narrowed(build: Build, moved: gs.Tensor, pads: tuple[int, ...], shift: int) -> Any:
+    """The shifted numbers as int8, with what stands for 0 around the picture."""
+    if pads:
+        half = len(pads) // 2
+        sizes = build.ints([0, 0, *pads[:half], 0, 0, *pads[half:]])
+        moved = build("Pad", moved, sizes, build.constant(shift, np.float32))
+    return build("QuantizeLinear", moved, np.float32(1), build.constant(0, np.int8))
+
+
+def _read_shifted(build: Build, product: Product, wide: gs.Tensor, moved_by: float) -> None:
+    """Let a product read the shifted numbers, and take off its bias what the shift adds."""
+    node, context = product.node, build.context
+    replace_input(node, 0, wide)
+    if product.pads:
+        node.attrs["pads"] = [0] * len(product.pads)
+    offset = (0 if product.bias is None else product.bias) - moved_by * product.taken
+    stored = build.constant(np.asarray(offset), np.float32)
+    if node.op != "MatMul":
+        if len(node.inputs) > 2:
+            replace_input(node, 2, stored)
+        else:
+            node.inputs.append(stored)
+        return
+    after = Build(build.graph, node, context, PASS.code)
+    after.replace(after("Add", after("MatMul", *node.inputs), stored))
+
+
+PASS = Pass(
+    code="SG198",
+    name="shifted-quantization",
+    find=find,
+    exact=False,
+    kind="replace",
+    feature="quantize-zero-point",
+)

@@ -5,7 +5,8 @@ dim at the same place, and -1 for the one dim that remains.
 Why: TensorRT computes such a shape on the host at every run, and Myelin does not fuse across the Reshape.
 Before → After: `Reshape(x: [n, 12], Concat(Shape(x)[:1], [3, 4]))` → `Reshape(x, [0, 3, 4])`
 Leaves alone: shapes with two free dims that are not copies; shapes that already hold a -1 beside a free dim; shapes
-that would get a -1 beside a dim that may be zero, since such a Reshape fails for an empty tensor.
+that would get a -1 beside a dim that may be zero, since such a Reshape fails for an empty tensor; an
+output of the graph that is declared with another rank.
 Numerics: exact.
 """
 
@@ -36,8 +37,15 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if wanted is None or wanted.ndim != 1:
             continue
         shape = constant_shape(node.inputs[0], list(wanted), bool(node.attrs.get("allowzero")))
-        if shape is not None:
+        if shape is not None and not _contradicts(graph, node.outputs[0], shape):
             yield finding(f"the computed shape is always {shape}", node, partial(_write, node, shape))
+
+
+def _contradicts(graph: gs.Graph, output: gs.Tensor, shape: list[int]) -> bool:
+    """Whether an output of the graph is declared with another rank, unseen while the shape is computed."""
+    info = vars(graph).get("output_infos", {}).get(output.name)
+    kind = None if info is None else info.type.tensor_type
+    return kind is not None and kind.HasField("shape") and len(kind.shape.dim) != len(shape)
 
 
 def constant_shape(source: gs.Tensor, wanted: list[Any], allowzero: bool) -> list[int] | None:

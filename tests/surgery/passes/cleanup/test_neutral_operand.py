@@ -1,0 +1,98 @@
+"""SG022: operands that change nothing: zeros that are added, ones that multiply."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import surgery
+from tests.surgery.passes.comparing import Case, becomes, parse, run, stays
+
+CODE = "SG022"
+REWRITES = [
+    Case(
+        "a bias of zero behind a product, a scale of one",
+        """g (float[2,2] x) => (float[2,3] y)
+        <float[2,3] w = {1, 2, 3, 4, 5, 6}, float[3] b = {0, 0, 0}, float[1] s = {1}> {
+          a = MatMul(x, w)
+          c = Add(b, a)
+          y = Mul(s, c)
+        }""",
+        after="g (float[2,2] x) => (float[2,3] y) <float[2,3] w = {1, 2, 3, 4, 5, 6}> { y = MatMul(x, w) }",
+    ),
+    Case(
+        "quotients, differences and negative zeros",
+        """g (float[2] x) => (float[2] y) <float one = {1}, float[2] zero = {0, 0}, float[1] minus = {-0.0}> {
+          a = Neg(x)
+          b = Div(a, one)
+          c = Sub(b, zero)
+          d = Add(c, minus)
+          y = Abs(d)
+        }""",
+        after="g (float[2] x) => (float[2] y) { a = Neg(x)  y = Abs(a) }",
+    ),
+    Case(
+        "integers and truth values",
+        """g (int64[2] x, bool[2] p) => (int64[2] y, bool[2] q) <int64 zero = {0}, bool[1] t = {1}, bool f = {0}> {
+          a = Neg(x)
+          b = Add(a, zero)
+          y = Abs(b)
+          n = Not(p)
+          c = And(t, n)
+          d = Or(c, f)
+          q = Not(d)
+        }""",
+        after="g (int64[2] x, bool[2] p) => (int64[2] y, bool[2] q) { a = Neg(x)  y = Abs(a)  n = Not(p)  q = Not(n) }",
+    ),
+]
+LEFT_ALONE = [
+    Case(
+        "a constant that makes the result larger",
+        """g (float[2,1] x) => (float[2,3] y) <float[3] one = {1, 1, 1}> {
+          a = Neg(x)
+          y = Mul(a, one)
+        }""",
+    ),
+    Case(
+        "a zero that turns -0.0 into 0.0",
+        """g (float[2] x) => (float[2] y) <float zero = {0}> {
+          a = Neg(x)
+          b = Add(a, zero)
+          y = Reciprocal(b)
+        }""",
+    ),
+    Case(
+        "subtraction of -0.0",
+        """g (float[2] x) => (float[2] y) <float[1] zero = {-0.0}> {
+          a = Neg(x)
+          b = Sub(a, zero)
+          y = Reciprocal(b)
+        }""",
+    ),
+    Case(
+        "division by the tensor and subtraction of it",
+        """g (float[2] x) => (float[2] y) <float one = {1}, float zero = {0}> {
+          a = Exp(x)
+          b = Div(one, a)
+          y = Sub(zero, b)
+        }""",
+    ),
+    Case("between an input and an output", "g (float[2] x) => (float[2] y) <float one = {1}> { y = Mul(x, one) }"),
+]
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=str)
+def test_rewrites(case: Case) -> None:
+    becomes(CODE, case)
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
+def test_leaves_alone(case: Case) -> None:
+    stays(CODE, case)
+
+
+def test_negative_zeros_stay_negative() -> None:
+    model = parse(REWRITES[1].text.replace("y = Abs(d)", "y = Reciprocal(d)"), 17)
+    fixed, _ = surgery.fix_model(model)
+    feeds = {"x": np.array([0.0, -0.0], np.float32)}
+    assert run(fixed, feeds)[0].tolist() == run(model, feeds)[0].tolist() == [-np.inf, np.inf]

@@ -4,8 +4,8 @@ What it does: joins Unsqueeze after Unsqueeze and Squeeze after Squeeze, and rem
 undo each other.
 Why: TensorRT imports each of them as a layer.
 Before → After: `Unsqueeze<axes: 2>(Unsqueeze<axes: 0>(x))` → `Unsqueeze<axes: 0, 2>(x)`
-Leaves alone: a first node whose result is read elsewhere or is a graph output, unknown ranks, axes that are computed or
-left out, and a pair whose result is a graph output.
+Leaves alone: a first node whose result is a graph output or read by nodes of other operators, unknown ranks, axes that
+are computed or left out, and a pair that undoes itself in front of a graph output.
 Numerics: exact.
 """
 
@@ -28,7 +28,9 @@ CODE = "SG023"
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Squeeze", "Unsqueeze"):
         first = producer(node.inputs[0], "Squeeze", "Unsqueeze")
-        alone = len(node.inputs[0].outputs) == 1 and not context.is_output(graph, node.inputs[0])
+        readers = node.inputs[0].outputs
+        alike = first is not None and all(other.op == first.op == node.op and not other.domain for other in readers)
+        alone = (len(readers) == 1 or alike) and not context.is_output(graph, node.inputs[0])
         rank = None if first is None else context.rank(first.inputs[0])
         if first is None or rank is None or not alone:
             continue

@@ -4,8 +4,8 @@ What it does: removes the Transpose. The Reshape behind it reads the same elemen
 of it writes the transposed shape itself.
 Why: TensorRT imports it as a layer of its own, and such a Transpose moves no element.
 Before → After: `Reshape(Transpose<0,2,3,1>(x: [n, c, 1, 1]), [-1, c])` → `Reshape(x, [-1, c])`
-Leaves alone: dims that are not known to be one; a Reshape that copies dims (0) or has a computed shape; a Flatten that
-would split the dims elsewhere; a Reshape in front whose result is read elsewhere or is a graph output.
+Leaves alone: dims that are not known to be one; a Reshape that has a computed shape or copies a dim (0) that is moved;
+a Flatten that would split the dims elsewhere; a Reshape in front whose result is read elsewhere or is a graph output.
 Numerics: exact.
 """
 
@@ -57,7 +57,9 @@ def _fits(reader: gs.Node, tensor: gs.Tensor, order: Sequence[int], context: Con
     if reader.domain or not reader.inputs or reader.inputs[0] is not tensor:
         return False
     if reader.op == "Reshape":
-        return _constant_shape(reader, context) is not None
+        shape = context.constant(reader.inputs[1]) if len(reader.inputs) == 2 else None
+        copied = [] if shape is None or reader.attrs.get("allowzero") else np.flatnonzero(shape == 0)
+        return shape is not None and all(place < len(order) and order[place] == place for place in copied)
     if reader.op != "Flatten" or not isinstance(reader.attrs.get("axis", 1), int):
         return False
     axis = reader.attrs.get("axis", 1)

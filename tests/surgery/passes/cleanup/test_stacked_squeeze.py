@@ -43,6 +43,18 @@ REWRITES = [
         after="g (float[n,m] x) => (float[n,m] y) { y = Neg(x) }",
         opset=12,
     ),
+    Case(
+        "two readers that both add dims",
+        """g (float[n,m] x) => (float[1,1,n,m] y, float[1,n,1,m] z) <int64[1] a = {0}, int64[1] b = {2}> {
+          c = Unsqueeze(x, a)
+          y = Unsqueeze(c, a)
+          z = Unsqueeze(c, b)
+        }""",
+        after="""g (float[n,m] x) => (float[1,1,n,m] y, float[1,n,1,m] z) <int64[2] a = {0, 1}, int64[2] b = {0, 2}> {
+          y = Unsqueeze(x, a)
+          z = Unsqueeze(x, b)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(

@@ -17,6 +17,14 @@ REWRITES = [
         after="g (float[n,4,1,1] x) => (float[n,4] y) <int64[2] s = {-1, 4}> { y = Reshape(x, s) }",
     ),
     Case(
+        "a Reshape that copies a dim which stays in place",
+        """g (float[n,4,1,1] x) => (float[n,4] y) <int64[2] s = {0, 4}> {
+          a = Transpose<perm = [0, 2, 3, 1]>(x)
+          y = Reshape(a, s)
+        }""",
+        after="g (float[n,4,1,1] x) => (float[n,4] y) <int64[2] s = {0, 4}> { y = Reshape(x, s) }",
+    ),
+    Case(
         "a Flatten behind it",
         """g (float[n,1,1,4] x) => (float[n,4] y) {
           a = Transpose<perm = [0, 3, 1, 2]>(x)

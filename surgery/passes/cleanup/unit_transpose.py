@@ -58,8 +58,8 @@ def _fits(reader: gs.Node, tensor: gs.Tensor, order: Sequence[int], context: Con
         return False
     if reader.op == "Reshape":
         shape = context.constant(reader.inputs[1]) if len(reader.inputs) == 2 else None
-        copied = [] if shape is None or reader.attrs.get("allowzero") else np.flatnonzero(shape == 0)
-        return shape is not None and all(place < len(order) and order[place] == place for place in copied)
+        zeros = [] if shape is None or reader.attrs.get("allowzero") else np.flatnonzero(shape == 0).tolist()
+        return shape is not None and all(place < len(order) and order[place] == place for place in zeros)
     if reader.op != "Flatten" or not isinstance(reader.attrs.get("axis", 1), int):
         return False
     axis = reader.attrs.get("axis", 1)

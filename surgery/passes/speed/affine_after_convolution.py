@@ -162,14 +162,16 @@ def _merged(product: Product, affines: list[Affine]) -> tuple[np.ndarray | None,
 
 
 def _scaled(product: Product, factor: np.ndarray) -> np.ndarray:
-    node, values = product.node, np.asarray(product.node.inputs[1].values, np.float64)
+    node = product.node
+    values: np.ndarray = np.asarray(node.inputs[1].values, np.float64)
     if node.op == "Gemm":
-        return values * (factor[:, None] if node.attrs.get("transB") else factor)
+        scale = factor[:, None] if node.attrs.get("transB") else factor
+        return np.multiply(values, scale)
     if node.op == "Conv":
-        return values * factor.reshape(-1, *[1] * (values.ndim - 1))
+        return np.multiply(values, factor.reshape(-1, *[1] * (values.ndim - 1)))
     groups = int(node.attrs.get("group", 1))
     parts = values.reshape(groups, values.shape[0] // groups, *values.shape[1:])
-    return (parts * factor.reshape(groups, 1, -1, *[1] * (values.ndim - 2))).reshape(values.shape)
+    return np.multiply(parts, factor.reshape(groups, 1, -1, *[1] * (values.ndim - 2))).reshape(values.shape)
 
 
 def _merge(

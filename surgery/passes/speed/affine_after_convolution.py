@@ -163,15 +163,16 @@ def _merged(product: Product, affines: list[Affine]) -> tuple[np.ndarray | None,
 
 def _scaled(product: Product, factor: np.ndarray) -> np.ndarray:
     node = product.node
-    values: np.ndarray = np.asarray(node.inputs[1].values, np.float64)
+    result: np.ndarray = np.array(node.inputs[1].values, np.float64)
     if node.op == "Gemm":
-        scale = factor[:, None] if node.attrs.get("transB") else factor
-        return np.multiply(values, scale)
-    if node.op == "Conv":
-        return np.multiply(values, factor.reshape(-1, *[1] * (values.ndim - 1)))
-    groups = int(node.attrs.get("group", 1))
-    parts = values.reshape(groups, values.shape[0] // groups, *values.shape[1:])
-    return np.multiply(parts, factor.reshape(groups, 1, -1, *[1] * (values.ndim - 2))).reshape(values.shape)
+        result *= factor[:, None] if node.attrs.get("transB") else factor
+    elif node.op == "Conv":
+        result *= factor.reshape(-1, *[1] * (result.ndim - 1))
+    else:
+        groups = int(node.attrs.get("group", 1))
+        parts = result.reshape(groups, result.shape[0] // groups, *result.shape[1:])
+        parts *= factor.reshape(groups, 1, -1, *[1] * (result.ndim - 2))
+    return result
 
 
 def _merge(

@@ -13,6 +13,11 @@ from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, ROUNDING, difference,
 from verify.report import Check, counted
 from verify.run.session import Halt, Session, open_session
 
+SATURATES = (
+    "eight-bit products are compared as ONNX defines them: on this processor onnxruntime sums uint8 by int8 in 16 "
+    "bits, which may overflow, so that the original itself may give other values"
+)
+
 
 def open_fixed(runnable: Any, backend: str, shared_memory: bool, folder: str | None = None) -> Session:
     """The fixed model, ready to run where the original ran (`backend` and `shared_memory` of its `Reference`)."""
@@ -81,7 +86,9 @@ def compare(
     usual = EXACT_FLOAT32 if exact else CLOSE["float16" if reference.half else "float32"]
     note = f"; with NaN or infinity in the inputs {moved} ({', '.join(moves_nan)})" if moved else ""
     finite = f"; finite in {counted(overflowed, 'place')} where the original overflows ({', '.join(removes_overflow)})"
-    return _passed(reference, worst, limit or usual, note=(finite if overflowed else "") + note)
+    if removes_overflow and not overflowed:
+        finite = f"; the result may be finite where the original overflows ({', '.join(removes_overflow)})"
+    return _passed(reference, worst, limit or usual, note=(finite if removes_overflow else "") + note)
 
 
 def agreed(reference: Reference, partial: PartialRun) -> Check:
@@ -109,6 +116,8 @@ def _passed(reference: Reference, worst: float, limit: float, where: str = "", n
     if reference.short:
         message += ", since more would take long"
     message += note
+    if reference.saturates:
+        message += f"; {SATURATES}"
     if reference.fault:
         message += f"; {reference.fault}"
     if reference.random:

@@ -14,6 +14,7 @@ from verify.inputs.draw import draw_inputs, free_dims
 from verify.inputs.ranges import input_ranges
 from verify.interface.recognise import recognise
 from verify.interface.spec import Spec
+from verify.model.infer import passes_inference
 from verify.model.walk import every_node, fed_inputs
 
 SIZES = ((1, 1), (2, 1), (3, 2), (8, 8))
@@ -24,7 +25,8 @@ MOST_PICTURE = 1 << 23  # elements of the inputs up to which PICTURES are tried:
 NOTICED = 1.02
 LARGE = 100.0  # times ordinary values
 SPARSE = 5  # one value in so many is NaN or infinite
-ABORTS_ON_EMPTY = ("DynamicQuantizeLSTM",)  # operators for which onnxruntime ends its process if a dim is 0
+# Operators for which onnxruntime ends its process if a dim is 0.
+ABORTS_ON_EMPTY = ("DynamicQuantizeLSTM", "Einsum", "InstanceNormalization")
 MOST_EMPTY = 3  # free dims of which each is 0 once
 
 
@@ -100,6 +102,20 @@ def _with_specials(values: Any, specials: Sequence[float]) -> Any:
 def has_specials(inputs: Mapping[str, Any]) -> bool:
     """Whether some input has NaN or infinity."""
     return any(_is_float(value) and not np.isfinite(value).all() for value in inputs.values())
+
+
+def is_empty(inputs: Mapping[str, Any]) -> bool:
+    """Whether some input has no elements."""
+    return any(isinstance(value, np.ndarray) and not value.size for value in inputs.values())
+
+
+def takes_sizes(model: onnx.ModelProto, inputs: Mapping[str, Any]) -> bool:
+    """Whether ONNX's inference finds no fault at these sizes; True where it finds one whatever the sizes are.
+
+    onnxruntime joins empty tensors that do not fit together, and hands out memory that nothing was written to.
+    """
+    shapes = {name: value.shape for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    return passes_inference(model, shapes) or not passes_inference(model, {})
 
 
 def _is_float(value: Any) -> bool:

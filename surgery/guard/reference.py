@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from surgery.guard.inputs import edge_cases, growth, has_specials, input_sets
+from surgery.guard.inputs import edge_cases, growth, has_specials, input_sets, is_empty, takes_sizes
 from surgery.guard.partial_run import Agreement, PartialRun
 from surgery.guard.runnable import runnable_copy
 from verify.errors import SurgeonError
 from verify.inputs.draw import load_npz
 from verify.model.walk import reads, tensors, walk_nodes
 from verify.run.known_faults import onnxruntime_fault
+from verify.run.saturation import may_saturate, saturates_here
 from verify.run.session import Halt, Session, open_session
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
@@ -51,6 +52,8 @@ class Reference:
     fault          why onnxruntime was not used although it can run the model
     random         outputs that depend on random operators
     half           whether the model computes in half precision somewhere
+    saturates      whether onnxruntime gives other eight-bit products on this processor than ONNX defines; both models
+                   run without that
     recurrent      whether it has LSTM, GRU or RNN: onnxruntime packs their weights where those are constant, and then
                    sums in another order
     seconds        of its longest run
@@ -67,6 +70,7 @@ class Reference:
     reason: str = ""
     random: tuple[str, ...] = ()
     half: bool = False
+    saturates: bool = False
     recurrent: bool = False
     seconds: float = 0.0
     short: bool = False
@@ -122,7 +126,13 @@ def _run(
         return Reference(reason=f"the original cannot be run here: {session.error}")
     half, recurrent = uses_half(model), any(node.op_type in RECURRENT for node in model.graph.node)
     base = Reference(
-        backend=session.backend, fault=fault, random=random, half=half, recurrent=recurrent, shared_memory=shared
+        backend=session.backend,
+        fault=fault,
+        random=random,
+        half=half,
+        saturates=may_saturate(model) and saturates_here(),
+        recurrent=recurrent,
+        shared_memory=shared,
     )
     try:
         sets = input_sets(model) if given is None else [dict(given)]
@@ -206,6 +216,8 @@ def _with_edge_cases(
             break
         if partial is not None and has_specials(inputs):
             continue  # sums of differences say nothing of NaN
+        if is_empty(inputs) and not takes_sizes(model, inputs):
+            continue
         run = session.run(inputs, timeout=1.0, halt=halt)
         if run.error:
             continue

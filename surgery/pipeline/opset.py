@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import onnx
@@ -73,6 +73,16 @@ def for_declined(operators: Iterable[Operator], version: int, declined: Iterable
         if all(means_the_same(op, "", (version, later), attributes) for op, attributes in known):
             return later
     return 0
+
+
+def for_reading(operators: Sequence[tuple[str, str, frozenset[str]]], version: int, target: Target) -> int:
+    """The opset as which `lift` reads a model of these operators (see `for_declined`), or 0 where it changes none."""
+    if not 7 <= version < PLAIN or target.refuses("opset-6") is None:
+        return 0
+    refused = any(refuses(target, op, domain_of(domain)) for op, domain, _ in operators)
+    known = {(op, attributes) for op, domain, attributes in operators if not domain_of(domain)}
+    same = refused and all(means_the_same(op, "", (version, PLAIN), attributes) for op, attributes in known)
+    return PLAIN if same else 0
 
 
 def refuses(target: Target, op: str, domain: str) -> bool:

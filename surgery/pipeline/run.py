@@ -106,6 +106,7 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
             edit.sorted_nodes(inner)
     active = [rule for rule in rules if wanted(rule, context)]
     applied: list[Finding] = []
+    former = 0  # the opset that was raised to see whether more is found
     for number in range(1, MAX_ROUNDS + 1):
         infer.infer(graph, context.opsets)
         context.invalidate()
@@ -119,7 +120,14 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
                 context.invalidate()
                 _tidy(graphs, rule, found, context)
             applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
-        if not _raise_opset(graph, context) and len(applied) == before:
+        if _raise_opset(graph, context) or len(applied) > before:
+            former = 0
+            continue
+        if former:
+            context.opsets[""] = former
+            return applied
+        former = context.opset
+        if not applied or not _restamp(graph, context):
             return applied
     context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
     return applied
@@ -139,9 +147,21 @@ def _raise_opset(graph: gs.Graph, context: Context) -> bool:
     """Read the model as of a later opset, where passes declined for want of one and every node means the same there."""
     if not context.declined or graph.functions:
         return False
-    nodes = (node for inner, _ in every_graph(graph) for node in inner.nodes)
-    operators = ((node.op, node.domain or "", frozenset(node.attrs)) for node in nodes)
-    later = opset.for_declined(operators, context.opset, context.declined.values())
+    later = opset.for_declined(_operators(graph), context.opset, context.declined.values())
     if later:
         context.opsets[""] = later
     return later > 0
+
+
+def _restamp(graph: gs.Graph, context: Context) -> bool:
+    """Read the graph as of the opset in which it would be read if it were given as it is now."""
+    later = 0 if graph.functions else opset.for_reading(_operators(graph), context.opset, context.target)
+    if later:
+        context.opsets[""] = later
+    return later > 0
+
+
+def _operators(graph: gs.Graph) -> list[tuple[str, str, frozenset[str]]]:
+    """Operator, domain and names of the attributes of every node."""
+    nodes = (node for inner, _ in every_graph(graph) for node in inner.nodes)
+    return [(node.op, node.domain or "", frozenset(node.attrs)) for node in nodes]

@@ -73,7 +73,6 @@ def _evaluate(
 ) -> None:
     """Follow one graph, and those inside its nodes when their node is reached; `outer` holds what they see around."""
     found = known[id(graph)] = dict(outer)
-    improved: set[int] = context.memo("improved", set)
     for node in graph.nodes:
         bodies = [body for _, body in inner_graphs(node)]
         for body in bodies:
@@ -81,7 +80,7 @@ def _evaluate(
         if has_reference(node):
             continue
         if not node.domain and any(has_unknown_dims(out) for out in node.outputs):
-            _set_shapes(node, bodies, found, improved, context)
+            _set_shapes(node, bodies, found, context)
         rule = RULES.get(node.op) if not node.domain else None
         if rule is None or not node.outputs:
             continue
@@ -94,24 +93,23 @@ def _evaluate(
                 found[id(tensor)] = value
 
 
-def _set_shapes(
-    node: gs.Node, bodies: list[gs.Graph], found: dict[int, Contents], improved: set[int], context: Memory
-) -> None:
+def _set_shapes(node: gs.Node, bodies: list[gs.Graph], found: dict[int, Contents], context: Memory) -> None:
     """Set the shapes of outputs that follow from contents, or from shapes that were set before in this way.
+
+    A tensor keeps the mark of such a shape: a pass may give it new readers, whose shapes follow from it then.
 
     Args:
         bodies: the graphs inside the node.
-        improved: ids of the tensors whose shape was set in this way; those of the outputs are added.
     """
     if node.op == "If":
-        results = chosen_shapes(bodies) if any(id(t) in improved for body in bodies for t in body.outputs) else []
+        results = chosen_shapes(bodies) if any(_is_improved(t) for body in bodies for t in body.outputs) else []
     else:
-        results = [] if bodies else _better_shapes(node, found, improved, context)
+        results = [] if bodies else _better_shapes(node, found, context)
     for tensor, shape in zip(node.outputs, results, strict=False):
         if shape is not None and isinstance(tensor, gs.Variable) and is_more_precise(shape, tensor.shape):
             tensor.shape = shape
             tensor.snapshot = snapshot(tensor)
-            improved.add(id(tensor))
+            tensor.shape_from_contents = True
 
 
 def _dims(kind: Any) -> list[int | str | None] | None:
@@ -120,7 +118,12 @@ def _dims(kind: Any) -> list[int | str | None] | None:
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
 
 
-def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int], context: Memory) -> list[Any]:
+def _is_improved(tensor: gs.Tensor) -> bool:
+    """Whether its shape follows from contents, so that ONNX's inference does not know it."""
+    return getattr(tensor, "shape_from_contents", False)
+
+
+def _better_shapes(node: gs.Node, found: dict[int, Contents], context: Memory) -> list[Any]:
     """Shapes of the outputs, None where nothing is known beyond what inference has found."""
     wanted = [content_of(tensor, found) for tensor in node.inputs]
     if node.op in SHAPE_RULES:
@@ -129,7 +132,7 @@ def _better_shapes(node: gs.Node, found: dict[int, Contents], improved: set[int]
             return [shape]
     data = {place: value for place, value in enumerate(wanted) if value is not None and numbers(value) is not None}
     seen = any(not isinstance(node.inputs[place], gs.Constant) for place in data)
-    if not seen and not any(id(tensor) in improved for tensor in node.inputs):
+    if not seen and not any(_is_improved(tensor) for tensor in node.inputs):
         return []
     values = {place: _numeric(node.inputs[place], value) for place, value in data.items()}
     return [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)]

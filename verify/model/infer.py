@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import onnx
 
@@ -32,6 +34,28 @@ def infer_types(model: onnx.ModelProto, data_prop: bool = True) -> onnx.ModelPro
         except Exception:  # onnx raises its C++ errors as several bare types
             continue
     return model if plain is None else plain
+
+
+def passes_inference(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether ONNX's inference finds no fault in the model; declared shapes of outputs do not count.
+
+    Args:
+        shapes: of inputs, by name, in place of the declared ones.
+    """
+    bound = onnx.ModelProto()
+    bound.CopyFrom(_without_weights(model))
+    for value in bound.graph.input:
+        if value.name in shapes:
+            value.type.tensor_type.ClearField("shape")
+            for size in shapes[value.name]:
+                value.type.tensor_type.shape.dim.add().dim_value = size
+    for value in bound.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        onnx.shape_inference.infer_shapes(bound, strict_mode=True)
+    except Exception:  # onnx raises its C++ errors as several bare types
+        return False
+    return True
 
 
 def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

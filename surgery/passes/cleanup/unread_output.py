@@ -5,7 +5,8 @@ Why: TensorRT refuses LayerNormalization, MaxPool and Attention with more than o
 Before → After: `y, mean, deviation = LayerNormalization(x, s)` where only `y` is read → `y = LayerNormalization(x, s)`
 Leaves alone: outputs that ONNX requires, outputs that are read or are graph outputs, and all outputs before such an
 output; operators of unknown domains; BatchNormalization and Dropout, where older opsets choose the training mode by the
-number of outputs.
+number of outputs; MaxPool with automatic padding and a window shorter than its stride, which onnxruntime runs with
+indices only.
 Numerics: exact for numbers. onnxruntime's MaxPool with and without indices puts NaN in different places.
 """
 
@@ -27,10 +28,19 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in graph.nodes:
         if len(node.outputs) < 2 or node.op in MODES:
             continue
+        if node.op == "MaxPool" and _may_pad_by_less_than_nothing(node):
+            continue
         spare = unread_outputs(graph, node, context)
         if spare:
             names = ", ".join(f"'{tensor.name}'" for tensor in node.outputs[-spare:])
             yield finding(f"nothing reads {names}", node, partial(drop, node, spare))
+
+
+def _may_pad_by_less_than_nothing(node: gs.Node) -> bool:
+    """Whether onnxruntime may compute a negative padding, which it refuses where MaxPool has one output."""
+    kernel, strides = node.attrs.get("kernel_shape", []), node.attrs.get("strides", [])
+    automatic = str(node.attrs.get("auto_pad", "")).startswith("SAME")
+    return automatic and any(step > size for size, step in zip(kernel, strides, strict=False))
 
 
 def drop(node: gs.Node, spare: int) -> None:

@@ -4,8 +4,8 @@ What it does: replaces SequenceAt, SequenceLength and ConcatFromSequence by the 
 from, and SplitToSequence by Split.
 Why: TensorRT has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = ConcatFromSequence<axis = 0>(s)` → `y = Concat<axis = 0>(a, b)`
-Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, and splits into an
-unknown number of tensors.
+Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, splits into an
+unknown number of tensors, and `keepdims = 0` beside sizes of the parts, which ONNX ignores and onnxruntime obeys.
 Numerics: exact.
 """
 
@@ -111,6 +111,8 @@ def parts(node: gs.Node, context: Context) -> list[int] | None:
     length = shape[int(node.attrs.get("axis", 0)) % len(shape)]
     given = len(node.inputs) > 1 and not node.inputs[1].is_empty()
     value = context.constant(node.inputs[1]) if given else None
+    if given and not node.attrs.get("keepdims", 1):
+        return None
     if value is not None and value.ndim:
         return [int(size) for size in value]
     if not isinstance(length, int) or (given and value is None):
@@ -128,7 +130,7 @@ def split(graph: gs.Graph, node: gs.Node, context: Context, sizes: list[int]) ->
     else:
         found = build("Split", data, build.ints(sizes), outputs=len(sizes), axis=axis)
     elements = [found] if len(sizes) == 1 else list(found)
-    if len(node.inputs) < 2 and not node.attrs.get("keepdims", 1):
+    if not node.attrs.get("keepdims", 1):
         elements = [build.squeeze(element, axis) for element in elements]
     build.replace(build("SequenceConstruct", *elements))
 

@@ -147,7 +147,21 @@ def test_an_overflow_that_a_pass_declares_to_remove_is_allowed_and_reported() ->
     message = next(check.message for check in report.checks if check.name == "parity")
     assert "finite in 1 place where the original overflows (SG203)" in message
     _, report = surgery.fix_model(onnx.parser.parse_model(SOFTMAX), check_inputs={"x": large["x"] / 90})
+    message = next(check.message for check in report.checks if check.name == "parity")
+    assert "; the result may be finite where the original overflows (SG203)" in message
+    _, report = surgery.fix_model(onnx.parser.parse_model(MODEL))
     assert "overflows" not in next(check.message for check in report.checks if check.name == "parity")
+
+
+def test_the_report_says_where_onnxruntime_gives_other_eight_bit_products_than_onnx(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "g (uint8[2, 4] a, int8[4, 3] b) => (int32[2, 3] y) { y = MatMulInteger(a, b) }"
+    for here in (True, False):
+        monkeypatch.setattr("surgery.guard.reference.saturates_here", lambda here=here: here)
+        _, report = surgery.fix_model(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}'))
+        (message,) = (check.message for check in report.checks if check.name == "parity")
+        assert ("the original itself may give other values" in message) == here
 
 
 def test_a_result_that_does_not_load_is_refused_where_the_original_runs_on_nothing(

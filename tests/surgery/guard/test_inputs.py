@@ -104,9 +104,37 @@ def test_dims_that_are_all_free_are_not_all_large() -> None:
     assert max(drawn["x"].size for drawn in input_sets(model)) <= 1 << 23
 
 
-@pytest.mark.parametrize(("op", "empty"), [("Relu", True), ("com.microsoft.DynamicQuantizeLSTM", False)])
+@pytest.mark.parametrize(
+    ("op", "empty"),
+    [
+        ("Relu", True),
+        ("com.microsoft.DynamicQuantizeLSTM", False),
+        ("InstanceNormalization", False),
+        ("Einsum", False),
+    ],
+)
 def test_no_dim_is_empty_where_onnxruntime_would_end_its_process(op: str, empty: bool) -> None:
     model = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
     g (float[n,4] x) => (float[n,4] y) {{ y = {op}(x) }}""")
     sizes = {values["x"].size for values in edge_cases(model, {"x": np.ones((2, 4), np.float32)})}
     assert (0 in sizes) == empty
+
+
+JOINED = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[6, n, 3] x) => (float[6, m, 4] y) <float[6, 3, 1] c = {%s}> { i = Identity(x) y = Concat<axis = 2>(i, c) }"""
+
+
+def test_an_empty_size_at_which_nothing_is_defined_does_not_condemn() -> None:
+    model = onnx.parser.parse_model(JOINED % ", ".join("1" * 18))
+    assert any(feeds["x"].shape == (6, 0, 3) for feeds in edge_cases(model, {}))
+    found = run_original(model, model)
+    assert {inputs["x"].shape for inputs, _ in found.sets} == {(6, 3, 3)}, (
+        "onnxruntime runs (6, 0, 3) and fills nothing"
+    )
+
+
+def test_an_empty_size_that_onnx_defines_is_tried() -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (float[n, 3] x) => (float[n, 3] y) { i = Identity(x) y = Relu(i) }'
+    )
+    assert (0, 3) in {inputs["x"].shape for inputs, _ in run_original(model, model).sets}

@@ -89,3 +89,24 @@ def test_onnxruntime_reads_a_pooling_of_an_earlier_opset() -> None:
     )
     assert default_opset(lift(model, load_target("onnxruntime"))[0]) == 11
     assert default_opset(lift(model, load_target("tensorrt-rtx"))[0]) == 13
+
+
+def test_what_a_second_fix_would_restamp_the_first_restamps() -> None:
+    """At opset 10 Compress has no inference; the Unsqueeze, which later opsets write otherwise, is read by nothing."""
+    model = parse(
+        """g (float[n] x) => (int8[m] y) <bool[2] c = {0, 1}, float k = {0.1}, int8 z = {0}, int64[1] f = {-1}> {
+          p = Compress<axis = 0>(x, c) q = QuantizeLinear(p, k, z) y = Reshape(q, f) u = Unsqueeze<axes = [0]>(f) }""",
+        10,
+    )
+    fixed, _ = surgery.fix_model(model, guard=False)
+    assert [node.op_type for node in fixed.graph.node] == ["Compress", "QuantizeLinear"]
+    assert default_opset(fixed) == 13
+    assert surgery.fix_model(fixed, guard=False)[0] is fixed
+
+
+def test_an_opset_that_helps_nothing_stays() -> None:
+    text = """g (uint8[2,4] a, int8[4,3] b) => (int32[2,3] y) <int64[1] f = {-1}> {
+      y = MatMulInteger(a, b) u = Unsqueeze<axes = [0]>(f) }"""
+    fixed, _ = surgery.fix_model(parse(text, 10), guard=False, ignore=("SG16",))
+    assert [node.op_type for node in fixed.graph.node] == ["MatMulInteger"]
+    assert default_opset(fixed) == 10

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+import surgery
 from surgery.graph.infer import infer
 from surgery.graph.read import to_graph
 from surgery.pipeline.context import Context
@@ -113,3 +114,17 @@ def test_large_and_floating_tensors_are_not_followed() -> None:
     assert numbers(None) is None
     assert numbers(np.array([polynomials.symbol("n"), 2], dtype=object)) is None
     assert numbers(np.array([[3, 2]], dtype=object)) == [3, 2]
+
+
+def test_a_reader_that_a_pass_attaches_gets_the_shape_that_contents_gave() -> None:
+    """The Loop hides that `t` has the shape of `e`, which follows from the contents of `s`."""
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 20]>
+    g (float[2,1,k] x, float[n,3] z) => (int64[3] y) <int64 two = {2}, bool go = {1}, int64[1] i = {-1}> {
+      d = Shape(z) r = Gather(d, i) u = Concat<axis = 0>(r, r) e = Expand(x, u)
+      l = Loop(two, go, e) <body = body (int64 it, bool c, float[] v) => (bool c2, float[] w) {
+        c2 = Identity(c) w = Identity(v) }>
+      t = Sin(l) s = Shape(t) y = Min(s, two)
+    }""")
+    fixed, _ = surgery.fix_model(model, guard=False)
+    again, report = surgery.fix_model(fixed, guard=False)
+    assert again is fixed, [finding.message for finding in report.findings]

@@ -276,3 +276,8 @@ def test_a_constant_of_more_dims_than_the_data_raises_the_rank(constant: str) ->
     {{ m = ReduceMean(x, ax)  d = Sub(x, m)  p = Pow(d, two)  v = ReduceMean(p, ax)  w = Add(v, e)  r = Sqrt(w)
        y = Div(d, r) }}"""
     left_alone(text, 18, "SG202")
+
+
+def test_an_epsilon_of_zero_is_left_alone() -> None:
+    source = model(constants=CONSTANTS.replace("eps = {0.25}", "eps = {0.0}"))
+    assert fixed(source) is source

@@ -128,6 +128,16 @@ LEFT_ALONE = [
           y = SequenceAt(s, k)
         }""",
     ),
+    *(
+        Case(
+            "onnxruntime drops the dim that ONNX keeps",
+            f"""g (float[4,2] x) => (float[2] y) <{sizes}, int64 k = {{-1}}> {{
+              s = SplitToSequence<axis = 0, keepdims = 0>(x, z)
+              y = SequenceAt(s, k)
+            }}""",
+        )
+        for sizes in ("int64 z = {1}", "int64[4] z = {1, 1, 1, 1}")
+    ),
     Case("the sequence is an input", "g (seq(float[2]) s) => (float[2] y) <int64 k = {0}> { y = SequenceAt(s, k) }"),
 ]
 

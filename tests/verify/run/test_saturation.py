@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 import surgery
-from verify.run.saturation import may_saturate, saturates_here, without_saturation
+from verify.run.saturation import may_saturate, without_saturation
 from verify.run.session import open_session
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import reference_pages
+import versions_table
 
 from surgery.cli import COMMANDS
 from surgery.passes import all_passes
@@ -86,6 +87,8 @@ PARTS = {
     "segmenter_spec": segmenter_spec,
     "segmenter_export": segmenter_export,
     "workflow": workflow,
+    "versions": versions_table.versions,
+    "wrong": versions_table.wrong,
 }
 
 

@@ -184,13 +184,23 @@ def _proven_unchanged(fault: Fault, original: _Original) -> bool:
 
 def _why(session: Session, original: _Original) -> str | None:
     """Why the golden does not catch a fault; None where it is too small to be one on all inputs that were tried."""
-    recorded = max(_effects(session, original.recorded), default=0.0)
+    recorded = _first_effect(session, original.recorded)
     if recorded > MATERIAL:
         return f"it changes outputs by {recorded:.1g} of RMS, within the tolerance"
-    elsewhere = max(_effects(session, original.probes), default=0.0)
+    elsewhere = _first_effect(session, original.probes)
     if elsewhere > MATERIAL:
         return "other inputs show it, those of the golden do not"
     return None if recorded or elsewhere else "no input that was drawn shows it"
+
+
+def _first_effect(session: Session, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> float:
+    """The first effect above `MATERIAL`, else the largest; 0 where there is none."""
+    largest = 0.0
+    for found in _effects(session, pairs):
+        largest = max(largest, found)
+        if largest > MATERIAL:
+            break
+    return largest
 
 
 def _effects(session: Session, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Iterator[float]:

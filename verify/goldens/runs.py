@@ -59,13 +59,14 @@ def onnx_of(path: Path) -> onnx.ModelProto:
 
 
 def unrounded_models(path: Path, model: onnx.ModelProto) -> tuple[bytes, bytes] | None:
-    """An eight-bit model without its rounding, and the same with its weights off by one rounding step."""
+    """An eight-bit model without its rounding, and the same with weights and zero points rounded in another way."""
     from verify.run.unrounded import quantizers, without_rounding
 
     if not quantizers(model) or _weight_bytes(path, model) > MOST_WEIGHTS:
         return None
-    changed = without_rounding(onnx_of(path))
-    return None if changed is None else (changed.SerializeToString(), _nudged_weights(changed))
+    content = onnx_of(path)
+    plain, moved = (without_rounding(content, through_zero) for through_zero in (False, True))
+    return None if plain is None or moved is None else (plain.SerializeToString(), _nudged_weights(moved))
 
 
 def _nudged_weights(model: onnx.ModelProto) -> bytes:

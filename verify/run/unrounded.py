@@ -6,7 +6,7 @@ sum may change one. Without the rounding both show as what they are: the first a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ CARRIERS = (
     "Concat", "Flatten", "Gather", "Identity", "MaxPool", "Max", "Min", "Pad", "Reshape", "Resize", "Slice", "Split",
     "Squeeze", "Transpose", "Unsqueeze", "Expand", "Tile",
 )  # fmt: skip
+MIXERS = ("Concat", "Max", "Min")  # of these all inputs must have one zero point
 # Float operators that may stand between Round and Cast where QuantizeLinear is written out.
 LIMITING = ("Add", "Sub", "Min", "Max", "Clip", "Where", "Identity")
 WHOLE = ("INT8", "UINT8", "INT16", "UINT16", "INT32", "INT64")
@@ -58,18 +59,21 @@ def _target(cast: onnx.NodeProto) -> str:
     return next((str(onnx.TensorProto.DataType.Name(a.i)) for a in cast.attribute if a.name == "to"), "")
 
 
-def without_rounding(model: onnx.ModelProto) -> onnx.ModelProto | None:
+def without_rounding(model: onnx.ModelProto, through_zero: bool = False) -> onnx.ModelProto | None:
     """A model in which values are scaled and limited as before but not rounded; None where that cannot be done.
 
     It can be done where what QuantizeLinear makes reaches DequantizeLinear, directly or through operators that move
     data, also where the two are written out as arithmetic, or fused into operators that compute in eight bits. Weights
     that are stored in eight bits stay as they are.
+
+    Args:
+        through_zero: add zero points and take them away again, which rounds small values in the last bits.
     """
     import onnx
 
     result = written_out(model)
     graph = result.graph
-    without = _Without({value.name for value in graph.output}, _stored(graph), *_rounded_casts(graph))
+    without = _Without({value.name for value in graph.output}, _stored(graph), *_rounded_casts(graph), through_zero)
     nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
         made = without.rewrite(node, f"surgeon_unrounded_{number}")
@@ -99,50 +103,94 @@ class _Without:
     """Rewrites one node after the other.
 
     rounds, casts  as of `_rounded_casts`
-    whole          tensors that were whole numbers of a quantisation and hold floats now
+    through_zero   add the zero point and take it away again, as models do in which the arithmetic is written out
+    whole          tensors that were whole numbers of a quantisation and hold floats now, each with the zero point that
+                   was not added, because the sum would round small values
     """
 
     outputs: set[str]
     stored: Mapping[str, onnx.TensorProto]
     rounds: set[str]
     casts: set[str]
-    whole: set[str] = field(default_factory=set)
+    through_zero: bool = False
+    whole: dict[str, float] = field(default_factory=dict)
 
     def rewrite(self, node: onnx.NodeProto, prefix: str) -> list[onnx.NodeProto] | None:
         """The nodes in place of a node; None where its rounding cannot be left out."""
         if node.op_type == "QuantizeLinear":
-            kind = _type(node, self.stored)
-            if kind is None or node.output[0] in self.outputs or _rank(node, self.stored) != 0:
+            kind, zero = _type(node, self.stored), self._zero_point(node)
+            if kind is None or zero is None or node.output[0] in self.outputs or not self._one_scale(node):
                 return None
-            self.whole.add(node.output[0])
-            return _scaled(node, kind, prefix)
-        if self.whole & set(node.input):
+            self.whole[node.output[0]] = zero
+            return _scaled(node, kind, zero, self.through_zero, prefix)
+        if self.whole.keys() & set(node.input):
             return self._read_whole(node, prefix)
         if node.op_type == "Round" and node.output[0] in self.rounds:
             return [_identity(node)]
         if node.output[0] in self.casts:
-            self.whole.add(node.output[0])
+            self.whole[node.output[0]] = 0.0
             return None if node.output[0] in self.outputs else [_identity(node)]
         return [node]
 
     def _read_whole(self, node: onnx.NodeProto, prefix: str) -> list[onnx.NodeProto] | None:
         """A node that reads numbers which are floats now."""
-        if node.input[0] not in self.whole:
+        zeros = {self.whole.get(name) for name in node.input}
+        first = self.whole.get(node.input[0])
+        if first is None or (len(zeros) > 1 and node.op_type in MIXERS):
             return None
-        if node.op_type == "DequantizeLinear" and _rank(node, self.stored) == 0:
-            return _unscaled(node, prefix)
+        if node.op_type == "DequantizeLinear":
+            zero = self._zero_point(node)
+            if zero is None or not self._one_scale(node):
+                return None
+            made, moved = _sum(node.input[0], first - zero, prefix)
+            return [*made, _node("Mul", [moved, node.input[1]], node.output[0])]
         if node.op_type == "Cast" and _target(node) == "FLOAT":
-            return [_identity(node)]
-        if node.op_type in CARRIERS and not self.outputs & set(node.output):
-            self.whole.update(node.output)
+            made, moved = _sum(node.input[0], first, prefix)
+            return [*made, _node("Identity", [moved], node.output[0])]
+        if node.op_type in CARRIERS and not self.outputs & set(node.output) and not (first and node.op_type == "Pad"):
+            self.whole |= dict.fromkeys(node.output, first)
             return [node]
         return None
 
+    def _zero_point(self, node: onnx.NodeProto) -> float | None:
+        """The zero point of QuantizeLinear or DequantizeLinear; None where it is computed or each channel has one."""
+        from onnx import numpy_helper
 
-def _identity(node: onnx.NodeProto) -> onnx.NodeProto:
+        if len(node.input) < 3 or not node.input[2]:
+            return 0.0
+        tensor = self.stored.get(node.input[2])
+        if tensor is None or any(dim != 1 for dim in tensor.dims):
+            return None
+        return float(numpy_helper.to_array(tensor).reshape(-1)[0])
+
+    def _one_scale(self, node: onnx.NodeProto) -> bool:
+        """Whether the scale is stored and is one number for all channels."""
+        scale = self.stored.get(node.input[1])
+        return scale is not None and all(dim == 1 for dim in scale.dims)
+
+
+def _node(operator: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
     from onnx import helper
 
-    return helper.make_node("Identity", node.input[:1], node.output[:1])
+    return helper.make_node(operator, inputs, [output])
+
+
+def _identity(node: onnx.NodeProto) -> onnx.NodeProto:
+    return _node("Identity", node.input[:1], node.output[0])
+
+
+def _constant(name: str, value: float) -> onnx.NodeProto:
+    from onnx import helper
+
+    return helper.make_node("Constant", [], [name], value_float=value)
+
+
+def _sum(name: str, number: float, prefix: str) -> tuple[list[onnx.NodeProto], str]:
+    """Nodes that add a number to a tensor, and the name of the sum; nothing is added where it is 0."""
+    if not number:
+        return [], name
+    number_name, moved = f"{prefix}_by_{number:g}", f"{prefix}_moved_by_{number:g}"
+    return [_constant(number_name, number), _node("Add", [name, number_name], moved)], moved
 
 
 def _type(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]) -> int | None:
@@ -156,45 +204,22 @@ def _type(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]) -> int |
     return int(named) or int(onnx.TensorProto.UINT8)
 
 
-def _rank(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]) -> int:
-    """0 where the scale is stored and is one number; -1 where each channel has its own or it is computed."""
-    scale = stored.get(node.input[1])
-    return 0 if scale is not None and all(dim == 1 for dim in scale.dims) else -1
-
-
-def _scaled(node: onnx.NodeProto, kind: int, prefix: str) -> list[onnx.NodeProto]:
-    """x / scale + zero point, limited to the range of the type, as floats."""
+def _scaled(node: onnx.NodeProto, kind: int, zero: float, through_zero: bool, prefix: str) -> list[onnx.NodeProto]:
+    """x / scale, limited so that the sum with the zero point is in the range of the type, as floats."""
     import onnx
-    from onnx import helper
 
     ranges = {onnx.TensorProto.UINT8: (0, 255), onnx.TensorProto.INT8: (-128, 127)}
     low, high = ranges.get(kind, (-(2**15), 2**16))
-    names = {part: f"{prefix}_{part}" for part in ("divided", "zero", "moved", "low", "high", "limited")}
-    made = [helper.make_node("Div", [node.input[0], node.input[1]], [names["divided"]])]
+    names = {part: f"{prefix}_{part}" for part in ("divided", "low", "high", "limited")}
+    made = [_node("Div", node.input[:2], names["divided"])]
     last = names["divided"]
-    if len(node.input) > 2 and node.input[2]:
-        made += [
-            helper.make_node("Cast", [node.input[2]], [names["zero"]], to=onnx.TensorProto.FLOAT),
-            helper.make_node("Add", [last, names["zero"]], [names["moved"]]),
-        ]
-        last = names["moved"]
-    bounds = {"low": float(low), "high": float(high)}
-    made += [helper.make_node("Constant", [], [names[side]], value_float=value) for side, value in bounds.items()]
-    made.append(helper.make_node("Max", [last, names["low"]], [names["limited"]]))
-    made.append(helper.make_node("Min", [names["limited"], names["high"]], [node.output[0]]))
-    return made
-
-
-def _unscaled(node: onnx.NodeProto, prefix: str) -> list[onnx.NodeProto]:
-    """(x - zero point) * scale, of floats."""
-    import onnx
-    from onnx import helper
-
-    last, made = node.input[0], []
-    if len(node.input) > 2 and node.input[2]:
-        made += [
-            helper.make_node("Cast", [node.input[2]], [f"{prefix}_zero"], to=onnx.TensorProto.FLOAT),
-            helper.make_node("Sub", [last, f"{prefix}_zero"], [f"{prefix}_moved"]),
-        ]
-        last = f"{prefix}_moved"
-    return [*made, helper.make_node("Mul", [last, node.input[1]], [node.output[0]])]
+    for number in (zero, -zero) if through_zero else ():
+        more, last = _sum(last, number, prefix)
+        made += more
+    return [
+        *made,
+        _constant(names["low"], low - zero),
+        _constant(names["high"], high - zero),
+        _node("Max", [last, names["low"]], names["limited"]),
+        _node("Min", [names["limited"], names["high"]], node.output[0]),
+    ]

@@ -18,6 +18,7 @@ from export.modules.wrap import wrap
 from export.onnx_file.position_tables import factor_tables
 from export.onnx_file.to_onnx import OPSET, check_opset, name_constant_outputs, quiet, to_onnx
 from export.precision import PrecisionOptions
+from export.seal import BLANK, KEY, is_unchanged, seal
 from export.weights.choose import Weights, apply
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, build, check_choice, check_image_size
 from surgery.targets import TARGETS
@@ -104,10 +105,10 @@ def export_all(
 ) -> tuple[list[Exported], Any]:
     """Write the four files into `folder`; returns them and the stock model with its weights.
 
-    A file whose metadata equals that of this export is left as it is, unless `force`. With `keep_raw` the files as
-    torch wrote them stay in `folder`/raw. `started` is called with the name of each module. `precision_options` says
-    how a precision below float32 is chosen. Raises SurgeonError for an unknown choice or weights that do not fit,
-    CheckFailed where half precision exceeds its error limit.
+    A file that an export of this request wrote, and that is unchanged since, is left as it is, unless `force`. With
+    `keep_raw` the files as torch wrote them stay in `folder`/raw. `started` is called with the name of each module.
+    `precision_options` says how a precision below float32 is chosen. Raises SurgeonError for an unknown choice or
+    weights that do not fit, CheckFailed where half precision exceeds its error limit.
     """
     request.check()
     spec_file = request.spec_file()
@@ -190,7 +191,7 @@ def mask_downsample(model: Any) -> str:
 
 
 def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
-    """The file at `path` when it is readable and its metadata equal `wanted`."""
+    """The file at `path` when its metadata equal `wanted` and its content is what an export wrote."""
     from verify.interface.recognise import read_metadata
 
     try:
@@ -200,6 +201,8 @@ def _reuse(path: Path, spec: Spec, wanted: dict[str, str]) -> Exported | None:
     found = read_metadata(model)
     optional = {"prompted_frames": "1"}
     if any(found.get(key, optional.get(key)) != value for key, value in {**optional, **wanted}.items()):
+        return None
+    if not is_unchanged(path):
         return None
     nodes_raw = int(found.get("nodes_raw", "0"))
     return Exported(spec.module, path, spec, nodes_raw, len(model.graph.node), reused=True)
@@ -228,6 +231,7 @@ def _export_one(
             kept.parent.mkdir(exist_ok=True)
             shutil.copyfile(raw, kept)
         report = fix(raw, path, target=request.target, spec=spec, **precision)
+        seal(path)
     lowered = next((check for check in report.checks if check.name == "precision"), None)
     seconds = time.perf_counter() - began
     return Exported(spec.module, path, spec, nodes_raw, _count_nodes(path), seconds, report=report, precision=lowered)
@@ -253,7 +257,7 @@ def _stamp(path: Path, about: dict[str, str]) -> int:
         raise SurgeonError(
             f"torch wrote {about['module']} in opset {written}, not {about['opset']}; choose --opset {written}"
         )
-    write_metadata(model, {**about, "opset": str(written), "nodes_raw": str(count)})
+    write_metadata(model, {**about, "opset": str(written), "nodes_raw": str(count), KEY: BLANK})
     onnx.save(model, str(path))
     return count
 

@@ -14,6 +14,7 @@ pytest.importorskip("sam2")
 
 from export.check import judge
 from export.pipeline import Request, _reuse, _stamp, export_all, metadata
+from export.seal import BLANK, KEY, seal
 from export.weights.choose import find_weights
 from verify.errors import SurgeonError
 from verify.interface.recognise import read_metadata, write_metadata
@@ -63,10 +64,36 @@ def test_prompted_frames_are_in_the_metadata_where_there_are_several() -> None:
 def test_a_file_for_other_prompted_frames_is_not_reused(tmp_path: Path) -> None:
     model = onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 17]> g (float x) => (float y) { y = Neg(x) }')
     spec = Request().spec_file()["memory_attention"]
-    write_metadata(model, metadata(Request(prompted_frames=3), spec, "reference:1"))
+    write_metadata(model, {**metadata(Request(prompted_frames=3), spec, "reference:1"), KEY: BLANK})
     onnx.save(model, tmp_path / spec.file)
+    seal(tmp_path / spec.file)
     assert _reuse(tmp_path / spec.file, spec, metadata(Request(), spec, "reference:1")) is None
     assert _reuse(tmp_path / spec.file, spec, metadata(Request(prompted_frames=3), spec, "reference:1")) is not None
+
+
+def test_a_file_that_was_changed_after_the_export_is_not_reused(tmp_path: Path) -> None:
+    text = "g (float[2] x) => (float[2] y) <float[2] w = {1.5, 2.5}> { y = Mul(x, w) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
+    spec = Request().spec_file()["memory_encoder"]
+    wanted = metadata(Request(), spec, "reference:1")
+    path = tmp_path / spec.file
+    write_metadata(model, wanted)
+    onnx.save(model, path)
+    assert _reuse(path, spec, wanted) is None  # of a version that did not seal its files
+    write_metadata(model, {KEY: BLANK})
+    onnx.save(model, path)
+    assert _reuse(path, spec, wanted) is None
+    seal(path)
+    item = _reuse(path, spec, wanted)
+    assert item is not None
+    assert item.reused
+    sealed = onnx.load(path)
+    assert sealed.graph == model.graph
+    sealed.graph.initializer[0].float_data[1] = 2.75
+    onnx.save(sealed, path)
+    assert _reuse(path, spec, wanted) is None
+    with pytest.raises(ValueError, match="no blank content_sha256 in its metadata"):
+        seal(path)
 
 
 def test_metadata_name_the_weights() -> None:

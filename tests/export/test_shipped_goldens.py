@@ -1,4 +1,4 @@
-"""Files exported at the documented size with reference weights pass `surgeon verify --strict` with the shipped goldens."""
+"""Files exported with reference weights pass `surgeon verify --strict` with the shipped goldens."""
 
 from __future__ import annotations
 

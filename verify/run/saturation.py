@@ -21,17 +21,17 @@ from verify.run.session import open_session
 
 OFFSET = 128
 MICROSOFT = "com.microsoft"
-# The operand that may be int8 while the other is uint8, its zero point, and the other operand (-1: always uint8).
+# Operator: the operand that may be int8 and its zero point, the one that is uint8 then (-1: always) and its zero point.
 PRODUCTS = {
-    ("", "MatMulInteger"): (1, 3, 0),
-    ("", "QLinearMatMul"): (3, 5, 0),
-    ("", "ConvInteger"): (0, 2, 1),
-    ("", "QLinearConv"): (3, 5, 0),
-    (MICROSOFT, "QLinearConv"): (3, 5, 0),
-    (MICROSOFT, "QAttention"): (1, 7, 0),
-    (MICROSOFT, "MatMulIntegerToFloat"): (1, 5, 0),
-    (MICROSOFT, "DynamicQuantizeMatMul"): (1, 3, -1),
-    (MICROSOFT, "QGemm"): (3, 5, 0),
+    ("", "MatMulInteger"): (1, 3, 0, 2),
+    ("", "QLinearMatMul"): (3, 5, 0, 2),
+    ("", "ConvInteger"): (0, 2, 1, 3),
+    ("", "QLinearConv"): (3, 5, 0, 2),
+    (MICROSOFT, "QLinearConv"): (3, 5, 0, 2),
+    (MICROSOFT, "QAttention"): (1, 7, 0, 6),
+    (MICROSOFT, "MatMulIntegerToFloat"): (1, 5, 0, 4),
+    (MICROSOFT, "DynamicQuantizeMatMul"): (1, 3, -1, -1),
+    (MICROSOFT, "QGemm"): (3, 5, 0, 2),
 }
 
 
@@ -87,10 +87,16 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _saturates(node: onnx.NodeProto, types: dict[str, int]) -> bool:
-    signed, _, other = PRODUCTS.get(_kind(node), (None, 0, 0))
-    if signed is None or len(node.input) <= max(signed, other) or types.get(node.input[signed]) != TensorProto.INT8:
+    signed, zero, other, other_zero = PRODUCTS.get(_kind(node), (None, 0, 0, 0))
+    if signed is None or _operand_type(node, signed, zero, types) != TensorProto.INT8:
         return False
-    return other < 0 or types.get(node.input[other]) == TensorProto.UINT8
+    return other < 0 or _operand_type(node, other, other_zero, types) == TensorProto.UINT8
+
+
+def _operand_type(node: onnx.NodeProto, place: int, zero: int, types: dict[str, int]) -> int:
+    """The type of an operand, or of its zero point: inference knows no type behind onnxruntime's own operators."""
+    names = [node.input[at] for at in (place, zero) if at < len(node.input)]
+    return next((types[name] for name in names if types.get(name)), TensorProto.UNDEFINED)
 
 
 def _unsigned(node: onnx.NodeProto, stem: str, types: dict[str, int]) -> Iterator[onnx.NodeProto]:
@@ -100,7 +106,7 @@ def _unsigned(node: onnx.NodeProto, stem: str, types: dict[str, int]) -> Iterato
         return
     made = onnx.NodeProto()
     made.CopyFrom(node)
-    values, zero, _ = PRODUCTS[_kind(node)]
+    values, zero, _, _ = PRODUCTS[_kind(node)]
     made.input.extend([""] * (zero + 1 - len(made.input)))
     if made.input[zero]:
         yield from _raised(made.input[zero], f"{stem} zero")

@@ -87,3 +87,12 @@ def test_products_of_onnxruntime_do_not_depend_on_the_processor(call: str) -> No
     plain = open_session(fixed, backend="onnxruntime").run(feeds)
     assert (run.error, plain.error) == ("", "")
     np.testing.assert_allclose(run.outputs["y"], plain.outputs["y"], rtol=1e-5)
+
+
+def test_types_behind_operators_of_onnxruntime_are_those_of_the_zero_points() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+      g (uint8[2, 4] a, int8[4, 3] b) => (uint8[2, 3] y) <float s = {0.01}, uint8 za = {3}, int8 zb = {0}> {
+      c = com.microsoft.QLinearSigmoid(a, s, za, s, za) y = QLinearMatMul(c, s, za, b, s, zb, s, za) }"""
+    model = onnx.parser.parse_model(text)
+    assert may_saturate(model)
+    assert not may_saturate(without_saturation(model))

@@ -9,9 +9,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from export.deepstream.engines import NETWORK_MODES, OPTIMIZATION_LEVEL, SECTIONS, WITH_MEMORY, WORKSPACE_MB, Engine
+from export.deepstream.engines import NETWORK_MODES, SECTIONS, WITH_MEMORY, Engine
 from export.deepstream.preprocessing import Preprocessing
 from surgery.targets import releases
+from verify.tensorrt.settings import DEEPSTREAM
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -98,13 +99,13 @@ def _section(engine: Engine, folder: str) -> list[str]:
     lines = [
         f"{SECTIONS[engine.module]}:",
         _line("  batchSize", str(engine.batch), most),
-        _line("  workspaceSize", str(WORKSPACE_MB[engine.module]), "MB"),
+        _line("  workspaceSize", str(DEEPSTREAM[engine.module]["workspace"]), "MB"),
         _line("  networkMode", str(NETWORK_MODES[engine.precision]), "0: fp32, 1: fp16, 2: int8"),
         f'  onnxFile: "{path}"',
         f'  modelEngineFile: "{folder}/{engine.name}"',
     ]
-    if engine.module in OPTIMIZATION_LEVEL:
-        lines.append(f"  builderOptimizationLevel: {OPTIMIZATION_LEVEL[engine.module]}")
+    if "level" in DEEPSTREAM[engine.module]:
+        lines.append(f"  builderOptimizationLevel: {DEEPSTREAM[engine.module]['level']}")
     return lines
 
 

@@ -10,6 +10,7 @@ import onnx
 
 from verify.errors import SurgeonError
 from verify.model.walk import dims_of, fed_inputs
+from verify.tensorrt.settings import DEEPSTREAM
 
 Shape = tuple[int, ...]
 Profile = tuple[Shape, Shape, Shape]
@@ -21,8 +22,6 @@ SECTIONS = {
     "memory_encoder": "MemoryEncoder",
 }
 WITH_MEMORY = ("memory_attention", "memory_encoder")
-WORKSPACE_MB = {"image_encoder": 5000, "mask_decoder": 5000, "memory_attention": 1000, "memory_encoder": 5000}
-OPTIMIZATION_LEVEL = {"memory_attention": 5}
 NETWORK_MODES = {"fp32": 0, "fp16": 1}
 
 
@@ -50,9 +49,10 @@ class Engine:
     def flags(self) -> list[str]:
         """Options of trtexec, beside the files."""
         flags = ["--fp16"] if self.precision == "fp16" else []
-        flags.append(f"--memPoolSize=workspace:{WORKSPACE_MB[self.module]}")
-        if self.module in OPTIMIZATION_LEVEL:
-            flags.append(f"--builderOptimizationLevel={OPTIMIZATION_LEVEL[self.module]}")
+        settings = DEEPSTREAM[self.module]
+        flags.append(f"--memPoolSize=workspace:{settings['workspace']}")
+        if "level" in settings:
+            flags.append(f"--builderOptimizationLevel={settings['level']}")
         for flag, point in (("min", 0), ("opt", 1), ("max", 2)):
             sizes = [f"{name}:{'x'.join(map(str, shapes[point]))}" for name, shapes in self.profile.items()]
             flags += [f"--{flag}Shapes={','.join(sizes)}"] if sizes else []

@@ -10,55 +10,17 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
-import surgery
-from surgery.cli.commands.fix import command
-from surgery.precision import step
-from surgery.precision.calibration import Calibration
 from surgery.precision.candidates import Unit
-from surgery.precision.lower import Lowered, lower
+from surgery.precision.lower import lower
 from surgery.precision.measure import error, run
 from surgery.precision.search import search
-from verify.errors import CheckFailed, SurgeonError
+from tests.surgery.precision.models import ATTENTION, BRANCHES, OVERFLOW, SHAPES, feeds, types
+from verify.errors import SurgeonError
 from verify.tensorrt import engine
 
 needs_tensorrt = pytest.mark.skipif(not engine.available(), reason="TensorRT is not installed")
-ATTENTION = """<ir_version: 8, opset_import: ["" : 17]>
-a (float[1,2,32,16] q, float[1,2,32,16] k, float[1,2,32,16] v) => (float[1,2,32,16] y) {
-    kt = Transpose<perm=[0,1,3,2]>(k)  s = MatMul(q, kt)  p = Softmax<axis=-1>(s)  y = MatMul(p, v)
-}"""
-OVERFLOW = """<ir_version: 8, opset_import: ["" : 17]>
-a (float[4,4] x) => (float[4,4] y) <float big = {1000}> {
-    [wide] w = Mul(x, big)  [square] s = Mul(w, w)  r = Sqrt(s)  m = Div(r, big)  [last] y = MatMul(m, x)
-}"""
-SHAPES = """<ir_version: 8, opset_import: ["" : 17]>
-a (float[1,2,4,4] x) => (float[1,2,8,8] y, int64[4] size) <float[4] scales = {1,1,2,2}> {
-    r = Relu(x)  y = Resize(r, , scales)  size = Shape(y)
-}"""
-BRANCHES = """<ir_version: 8, opset_import: ["" : 17]>
-a (float[4] x, bool c) => (float[4] y) {
-    h = Sigmoid(x)
-    t = If(c) <then_branch = one () => (float[4] a) { b = Tanh(h)  a = Mul(b, h) },
-               else_branch = two () => (float[4] a) { a = Exp(h) }>
-    y = Sqrt(t)
-}"""
-
-
-def feeds(model: onnx.ModelProto, scale: float = 1.0) -> list[dict[str, Any]]:
-    rng = np.random.default_rng(0)
-    made: dict[str, Any] = {}
-    for value in model.graph.input:
-        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        boolean = value.type.tensor_type.elem_type == onnx.TensorProto.BOOL
-        made[value.name] = np.array(True) if boolean else (scale * rng.normal(size=shape)).astype(np.float32)
-    return [made]
-
-
-def types(model: onnx.ModelProto) -> dict[str, int]:
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-    return {value.name: value.type.tensor_type.elem_type for value in inferred.graph.value_info}
 
 
 def built(model: onnx.ModelProto, folder: Path) -> Any:
@@ -177,18 +139,6 @@ def test_errors_for_users() -> None:
         lower(model, "fp8", feeds(model))
 
 
-def test_fix_writes_half_precision(tmp_path: Path) -> None:
-    source, target, given = tmp_path / "in.onnx", tmp_path / "out.onnx", tmp_path / "feeds.npz"
-    model = parser.parse_model(ATTENTION)
-    onnx.save(model, source)
-    np.savez(given, **feeds(model)[0])
-    arguments = [str(source), "-o", str(target), "--precision", "fp16", "--calibrate", str(given)]
-    done = CliRunner().invoke(command, arguments)
-    assert done.exit_code == 0, done.output
-    assert "4 nodes in fp16" in done.output
-    assert types(onnx.load(target))["s__fp16"] == onnx.TensorProto.FLOAT16
-
-
 def test_attention_can_be_kept_unfused() -> None:
     model = parser.parse_model(ATTENTION)
     _, result = lower(model, "fp16", feeds(model), unfused_attention=True)
@@ -225,61 +175,6 @@ print(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1])
     assert int(done.stdout) < 600_000  # kB
 
 
-def test_a_failed_budget_leaves_no_file_and_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
-    onnx.save(parser.parse_model(ATTENTION), source)
-    exceeded = Lowered("fp16", 0.01, errors={"y": 0.5}, lowered={"fp16": 4})
-    monkeypatch.setattr(step, "lower", lambda model, *_, **__: (model, exceeded))
-    with pytest.raises(CheckFailed, match=r"nothing was written: 4 nodes in fp16, .*error 0\.5 .*raise --max-error"):
-        surgery.fix(source, target, precision="fp16")
-    assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]
-    target.write_bytes(b"what was there before")
-    with pytest.raises(CheckFailed):
-        surgery.fix(source, target, precision="fp16")
-    assert target.read_bytes() == b"what was there before"
-
-
-def test_where_no_node_can_be_lowered_the_report_does_not_say_passed(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
-    onnx.save(parser.parse_model(ATTENTION), source)
-    report = surgery.fix(source, target, precision="fp16", max_error=1e-12)
-    check = next(check for check in report.checks if check.name == "precision")
-    assert check.status == "skip"
-    assert check.message.startswith("the model stays in float32: no node can run in half precision within 1e-12; ")
-    assert "Cast" not in {node.op_type for node in onnx.load(target).graph.node}
-
-
-def test_the_report_is_of_the_file_that_is_written(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
-    onnx.save(parser.parse_model(ATTENTION), source)
-    inputs = Calibration(feeds(parser.parse_model(ATTENTION)), "normal numbers")
-    report = surgery.fix(source, target, precision="fp16", calibrate=inputs)
-    assert report.checks[2].message.endswith("measured on normal numbers")
-    figures = report.checks[0].figures
-    assert figures["bytes_after"] == target.stat().st_size
-    assert figures["nodes_after"] == len(onnx.load(target).graph.node) > figures["nodes_before"]
-    assert figures["op_counts"]["after"]["Cast"] == 4
-    assert [check.name for check in report.checks] == ["surgery", "parity", "precision", "onnx.checker"]
-
-
-@pytest.mark.parametrize("in_place", [False, True])
-def test_external_data_stays_external_and_the_original_keeps_its_own(tmp_path: Path, in_place: bool) -> None:
-    text = '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
-    model = parser.parse_model(text)
-    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
-    source = tmp_path / "in.onnx"
-    onnx.save(model, source, save_as_external_data=True, location="in.onnx.data", size_threshold=0)
-    target = source if in_place else tmp_path / "other" / "out.onnx"
-    surgery.fix(source, target, precision="fp16", in_place=in_place)
-    kept = onnx.load(tmp_path / ("in.onnx.bak" if in_place else "in.onnx"))
-    np.testing.assert_array_equal(numpy_helper.to_array(kept.graph.initializer[0]), weights)
-    assert target.stat().st_size < 4096
-    lowered = numpy_helper.to_array(onnx.load(target).graph.initializer[0])
-    np.testing.assert_array_equal(lowered, weights.astype(np.float16))
-    assert not list(tmp_path.rglob("*.tmp"))
-
-
 NORM = """<ir_version: 8, opset_import: ["" : 17]>
 a (float[4,16] x) => (float[4,16] y) <float eps = {1e-12}, int64[1] last = {1}> {
     s = Mul(x, x)  m = ReduceSum(s, last)  [safe] e = Add(m, eps)  r = Sqrt(e)  n = Div(x, r)  y = Relu(n)
@@ -306,17 +201,3 @@ def test_single_tiny_weights_do_not_keep_a_product_in_float32() -> None:
     weights[3, 5] = 1e6
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
     assert lower(model, "fp16", feeds(model))[1].lowered == {}
-
-
-GROWING = """<ir_version: 8, opset_import: ["" : 17]> g (float[4, 8] x) => (float[4, 2] y) <float[8, 2] w> {
-  y = MatMul(x, w) }"""
-
-
-def test_large_values_are_among_the_drawn_inputs_and_real_inputs_count_as_they_are(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model(GROWING.replace("<float[8, 2] w>", ""))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.full((8, 2), 1e3, "f"), "w"))
-    _, report = surgery.fix_model(model, precision="fp16")
-    assert next(check for check in report.checks if check.name == "precision").status == "skip"
-    np.savez(tmp_path / "real.npz", x=np.random.default_rng(0).standard_normal((4, 8)).astype("f"))
-    _, report = surgery.fix_model(model, precision="fp16", calibrate=tmp_path / "real.npz")
-    assert next(check for check in report.checks if check.name == "precision").status == "pass"

@@ -1,0 +1,100 @@
+"""Half precision as a step of `fix`: what is written, what is reported, and that a failed budget writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper, parser
+
+import surgery
+from surgery.cli.commands.fix import command
+from surgery.precision import step
+from surgery.precision.calibration import Calibration
+from surgery.precision.lower import Lowered
+from tests.surgery.precision.models import ATTENTION, feeds, types
+from verify.errors import CheckFailed
+
+
+def test_fix_writes_half_precision(tmp_path: Path) -> None:
+    source, target, given = tmp_path / "in.onnx", tmp_path / "out.onnx", tmp_path / "feeds.npz"
+    model = parser.parse_model(ATTENTION)
+    onnx.save(model, source)
+    np.savez(given, **feeds(model)[0])
+    arguments = [str(source), "-o", str(target), "--precision", "fp16", "--calibrate", str(given)]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    assert "4 nodes in fp16" in done.output
+    assert types(onnx.load(target))["s__fp16"] == onnx.TensorProto.FLOAT16
+
+
+def test_a_failed_budget_leaves_no_file_and_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    exceeded = Lowered("fp16", 0.01, errors={"y": 0.5}, lowered={"fp16": 4})
+    monkeypatch.setattr(step, "lower", lambda model, *_, **__: (model, exceeded))
+    with pytest.raises(CheckFailed, match=r"nothing was written: 4 nodes in fp16, .*error 0\.5 .*raise --max-error"):
+        surgery.fix(source, target, precision="fp16")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]
+    target.write_bytes(b"what was there before")
+    with pytest.raises(CheckFailed):
+        surgery.fix(source, target, precision="fp16")
+    assert target.read_bytes() == b"what was there before"
+
+
+def test_where_no_node_can_be_lowered_the_report_does_not_say_passed(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    report = surgery.fix(source, target, precision="fp16", max_error=1e-12)
+    check = next(check for check in report.checks if check.name == "precision")
+    assert check.status == "skip"
+    assert check.message.startswith("the model stays in float32: no node can run in half precision within 1e-12; ")
+    assert "Cast" not in {node.op_type for node in onnx.load(target).graph.node}
+
+
+def test_the_report_is_of_the_file_that_is_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    onnx.save(parser.parse_model(ATTENTION), source)
+    inputs = Calibration(feeds(parser.parse_model(ATTENTION)), "normal numbers")
+    report = surgery.fix(source, target, precision="fp16", calibrate=inputs)
+    assert report.checks[2].message.endswith("measured on normal numbers")
+    figures = report.checks[0].figures
+    assert figures["bytes_after"] == target.stat().st_size
+    assert figures["nodes_after"] == len(onnx.load(target).graph.node) > figures["nodes_before"]
+    assert figures["op_counts"]["after"]["Cast"] == 4
+    assert [check.name for check in report.checks] == ["surgery", "parity", "precision", "onnx.checker"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_external_data_stays_external_and_the_original_keeps_its_own(tmp_path: Path, in_place: bool) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> a (float[8,64] x) => (float[8,64] y) {y = MatMul(x, w)}'
+    model = parser.parse_model(text)
+    weights = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    source = tmp_path / "in.onnx"
+    onnx.save(model, source, save_as_external_data=True, location="in.onnx.data", size_threshold=0)
+    target = source if in_place else tmp_path / "other" / "out.onnx"
+    surgery.fix(source, target, precision="fp16", in_place=in_place)
+    kept = onnx.load(tmp_path / ("in.onnx.bak" if in_place else "in.onnx"))
+    np.testing.assert_array_equal(numpy_helper.to_array(kept.graph.initializer[0]), weights)
+    assert target.stat().st_size < 4096
+    lowered = numpy_helper.to_array(onnx.load(target).graph.initializer[0])
+    np.testing.assert_array_equal(lowered, weights.astype(np.float16))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+GROWING = """<ir_version: 8, opset_import: ["" : 17]> g (float[4, 8] x) => (float[4, 2] y) <float[8, 2] w> {
+  y = MatMul(x, w) }"""
+
+
+def test_large_values_are_among_the_drawn_inputs_and_real_inputs_count_as_they_are(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(GROWING.replace("<float[8, 2] w>", ""))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.full((8, 2), 1e3, "f"), "w"))
+    _, report = surgery.fix_model(model, precision="fp16")
+    assert next(check for check in report.checks if check.name == "precision").status == "skip"
+    np.savez(tmp_path / "real.npz", x=np.random.default_rng(0).standard_normal((4, 8)).astype("f"))
+    _, report = surgery.fix_model(model, precision="fp16", calibrate=tmp_path / "real.npz")
+    assert next(check for check in report.checks if check.name == "precision").status == "pass"

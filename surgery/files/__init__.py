@@ -1,1 +1,1 @@
-"""Models on disk: reading hostile files, external data, writing in pieces."""
+"""Writing models to disk: external data, whole files or none, and large models in pieces."""

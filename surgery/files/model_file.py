@@ -1,4 +1,4 @@
-"""Write ONNX models: external data stays external, and a file is whole or what it was before."""
+"""Write ONNX models: external data stays external, and a failed write leaves the old file untouched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from verify.errors import SurgeonError
 from verify.model.external import external_entry, external_path, external_tensors
 from verify.model.walk import tensors
 
-INLINE_LIMIT = (1 << 31) - (1 << 20)  # protobuf messages end at 2 GB
+INLINE_LIMIT = (1 << 31) - (1 << 20)  # a protobuf message cannot be larger than 2 GB
 SMALLEST_EXTERNAL = 1024  # bytes; smaller tensors stay in the model file
 ALIGNMENT = 4096
 CHUNK = 1 << 24
@@ -34,7 +34,7 @@ def with_weights(model: onnx.ModelProto, folder: str | os.PathLike[str]) -> onnx
 
 
 class Pending:
-    """A model written under a temporary name beside its target; `commit` puts it in place, anything else removes it.
+    """A model written under a temporary name beside its target; without `commit` it is removed again.
 
     with Pending("out.onnx") as pending:
         pending.write(model, folder)      # pending.path can be loaded now
@@ -58,7 +58,7 @@ class Pending:
             self.path.open("xb").close()
         except OSError as error:
             raise SurgeonError(f"{self.target}: cannot be written ({error.strerror}); choose another place") from None
-        except BaseException:  # Ctrl-C between the file and the body that would remove it
+        except BaseException:  # Ctrl-C may come before the `with` block that would remove the file
             self.path.unlink(missing_ok=True)
             raise
         return self
@@ -74,7 +74,7 @@ class Pending:
         Args:
             model: changed in place where its tensors move.
             folder: where its present external data lies.
-            externalize: move large tensors out of the model file; also done on its own above 2 GB.
+            externalize: move large tensors out of the model file; models above 2 GB always do this.
         """
         try:
             self._discard_data()
@@ -100,7 +100,7 @@ class Pending:
         return next(external_tensors(model), None) is not None
 
     def _free_name(self, name: str) -> Path:
-        """A name beside the target that no file has; it tells which process writes it."""
+        """An unused name beside the target; it holds the id of the writing process."""
         return self.target.parent / f".{name}.{os.getpid()}.{secrets.token_hex(4)}{SUFFIX}"
 
     def _discard_data(self) -> None:
@@ -152,7 +152,7 @@ class Pending:
 
 
 def remove_pending(target: Path, pid: int) -> None:
-    """Remove what a process that is gone had written beside `target`, or beside the file it is a link to."""
+    """Remove temporary files that a dead process left beside `target`, or beside the file that it links to."""
     for place in {target, target.resolve()}:
         for path in place.parent.glob(f".*.{pid}.*{SUFFIX}"):
             if path.name.startswith(f".{place.name}."):

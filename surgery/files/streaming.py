@@ -1,4 +1,4 @@
-"""Write a large model in pieces: serializing it whole takes more than its size again in memory, and longer.
+"""Write a large model in pieces, because serializing it whole takes more time and twice its size in memory.
 
 The bytes are those of `SerializeToString` (https://protobuf.dev/programming-guides/encoding): fields in the order of
 their numbers, a nested message as its key, its length and itself.
@@ -13,7 +13,7 @@ import onnx
 
 from surgery.graph.protos import copy_fields
 
-LARGE = 1 << 28  # bytes of a graph from which on its length takes five bytes, so that room can be left for it
+LARGE = 1 << 28  # a graph of at least so many bytes has a length field of five bytes, for which room is left
 LENGTH_BYTES = 5
 GRAPH_KEY, INITIALIZER_KEY = b"\x3a", b"\x2a"  # field number << 3 | 2, a length and as many bytes
 WIDTHS = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.DOUBLE: 8}  # bytes of an element in either of its two places
@@ -33,7 +33,7 @@ def write(model: onnx.ModelProto, stream: IO[bytes]) -> None:
 
 
 def _in_pieces(model: onnx.ModelProto, stream: IO[bytes]) -> bool:
-    """Write it so; False where the graph turns out too small for the length of five bytes that stands before it."""
+    """Write the model in pieces; False if the graph is too small for a length field of five bytes."""
     stream.write(_around(model, "graph", before=True))
     stream.write(GRAPH_KEY + b"\0" * LENGTH_BYTES)
     start = stream.tell()
@@ -52,7 +52,7 @@ def _in_pieces(model: onnx.ModelProto, stream: IO[bytes]) -> bool:
 
 
 def _around(message: onnx.ModelProto | onnx.GraphProto, field: str, before: bool) -> bytes:
-    """What stands before or after a field of a message."""
+    """The serialized fields of a message before or after one field."""
     numbers = FIELDS[type(message)]
     left_out = {name for name, number in numbers.items() if (number >= numbers[field]) is before}
     copy = type(message)()
@@ -61,7 +61,7 @@ def _around(message: onnx.ModelProto | onnx.GraphProto, field: str, before: bool
 
 
 def size_at_most(model: onnx.ModelProto) -> int:
-    """Bytes the message takes at most; to know how many takes writing it."""
+    """An upper bound of the message's size in bytes; the exact size is known only after writing it."""
     sides = [
         (message, field, side)
         for message, field in ((model, "graph"), (model.graph, "initializer"))
@@ -79,7 +79,7 @@ def _tensor_at_most(tensor: onnx.TensorProto) -> int:
 
 
 def varint(number: int) -> bytes:
-    """A number from 0 on, seven bits a byte, lowest first."""
+    """A non-negative number as a protobuf varint: seven bits a byte, the lowest first."""
     pieces = bytearray()
     while number >= 0x80:
         pieces.append(number & 0x7F | 0x80)

@@ -17,7 +17,7 @@ from verify.errors import SurgeonError, did_you_mean
 def bind(
     graph: gs.Graph, shapes: Mapping[str, Sequence[int | str]], values: Mapping[str, Any], outputs: Sequence[str]
 ) -> bool:
-    """Apply what the user binds; True when there was anything to do.
+    """Apply what the user binds; returns whether there was anything to do.
 
     Args:
         shapes: dims of inputs by name.

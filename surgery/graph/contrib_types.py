@@ -1,4 +1,4 @@
-"""Types and shapes of what onnxruntime's own operators give, which ONNX's inference does not know.
+"""Output types and shapes of onnxruntime's own operators, which ONNX's inference does not know.
 
 A copy of the graph that is made for inference gets these nodes in a domain of its own, for which this module registers
 the rules. The user's graph keeps its domains, and no check of the user's model sees the rules.
@@ -92,7 +92,7 @@ def _product(left: Dims, right: Dims, flip_left: bool = False, flip_right: bool 
 
 
 def broadcast(left: Dims, right: Dims) -> Dims:
-    """Dims of the sum of two tensors; None for a dim that cannot be told."""
+    """Dims of the sum of two tensors; None for a dim that is not known."""
     if left is None or right is None:
         return None
     longer, shorter = (left, right) if len(left) >= len(right) else (right, left)

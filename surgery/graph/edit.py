@@ -65,7 +65,7 @@ def replace_input(node: gs.Node, index: int, new: gs.Tensor) -> None:
 
 
 def made_here(graph: gs.Graph, tensor: gs.Tensor) -> bool:
-    """Whether a node of this very graph makes `tensor`, not one of a graph around or inside it."""
+    """Whether a node of this graph makes `tensor`; a node of a graph around or inside it does not count."""
     return bool(tensor.inputs) and any(tensor.inputs[0] is node for node in graph.nodes)
 
 
@@ -103,7 +103,7 @@ def replace_by_constant(graph: gs.Graph, node: gs.Node, index: int, constant: gs
     if not is_graph_output(graph, target):
         replace_uses(target, constant)
         return
-    # With a name: onnxruntime ends the process over an output of Split that has none.
+    # The old output gets a name because onnxruntime crashes on an output of Split without one.
     replace_output(node, index, Variable(f"{target.name}/unread", target.dtype, target.shape))
     maker = Node("Constant", f"Constant/{target.name}", {"value": constant}, [], [target])
     maker.provenance = {"surgeon.replaces": node.name or node.op}

@@ -56,8 +56,8 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
 def _declare_changed_types(graph: gs.Graph) -> None:
     """Declare the types that passes have set, so that inference keeps them.
 
-    Of tensors inside a graph those that the file declares: what it says of them holds no longer. What it declares of
-    the outputs of the main graph stays as it is.
+    The file's own declarations of these tensors are replaced, because they no longer hold; those of the outputs of the
+    main graph stay as they are.
     """
     promised = {id(tensor) for tensor in graph.outputs if tensor.name in vars(graph).get("output_infos", {})}
     for inner in with_inner_graphs(graph):
@@ -112,7 +112,7 @@ def _read_types(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int)
 
 
 def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int | str | None] | None:
-    """The shape that was known with what inference found; names that inference made up are valid for one run only."""
+    """The known shape, completed by the inferred one; names that inference made up are valid for one run only."""
     if new is None:
         return old  # type: ignore[no-any-return]
     named = [f"{dim}@{run}" if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in new]

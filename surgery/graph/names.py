@@ -1,4 +1,4 @@
-"""The graph that each tensor belongs to, and the name it is written under: no other tensor in scope has that name."""
+"""Finds the graph that each tensor belongs to, and a name for it that no other tensor in scope has."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Names:
         for tensor, graph in readers.values():
             self._own(tensor, graph, owner)
             if isinstance(tensor, gs.Constant):
-                home = self._constants.get(id(homes.get(id(tensor))), [])  # a graph inside, from where it is not seen
+                home = self._constants.get(id(homes.get(id(tensor))), [])  # inner, out of its readers' sight
                 home[:] = [constant for constant in home if constant is not tensor]
                 self._constants[id(graph)].append(tensor)
 

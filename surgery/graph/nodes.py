@@ -1,8 +1,8 @@
 """onnx-graphsurgeon's nodes and tensors, compared by identity, beside the protobuf messages they were read from.
 
 onnx-graphsurgeon compares nodes field by field and tensors by name, so that taking one out of a list is slow and can
-hit the wrong one. The classes here are the same in all else. `origin` holds the message an object was read from, for
-the parts of it that onnx-graphsurgeon has no place for; objects made by passes have none.
+hit the wrong one. In all other respects the classes here behave the same. `origin` holds the message an object was read
+from, for the fields that onnx-graphsurgeon has no place for; objects made by passes have none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Node(gs.Node):  # type: ignore[misc]
 
 
 class Variable(gs.Variable):  # type: ignore[misc]
-    """A tensor known at run time.
+    """A tensor whose values are known only at run time.
 
     default   the initializer of a graph input that has one, which callers may override
     snapshot  dtype and shape as last read or inferred; the exporter declares a new type where a pass has set another
@@ -47,7 +47,7 @@ class Variable(gs.Variable):  # type: ignore[misc]
 
 
 class Constant(gs.Constant):  # type: ignore[misc]
-    """A tensor known now; `stored` is what it was read as, `info` its entry among the graph's declared types."""
+    """A tensor with known values; `stored` holds the values as read, `info` its entry among the declared types."""
 
     stored: Stored | None = None
     info: onnx.ValueInfoProto | None = None
@@ -73,7 +73,7 @@ class Stored(LazyValues):  # type: ignore[misc]
 
     @property
     def nbytes(self) -> int:
-        """Bytes the values take in the file, near enough to compare sizes."""
+        """Approximate bytes of the values in the file, for comparing sizes."""
         count = 1
         for dim in self.shape:
             count *= int(dim)
@@ -116,7 +116,7 @@ class Stored(LazyValues):  # type: ignore[misc]
 def constant_of(tensor: gs.Tensor | None) -> np.ndarray | None:
     """The value of a constant tensor, else None. Loads lazily stored weights, so ask only where it is needed.
 
-    None too for sparse tensors, strings and references to a function's attributes in a Constant node.
+    Also None for sparse tensors, strings and references to a function's attributes in a Constant node.
     """
     if isinstance(tensor, gs.Constant):
         return np.asarray(tensor.values)

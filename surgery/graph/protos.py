@@ -1,4 +1,4 @@
-"""Small pieces of writing ONNX messages: attributes, declared types, and constants as they were stored."""
+"""Helpers that write ONNX messages: attributes, declared types, and constants as they were stored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from surgery.graph.nodes import number_of
 from surgery.graph.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
-MADE_UP = re.compile(r"unk__\d+@\d+|@.*:\d+", re.DOTALL)  # names of dims that are ours: see `surgery.graph.infer`
+MADE_UP = re.compile(r"unk__\d+@\d+|@.*:\d+", re.DOTALL)  # prefix of the dim names that `surgery.graph.infer` makes up
 
 
 def copy_fields(source: Any, target: Any, left_out: set[str]) -> None:
-    """Copy all set fields but those named."""
+    """Copy all set fields except those in `left_out`."""
     for field, value in source.ListFields():
         if field.name in left_out:
             continue
@@ -39,7 +39,7 @@ def is_external(constant: gs.Constant) -> bool:
 
 
 def untouched(constant: gs.Constant) -> bool:
-    """Whether its values are those that were read from the file."""
+    """Whether the constant still has the values that were read from the file."""
     stored = getattr(constant, "stored", None)
     values = constant._values
     return stored is not None and (values is stored or (stored.loaded is not None and values is stored.loaded))
@@ -73,7 +73,7 @@ def type_proto(tensor: gs.Tensor) -> onnx.TypeProto | None:
 
 
 def make_attribute(node: gs.Node, name: str, value: Any) -> onnx.AttributeProto:
-    """A new attribute; the operator's schema decides what an empty list is a list of."""
+    """A new attribute; for an empty list the operator's schema gives the type of its elements."""
     if isinstance(value, np.ndarray):
         value = numpy_helper.from_array(value)
     elif isinstance(value, (np.dtype, type)):

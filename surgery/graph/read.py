@@ -42,7 +42,7 @@ class Scope:
 
 
 def refusal(model: onnx.ModelProto) -> str:
-    """Why this model can only be passed on as it is, or ""."""
+    """Why this model cannot be edited and is only passed on unchanged; "" if it can be edited."""
     if model.training_info:
         return "it carries training information, which names tensors from outside the graph"
     for node in every_node(model):
@@ -83,7 +83,7 @@ def describe(tensor: gs.Variable, info: onnx.ValueInfoProto) -> None:
 
 
 def snapshot(tensor: gs.Variable) -> tuple[Any, ...]:
-    """What the exporter compares to see whether a pass has changed a tensor's type."""
+    """The values that `surgery.graph.write` compares to see whether a pass has changed a tensor's type."""
     return (tensor.dtype, None if tensor.shape is None else tuple(tensor.shape))
 
 
@@ -174,7 +174,7 @@ class _Reader:
         return node
 
     def _attribute(self, proto: onnx.AttributeProto, scopes: tuple[Scope, ...]) -> Any:
-        """The value as onnx-graphsurgeon has it; the AttributeProto itself for what it has no form for."""
+        """The value in onnx-graphsurgeon's form; the AttributeProto itself where that library has none."""
         kind = proto.type
         if proto.ref_attr_name:
             return gs.Node.AttributeRef(proto.ref_attr_name, proto)
@@ -188,7 +188,7 @@ class _Reader:
 
 
 def plain_value(proto: onnx.AttributeProto) -> Any:
-    """Number, string or list of an attribute; the message itself when it is anything else."""
+    """The number, string or list that an attribute holds; the message itself if it holds anything else."""
     try:
         if proto.type == Attribute.STRING:
             return proto.s.decode()
@@ -218,7 +218,7 @@ def lookup(name: str, scopes: tuple[Scope, ...]) -> gs.Tensor:
 
 
 def _produced(name: str, scope: Scope) -> gs.Tensor:
-    """The tensor a node makes. A name that is taken already means a second tensor, which later nodes read."""
+    """The tensor a node makes. If the name is taken already, this is a second tensor, which later nodes read."""
     if not name:
         return Variable("")
     tensor = scope.tensors.get(name)

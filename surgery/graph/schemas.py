@@ -1,4 +1,4 @@
-"""What ONNX's own operator schemas say, asked once per operator."""
+"""Look-ups in ONNX's own operator schemas, cached per operator."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def attribute_type(node: gs.Node, name: str) -> int | None:
 
 
 def misfit(op: str, domain: str, version: int, kinds: Sequence[int], attributes: Iterable[str], outputs: int) -> str:
-    """Why ONNX has no such node at this opset, or "" where it has or where ONNX does not know the operator's domain.
+    """Why ONNX does not allow such a node at this opset; "" if it does, or if it does not know the operator's domain.
 
     Args:
         kinds: element type of each input; 0 for one that is left out or whose type is not known.
@@ -81,7 +81,7 @@ def _misfit(
 
 
 def first_opset(op: str, domain: str, kinds: Sequence[int], attributes: Iterable[str], outputs: int) -> int:
-    """The first opset in which ONNX has such a node; 0 where there is none."""
+    """The first opset that allows such a node; 0 if none does."""
     names = frozenset(attributes)
     versions = range(1, onnx.defs.onnx_opset_version() + 1)
     return next((v for v in versions if not misfit(op, domain, v, kinds, names, outputs)), 0)

@@ -45,7 +45,7 @@ def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
 
 
 def tensors_read(node: gs.Node) -> Iterator[gs.Tensor]:
-    """Tensors a node depends on: its inputs, and what the graphs inside it read or have as outputs, theirs included."""
+    """Tensors a node depends on: its inputs, and the inputs and outputs of all nodes and graphs inside it."""
     yield from node.inputs
     for _, graph in inner_graphs(node):
         for inner in with_inner_graphs(graph):
@@ -57,7 +57,7 @@ def tensors_read(node: gs.Node) -> Iterator[gs.Tensor]:
 def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
     """The node that makes `tensor`, else None; with `ops` only a node with one of these ONNX-domain operators.
 
-    With `ops` a node with an attribute that the caller of a function sets counts as none: nobody knows what it does.
+    With `ops` a node with an attribute that the caller of a function sets counts as none: its effect is not known.
     """
     node = tensor.inputs[0] if tensor.inputs else None
     known = node is None or not ops or (node.op in ops and not node.domain and not has_reference(node))
@@ -65,7 +65,7 @@ def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
 
 
 def has_reference(node: gs.Node) -> bool:
-    """Whether an attribute has the value that a caller of the function around the node gives: it is not known here."""
+    """Whether an attribute refers to an attribute of the function around the node, whose value is not known here."""
     return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
 
 

@@ -1,4 +1,4 @@
-"""Write an onnx-graphsurgeon graph as a ModelProto; what no pass has changed is the message it was read from."""
+"""Write an onnx-graphsurgeon graph as a ModelProto; what no pass has changed is written as it was read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_NAMES = Names(gs.Graph())
 
 
 def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.ModelProto:
-    """The graph as a model, with everything of the original model that is not the graph.
+    """The graph as a model, with all other fields of the original model.
 
     Args:
         graph: made by `surgery.graph.read.to_graph`.
@@ -145,7 +145,7 @@ class _Writer:
         for tensor in graph.outputs:
             declared = infos.get(tensor.name)
             if main and declared is not None:
-                proto.output.add().CopyFrom(declared)  # what a caller was promised, whatever is known of the tensor
+                proto.output.add().CopyFrom(declared)  # the file's declaration stays, even where inference knows more
                 proto.output[-1].name = self.names.of(tensor)
             else:
                 self.info(tensor, proto.output.add(), declared)
@@ -217,7 +217,7 @@ class _Writer:
             proto.metadata_props.add(key=key, value=text)
 
     def attribute(self, node: gs.Node, name: str, value: Any, origin: Any, decoded: Any, owner: onnx.NodeProto) -> None:
-        """One attribute, as the original message where its value is what it was read as."""
+        """One attribute: the original message where the value is unchanged, else a new one."""
         limit = self.values_up_to
         if isinstance(value, gs.Graph):
             proto = owner.attribute.add(name=name, type=Attribute.GRAPH)
@@ -280,7 +280,7 @@ class _Writer:
             proto.initializer.add().CopyFrom(self.tensor(constant, name))
 
     def tensor(self, constant: gs.Constant, name: str) -> onnx.TensorProto:
-        """The values as a message; the original one when they are what was read."""
+        """The values as a message: the original one where they are unchanged."""
         if self.values_up_to is not None and nbytes(constant) > self.values_up_to:
             return onnx.TensorProto(name=name, data_type=number_of(constant.dtype), dims=constant.shape)
         inline = self.whole or not is_external(constant)

@@ -1,4 +1,4 @@
-"""From a model and options to the model the passes make of it; nothing is compared or written here."""
+"""Runs the passes on a model in memory; nothing is compared with the original or written to disk here."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
             rules = [rule for rule in rules if rule.code != failure.code]
             continue
         if fixed is model and model is not original and "converted" not in lifted:
-            return Outcome(original, applied, context)  # a restamp alone mends nothing
+            return Outcome(original, applied, context)  # a new opset number alone is no fix
         if context.opset != default_opset(model) and fixed is not model:
             lifted = f"opset {default_opset(original)} reads as {context.opset} unchanged"
         context.troubles += [*context.declined, *([lifted] if lifted else [])]
@@ -88,7 +88,7 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
 
 
 def unreadable(error: Exception) -> SurgeonError:
-    """What to say of names that are no text and of graphs nested beyond reason."""
+    """The error for names that are not UTF-8 text and for graphs nested too deeply."""
     return SurgeonError(f"the model cannot be read: {type(error).__name__}: {error}; export it again")
 
 

@@ -1,4 +1,4 @@
-"""What a pass may ask while it looks at a graph: nodes by operator, opset, shapes, constants, the target."""
+"""The questions a pass may ask about a graph: nodes by operator, opset, shapes, constants, the target."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Context:
         self._by_op: dict[int, dict[str, list[gs.Node]]] = {}
         self._names: set[str] | None = None
         self.troubles: list[str] = []
-        self.declined: dict[str, int] = {}  # what a pass could not do, and the opset in which it could (0 for none)
+        self.declined: dict[str, int] = {}  # fixes not made, each with the opset that allows it (0: none)
         self.renamed_inputs: dict[str, str] = {}
         self.renamed_outputs: dict[str, str] = {}
         self._memory: dict[str, Any] = {}
 
     def decline(self, code: str, place: str, reason: str, opset: int) -> None:
-        """Note that the pass `code` leaves a place as it is."""
+        """Record for the report that the pass `code` leaves a place unchanged."""
         self.declined[f"{code} leaves '{place}' as it is: {reason}"] = opset
 
     def fresh(self, base: str) -> str:
@@ -61,8 +61,8 @@ class Context:
     def nodes(self, graph: gs.Graph, *ops: str) -> Iterable[gs.Node]:
         """Nodes of this graph (not of its subgraphs) with one of the ONNX-domain operators `ops`, in graph order.
 
-        Left out is what no pass can tell the meaning of: nodes with fewer inputs or outputs than the operator has, and
-        nodes with an attribute that the caller of a function sets.
+        Nodes whose meaning is not known are left out: those with fewer inputs or outputs than the operator needs, and
+        those with an attribute that the caller of a function sets.
         """
         index = self._by_op.get(id(graph))
         if index is None:
@@ -86,7 +86,7 @@ class Context:
         self._memory.clear()
 
     def memo(self, key: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, kept under `key` until a graph changes."""
+        """The result of `make`, cached under `key` until a graph changes."""
         if key not in self._memory:
             self._memory[key] = make()
         return self._memory[key]

@@ -1,4 +1,4 @@
-"""The opset a model is written in: raised where the target cannot read it, restamped where nothing changes by that."""
+"""Raises the opset of a model: by conversion before opset 7, by a new number alone where no operator changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verify.model.infer import infer_types
 from verify.model.walk import Operator, dims_of, domain_of, fed_inputs, operators, opsets_of
 
 MODERN = 17  # every operator of a model before opset 7 has a converter up to here
-PLAIN = 13  # axes as inputs, Split sizes as inputs: what the rewrites of this package are written for
+PLAIN = 13  # first opset with axes and Split sizes as inputs, which the passes write
 PARTLY = (
     "Loop",
     "OneHot",
@@ -29,9 +29,9 @@ PARTLY = (
 REDEFINED = (
     "BatchNormalization", "GroupNormalization", "Softmax", "LogSoftmax", "Hardmax", "OneHot", "Resize", "RoiAlign",
 )  # fmt: skip
-EXTENDED = {("Shape", "end")}  # later attributes without a default whose absence means what it meant before
+EXTENDED = {("Shape", "end")}  # later attributes without a default: leaving them out keeps the old meaning
 OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
-WRONG = ("PRelu",)  # the converter leaves the slope of PRelu unbroadcast, which means another axis since opset 7
+WRONG = ("PRelu",)  # the converter does not adapt PRelu's slope to the broadcasting rules of opset 7
 
 
 def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
@@ -60,7 +60,7 @@ def lift(model: onnx.ModelProto, target: Target) -> tuple[onnx.ModelProto, str]:
 
 
 def for_declined(operators: Iterable[Operator], version: int, declined: Iterable[int]) -> int:
-    """The opset in which what passes declined to do can be done and every node means the same; 0 where there is none.
+    """An opset that allows the declined rewrites and in which every node means the same; 0 if there is none.
 
     Args:
         operators: those of every node.
@@ -86,7 +86,7 @@ def for_reading(operators: Sequence[tuple[str, str, frozenset[str]]], version: i
 
 
 def refuses(target: Target, op: str, domain: str) -> bool:
-    """Whether the target has this operator in no form, or not in every form."""
+    """Whether the target refuses every form of this operator, or some forms."""
     return target.refuses(f"op:{domain}::{op}" if domain else f"op:{op}") is not None or (
         op in PARTLY and target.name.startswith("tensorrt")
     )
@@ -98,7 +98,7 @@ def interface(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
 
 
 def modern(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With initializers that are not listed as inputs, as IR version 4 and later have them, and no types left blank."""
+    """Bring a converted model to IR version 8: no initializer is listed as an input, no type is left blank."""
     typed = [info for info in model.graph.value_info if info.type.tensor_type.elem_type]
     del model.graph.value_info[:]
     model.graph.value_info.extend(typed)
@@ -136,13 +136,13 @@ def restamped(model: onnx.ModelProto, found: Iterable[Operator], version: int) -
 def means_the_same(op: str, domain: str, opsets: tuple[int, int], attributes: frozenset[str]) -> bool:
     """Whether a node with these attributes means the same at both opsets.
 
-    So it is where the operator is equal at both, or has gained types, inputs that may be left out and attributes with
+    It does if the operator is the same at both, or has only gained types, optional inputs and attributes with
     defaults, and has lost none of the node's own attributes.
     """
     first, second = (schema(op, domain, opset) for opset in opsets)
-    if op == "Constant":  # every later form of it is one more attribute
+    if op == "Constant":  # later opsets only added attributes to it
         return True
-    if op == "LayerNormalization" and first is None:  # onnxruntime writes it at any opset, as ONNX has it later
+    if op == "LayerNormalization" and first is None:  # onnxruntime writes it at earlier opsets too
         return second is not None
     if first is None or second is None or second.deprecated or op in REDEFINED:
         return bool(first and second and first.since_version == second.since_version)
@@ -160,7 +160,7 @@ def means_the_same(op: str, domain: str, opsets: tuple[int, int], attributes: fr
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a model before opset 7 with what the converter gets wrong written in a form that means the same after.
+    """A copy of a model before opset 7 in which nodes that the converter gets wrong are written so that it does not.
 
     The slope of PRelu ran along axis 1 before opset 7, and is broadcast from the last axis since.
     """

@@ -1,4 +1,4 @@
-"""What the user asked of `fix`, checked: a wrong type is an error here and not a riddle later."""
+"""The options of `fix`, with their types checked: a wrong type is an error here, not a failure inside a pass."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def check_names(options: Options, model: onnx.ModelProto) -> None:
 
 
 def with_spec(options: Options, spec: str | Path | Spec | None, model: onnx.ModelProto, path: Path | None) -> Options:
-    """The options with what the spec (its name, its TOML file or itself) says of this model.
+    """The options with the module of the spec that this model is; `spec` is a name, a TOML file or a `Spec`.
 
     Raises:
         SurgeonError: the spec is unknown, or the model is none of its modules.
@@ -118,7 +118,7 @@ def strings(option: str, value: Any) -> tuple[str, ...]:
 
 
 def flag(option: str, value: Any) -> bool:
-    """True or False, and nothing that only counts as one of them."""
+    """`value` if it is a bool; an error for other values, also those that Python treats as true or false."""
     if not isinstance(value, bool):
         raise wrong_type(option, value, "True or False")
     return value

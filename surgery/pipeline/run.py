@@ -1,4 +1,4 @@
-"""Run passes over a graph to a fixed point: find all, then touch, repeat until nothing is found."""
+"""Run passes over a graph to a fixed point: find everything, then apply fixes, until nothing is found."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Graphs = Sequence[tuple[gs.Graph, str]]  # what `every_graph` gives: each graph 
 
 
 class PassFailure(Exception):
-    """A fix of the pass `code` broke off half-way; the graph is to be read again and the pass left out."""
+    """A fix of the pass `code` failed halfway: the model must be read again, and the pass left out."""
 
     def __init__(self, code: str, cause: Exception) -> None:
-        super().__init__(f"{code} broke off: {type(cause).__name__}: {cause}")
+        super().__init__(f"{code} failed while fixing: {type(cause).__name__}: {cause}")
         self.code = code
 
 
@@ -45,7 +45,7 @@ def wanted(rule: Pass, context: Context) -> bool:
 def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[Finding]:
     """Every finding of a pass in these graphs; nothing is changed.
 
-    A pass that fails while it looks is noted in `context.troubles` and finds nothing more in that graph.
+    If a pass fails, the failure goes to `context.troubles`, and the pass finds nothing more in that graph.
     """
     for graph, path in graphs:
         try:
@@ -54,14 +54,14 @@ def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[Finding]:
         except (SurgeonError, MemoryError):
             raise
         except Exception as error:
-            context.troubles.append(f"{rule.code} could not look at '{path or 'the graph'}': {error!r}")
+            context.troubles.append(f"{rule.code} could not examine '{path or 'the graph'}': {error!r}")
 
 
 def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
     """One round of one pass: find everywhere, then apply the findings that do not overlap. Returns those applied.
 
     Raises:
-        PassFailure: a fix raised; the graph is no longer to be trusted.
+        PassFailure: a fix raised, so that the graph may be inconsistent.
     """
     applied: list[Finding] = []
     claimed: set[int] = set()
@@ -92,8 +92,8 @@ def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
 def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list[Finding]:
     """All wanted passes, in order, again and again until a whole sweep changes nothing.
 
-    Returns what was applied, with the sweep it was found in as the detail "round": what has a number above 1 was found
-    in what earlier sweeps had left, not in the model as it was given.
+    Returns the findings that were fixed. Their detail "round" is the number of the sweep; above 1 the finding was not
+    in the given model but in the result of earlier sweeps.
 
     Raises:
         PassFailure: see `run_pass`.
@@ -129,7 +129,7 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
         former = context.opset
         if not applied or not _restamp(graph, context):
             return applied
-    context.troubles.append(f"still finding things after {MAX_ROUNDS} rounds")
+    context.troubles.append(f"stopped after {MAX_ROUNDS} rounds, although the passes still found something to fix")
     return applied
 
 
@@ -144,7 +144,7 @@ def _tidy(graphs: Graphs, rule: Pass, applied: Sequence[Finding], context: Conte
 
 
 def _raise_opset(graph: gs.Graph, context: Context) -> bool:
-    """Read the model as of a later opset, where passes declined for want of one and every node means the same there."""
+    """Raise the opset if a pass needs a later one in which every node means the same; returns whether it was raised."""
     if not context.declined or graph.functions:
         return False
     later = opset.for_declined(_operators(graph), context.opset, context.declined.values())

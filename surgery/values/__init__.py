@@ -1,1 +1,1 @@
-"""What small integer tensors hold for every input: numbers, dims and polynomials of dims."""
+"""The values of small integer tensors (shapes, axes) that hold for every input: numbers and polynomials of dims."""

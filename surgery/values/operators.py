@@ -1,7 +1,7 @@
 """The contents that each operator of shape arithmetic computes from partly known contents (`surgery.values.propagate`).
 
-A rule takes the node, the contents of its inputs (None where unknown) and more that it needs. It returns the contents
-of the output, a list of them for several outputs, or None. If it raises, nothing is known.
+A rule takes the node and the contents of its inputs (None where unknown). It returns the contents
+of the output, a list of them for several outputs, or None. If it raises, the contents are unknown.
 """
 
 from __future__ import annotations

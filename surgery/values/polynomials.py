@@ -37,7 +37,7 @@ class Polynomial:
 
     @property
     def is_not_negative(self) -> bool:
-        """Whether it is known to be 0 or more for every input."""
+        """Whether the polynomial is known to be 0 or more for every input."""
         return all(f >= 0 and not any(name.startswith("?") for name in names) for names, f in self.terms.items())
 
 
@@ -60,7 +60,7 @@ def of_dims(shape: Any, owner: object) -> list[Value]:
 
 
 def known(value: Value) -> bool:
-    """Whether it is a number."""
+    """Whether the value is a number, not a polynomial."""
     return not isinstance(value, Polynomial)
 
 
@@ -101,7 +101,7 @@ def multiply(left: Value, right: Value) -> Value:
 
 
 def divide(left: Value, right: Value) -> Value:
-    """Quotient as ONNX has it (towards zero); unknown unless it comes out even for every input."""
+    """ONNX's quotient (rounded towards zero); unknown unless the division is exact for every input."""
     if known(left) and known(right):
         if right == 0:
             return unknown()
@@ -155,14 +155,14 @@ def less(left: Value, right: Value) -> Value:
 
 
 def surely_positive(value: Value) -> bool:
-    """Whether it is above zero for every input."""
+    """Whether the value is above zero for every input."""
     if known(value):
         return bool(value > 0)
     return isinstance(value, Polynomial) and value.is_not_negative and value.terms.get((), 0) > 0
 
 
 def largest(left: Value, right: Value) -> Value:
-    """Max where one side is surely not smaller."""
+    """The larger of two values, unknown where it depends on the input which one that is."""
     smaller = less(left, right)
     if known(smaller):
         return right if smaller else left
@@ -170,7 +170,7 @@ def largest(left: Value, right: Value) -> Value:
 
 
 def smallest(left: Value, right: Value) -> Value:
-    """Min where one side is surely not larger."""
+    """The smaller of two values, unknown where it depends on the input which one that is."""
     smaller = less(left, right)
     if known(smaller):
         return left if smaller else right
@@ -178,7 +178,7 @@ def smallest(left: Value, right: Value) -> Value:
 
 
 def select(condition: Value, left: Value, right: Value) -> Value:
-    """Left where the condition holds; either where both are equal."""
+    """`left` where the condition holds, else `right`; unknown where the condition is, unless both are equal."""
     if known(condition):
         return left if condition else right
     return left if left == right and type(left) is type(right) else unknown()

@@ -24,17 +24,17 @@ from verify.model.walk import dims_of
 
 
 class Memory(Protocol):
-    """What is kept of a model until a graph changes: the pipeline's context."""
+    """A cache that is emptied whenever a graph changes; the pipeline's `Context` is one."""
 
     opsets: dict[str, int]
     root: gs.Graph | None
 
     def memo(self, key: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, kept under `key`."""
+        """The cached result of `make` under `key`."""
 
 
 def contents(graph: gs.Graph, context: Memory) -> dict[int, Contents]:
-    """Contents of the tensors that this graph makes or sees around it, by id; those not known are missing.
+    """Contents of the tensors that this graph makes or can see, by id; tensors with unknown contents are missing.
 
     The first call after a change follows the whole model, and sets the shapes that follow from contents.
     """
@@ -52,12 +52,12 @@ def _of_model(context: Memory) -> dict[int, dict[int, Contents]]:
 
 
 def content_of(tensor: gs.Tensor, found: dict[int, Contents]) -> Contents:
-    """Contents of one tensor: of a small integer constant, or as found; else None."""
+    """Contents of a small integer constant, or those in `found`; None where neither is there."""
     if isinstance(tensor, gs.Constant):
         values, kept = getattr(tensor, "contents", (None, None))
         if values is not tensor._values:
             kept = _of_constant(tensor)
-            tensor.contents = (tensor._values, kept)  # asking for the values may have read them in
+            tensor.contents = (tensor._values, kept)  # `_of_constant` may have loaded the values
         return kept
     return found.get(id(tensor))
 
@@ -71,7 +71,7 @@ def _of_constant(tensor: gs.Constant) -> Contents:
 def _evaluate(
     graph: gs.Graph, outer: dict[int, Contents], known: dict[int, dict[int, Contents]], context: Memory
 ) -> None:
-    """Follow one graph, and those inside its nodes when their node is reached; `outer` holds what they see around."""
+    """Evaluate one graph and, at each node, the graphs inside it; `outer` holds the contents known around the graph."""
     found = known[id(graph)] = dict(outer)
     for node in graph.nodes:
         bodies = [body for _, body in inner_graphs(node)]
@@ -113,7 +113,7 @@ def _set_shapes(node: gs.Node, bodies: list[gs.Graph], found: dict[int, Contents
 
 
 def _dims(kind: Any) -> list[int | str | None] | None:
-    """Dims of an inferred type; names that inference made up tell nothing."""
+    """Dims of an inferred type; None for the names that inference made up."""
     dims = None if kind is None or not kind.HasField("tensor_type") else dims_of(kind.tensor_type)
     return dims and [None if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in dims]
 

@@ -27,7 +27,7 @@ def has_unknown_dims(tensor: gs.Tensor) -> bool:
 
 
 def _made_up(dim: Any) -> bool:
-    """Whether inference gave this dim a name of its own, knowing nothing of it."""
+    """Whether inference made up this dim's name, which says nothing about its size."""
     return isinstance(dim, str) and dim.startswith("unk__")
 
 
@@ -43,7 +43,7 @@ def is_more_precise(new: list[Any], old: Any) -> bool:
 
 
 def _dim(value: Any) -> int | str | None:
-    """A value as a dim: a number, the name it is, or None."""
+    """A value as a dim: a number, the name of a dim, or None for any other polynomial."""
     if polynomials.known(value):
         return int(value) if value >= 0 else None
     ((names, factor), *more) = value.terms.items()

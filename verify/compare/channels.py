@@ -34,14 +34,14 @@ def _rows(array: Array, axis: int) -> Array:
 
 
 def _weights(size: int) -> Array:
-    """Two rows of fixed signs; no two channels of a tensor need different ones."""
+    """Two rows of fixed random signs, the same for every channel."""
     bits = words("verify.channels", size)
     rows: Array = np.stack([np.where(bits >> np.uint64(k) & np.uint64(1), 1.0, -1.0) for k in (0, 1)])
     return rows
 
 
 def sums(array: Array, axis: int) -> Array:
-    """What is stored of channels along an axis: sum of squares and two random projections, float32 [channels, 3]."""
+    """The stored sums of each channel: of its squares and of two random projections, float32 [channels, 3]."""
     rows = _rows(array, axis)
     packed: Array = np.column_stack([np.square(rows).sum(1), rows @ _weights(rows.shape[1]).T]).astype(np.float32)
     return packed

@@ -1,4 +1,4 @@
-"""The first tensor, in topological order, where two runs part: two models, or one model run in two ways."""
+"""Finds the first tensor, in topological order, that differs between two models or two ways to run one model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HALVES = ("float16", "bfloat16")
 
 @dataclass(frozen=True)
 class Way:
-    """How a model is run: its proto, the folder of its external data, and what `open_session` is told."""
+    """How a model is run: its proto, the folder of its external data, and options of `open_session`."""
 
     label: str
     model: Any
@@ -74,7 +74,7 @@ def way(path: Path, other: str = "") -> Way:
     if other.endswith("ExecutionProvider"):
         return Way(label, model, folder, {"providers": (other,)})
     raise SurgeonError(
-        f"'{other}' is no file and no way to run one; use optimized, reference, float16, bfloat16 or a provider"
+        f"'{other}' is neither a file nor a way to run one; use optimized, reference, float16, bfloat16 or a provider"
     )
 
 
@@ -165,7 +165,7 @@ def _brief(step: Step) -> str:
 
 
 def _closeness(found: Divergence) -> str:
-    """How closely all tensors agree: in every bit, or up to the largest difference and from which tensor on."""
+    """Words for how closely all tensors agree: in every bit, or the largest error and the first unequal tensor."""
     if found.furthest is None or found.unequal is None:
         return " in every bit"
     largest = f"largest error / RMS {found.furthest.statistics['max_rel']:.2g} at '{found.furthest.pair.name}'"
@@ -174,7 +174,7 @@ def _closeness(found: Divergence) -> str:
 
 
 def _inside(pair: Pair, one: Way, other: Way) -> str:
-    """Which node in the bodies of an If, Loop or Scan is the first that is not the same in both models."""
+    """Words for the first node inside an If, Loop or Scan that differs between the models; "" where there is none."""
     found = first_inside(one.model, other.model, pair)
     return f", of which the first difference inside is {found}" if found else ""
 

@@ -1,4 +1,4 @@
-"""What `divergence` asks of the graphs: which tensors of two models belong together, and models that give them out."""
+"""Pairs the tensors of two models, and makes models that have chosen tensors as outputs."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def round_tensors(graph: onnx.GraphProto, lowered: Mapping[int, Lowered], taken:
 
 
 def drop_unread(graph: onnx.GraphProto, names: Collection[str]) -> None:
-    """Remove those of the initializers `names` that nothing reads."""
+    """Remove those initializers among `names` that nothing reads."""
     used = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
     for index in reversed(range(len(graph.initializer))):
         if graph.initializer[index].name in names and graph.initializer[index].name not in used:

@@ -1,4 +1,4 @@
-"""Two sets of tensors side by side: error statistics for each, and limits that can be applied again to saved ones."""
+"""Error statistics of a tensor, and limits for them; both can be saved and applied again later."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from verify.compare.error import measure
 
-# Edges of the error histogram, in parts of the expected tensor's RMS: four bins a decade, the first from zero.
+# Edges of the histogram of error / RMS of the expected tensor: four bins a decade, the first from zero.
 EDGES = (0.0, *(10.0 ** (step / 4) for step in range(-36, 13)))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a tensor's statistics may be at most (`cosine`: at least). None asks nothing.
+    """What a tensor's statistics may be at most (`cosine`: at least). None sets no limit.
 
     max_abs, mean_abs  absolute error
     max_rel, rms_rel   largest and RMS error, in parts of the expected tensor's RMS
@@ -104,7 +104,7 @@ def share_above(statistics: Mapping[str, Any], threshold: float) -> float:
 
 
 def judge(statistics: Mapping[str, Any], limits: Limits) -> list[str]:
-    """What is wrong with one tensor under `limits`, each in a few words; empty when nothing is.
+    """The limits that one tensor exceeds, each in a few words; empty if there are none.
 
     Works on statistics read back from a JSON report as well as on fresh ones.
     """

@@ -1,4 +1,4 @@
-"""How far a tensor may lie from its golden: measured when the golden is recorded, stored beside it with the reason."""
+"""Tolerances of a golden's outputs: measured when the golden is recorded, and stored in it with the reason."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def derive(
 
 
 def negligible(statistics: Mapping[str, Any], atol: float) -> bool:
-    """Whether all there is to an error is that it is at most `atol`; false for NaN, flips and the like."""
+    """Whether every error is at most `atol`, and there are no NaN, infinity or flip mismatches."""
     if not atol or judge(statistics, Limits(max_abs=atol)) or statistics.get("flips") or "rms_rel" not in statistics:
         return False
     return bool(statistics["rms_rel"] * statistics["rms"] <= atol)
 
 
 def exceeded(statistics: Mapping[str, Any], tolerance: Mapping[str, Any], scale: float = 1.0) -> list[str]:
-    """What is wrong with one tensor, in a few words each; empty when it is within tolerance times `scale`."""
+    """What exceeds the tolerance times `scale`, in a few words each; empty if nothing does."""
     if negligible(statistics, scale * tolerance.get("atol", 0.0)):
         return []
     limits = Limits(max_rel=scale * tolerance["max_rel"], rms_rel=scale * tolerance["rms_rel"])
@@ -92,13 +92,13 @@ def exceeded_limits(
 
 
 def _times(limits: Limits, tolerance: Mapping[str, Any]) -> float:
-    """How many times larger than a tolerance the errors are that limits allow."""
+    """The errors that the limits allow, divided by the tolerance."""
     times = [0.0]
     if limits.rms_rel is not None:
         times.append(limits.rms_rel / (tolerance["rms_rel"] or 1.0))
     if limits.max_rel is not None:
         times.append(limits.max_rel / (tolerance["max_rel"] or 1.0))
-    if limits.cosine is not None:  # two vectors of one length at this cosine are so far from each other
+    if limits.cosine is not None:  # the distance of two vectors of equal length that have this cosine
         times.append(math.sqrt(2.0 * max(1.0 - limits.cosine, 0.0)) / (tolerance["rms_rel"] or 1.0))
     return max(times)
 

@@ -34,7 +34,7 @@ def check_form(path: Path) -> Check:
     except onnx.shape_inference.InferenceError as error:
         first = " ".join(str(error).split())
         return Check("onnx", "fail", f"declared types or shapes are not those that ONNX infers: {first}"[:300])
-    except Exception as error:  # the checker hands through whatever its readers raise
+    except Exception as error:  # the checker passes on the exceptions of its readers, of any type
         return Check("onnx", "fail", " ".join(f"{type(error).__name__}: {error}".split())[:300])
     return Check("onnx", "pass", "well-formed")
 
@@ -155,7 +155,7 @@ def _check_extra(kind: str, values: ValueInfos, ports: Sequence[Port]) -> list[C
 
 
 def _check_order(kind: str, values: ValueInfos, ports: Sequence[Port]) -> list[Check]:
-    """Order of the documented names among themselves; says nothing when one is missing."""
+    """Check the order of the documented names; no result if one is missing, since that has its own check."""
     wanted = [port.name for port in ports]
     got = [value.name for value in values if value.name in wanted]
     if len(got) != len(wanted):
@@ -175,7 +175,7 @@ def _check_symbols(values: ValueInfos, spec: Spec) -> list[Check]:
             if not isinstance(got, str) or not got or not isinstance(symbol, str):
                 continue
             if meaning.setdefault(got, symbol) != symbol:
-                message = f"dim name {got!r} stands for both {meaning[got]} and {symbol}; give them names apart"
+                message = f"dim name {got!r} stands for both {meaning[got]} and {symbol}; give each its own name"
                 return [Check("dim names", "fail", message)]
     return [Check("dim names", "pass", "each stands for one size")] if meaning else []
 
@@ -201,5 +201,5 @@ def show(dims: Sequence[Dim]) -> str:
 
 
 def _list(axes: Sequence[int]) -> str:
-    """`dim 1`, or `each of dims 0, 2`: both read on with a singular verb."""
+    """`dim 1`, or `each of dims 0, 2`; both take a singular verb."""
     return f"dim {axes[0]}" if len(axes) == 1 else f"each of dims {', '.join(map(str, axes))}"

@@ -1,4 +1,4 @@
-"""Which module of a spec a model is: by its metadata, else its file name, else its inputs and outputs."""
+"""Recognises which module of a spec a model is: by its metadata, its file name, or its inputs and outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model keeps to its documented interface when it runs: a declaration alone proves nothing."""
+"""Runs a model to check that its outputs have the documented dims and types, whatever the file declares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from verify.interface.spec import Spec
 from verify.report import Check, Status
 
 POINTS = ("smallest", "usual")
-# What onnxruntime says of operators it has no kernel for on a CPU (bfloat16) or does not know.
+# onnxruntime's messages for operators that it does not know or has no CPU kernel for (bfloat16).
 NO_KERNEL = ("NOT_IMPLEMENTED", "is not a registered function/op")
 
 
@@ -55,7 +55,7 @@ def _wrong(spec: Spec, shapes: Mapping[str, tuple[int, ...]], outputs: Mapping[s
     for port in spec.outputs:
         value = outputs.get(port.name)
         if value is None:
-            continue  # the check of names has said so
+            continue  # the check of names has reported it
         if tuple(value.shape) != shapes[port.name]:
             moved = sorted(value.shape) == sorted(shapes[port.name])
             yield (

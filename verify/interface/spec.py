@@ -195,7 +195,7 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> dict[str, Any]:
-    """The tables of a spec; one recognition asks for the same file at many sizes, and nobody changes them."""
+    """The tables of a spec, cached because one recognition reads the same file at many sizes; do not change them."""
     return tomllib.loads(text)
 
 

@@ -1,4 +1,4 @@
-"""Weights in files beside a model: where they are, that they are there, and their bytes.
+"""External weights of a model: find, check and read the files beside it that hold them.
 
 A file outside the model's folder is never opened, whatever the model says, also where a symbolic link leads there.
 """

@@ -1,4 +1,4 @@
-"""Which files are models: those in folders, and pointers that Git LFS left in place of the files themselves."""
+"""Finds the models in folders, and refuses pointers that Git LFS left in place of files."""
 
 from __future__ import annotations
 

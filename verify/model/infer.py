@@ -9,7 +9,7 @@ import onnx
 
 from verify.model.walk import tensors, walk_graphs
 
-SMALL = 4096  # bytes of an initializer that inference is given whatever its type
+SMALL = 4096  # initializers up to this size in bytes are kept for inference, whatever their type
 LONG = 1 << 20
 INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 

@@ -1,4 +1,4 @@
-"""A model as a file: what is given as a path stays where it is, a `ModelProto` is written to a temporary folder."""
+"""Gives a model as a file: a path is used as it is, a `ModelProto` is written to a temporary folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the file of a model; weights in files beside it stay there, and are checked to be there."""
+"""Read a model; its external weights are not loaded, but checked to be there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
         if source.is_dir():
             raise no_file(source)
         if size > LIMIT:
-            raise SurgeonError(f"{source}: above 2 GB, which no reader takes; store its weights in an external file")
+            raise SurgeonError(f"{source}: above 2 GB, protobuf's limit; store its weights in an external file")
         require_content(source)
         model.ParseFromString(source.read_bytes())
     except FileNotFoundError:

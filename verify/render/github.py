@@ -23,7 +23,7 @@ def to_github(reports: Sequence[Report]) -> str:
 
 
 def message_of(group: Sequence[Finding]) -> str:
-    """What a group of findings says: message, nodes, reason, rewrite, and whether `surgeon fix` does it."""
+    """The text of a group of findings: message, nodes, reason, rewrite, and whether `surgeon fix` does it."""
     first = group[0]
     names = [name for finding in group if (name := place(finding.path, finding.node))]
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""

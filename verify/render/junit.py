@@ -62,5 +62,5 @@ def _of_errors(model: str, group: Sequence[Finding]) -> ElementTree.Element:
 
 
 def _text(text: str) -> str:
-    """Text that XML can hold, which has no place for control characters."""
+    """`text` without control characters, which XML does not allow."""
     return visible(plain(text)).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""What a notebook shows: a report as a table, and a line that says what is running."""
+"""Output for notebooks: a report as a table, and a line that shows what is running."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def running(text: str) -> Iterator[None]:
 
 
 def _notebook_line() -> Any:
-    """A line of output that can be written again, or None where no notebook runs this."""
+    """A line of output that can be overwritten, or None outside of a notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None or not hasattr(shell, "kernel"):
         return None

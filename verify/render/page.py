@@ -42,7 +42,7 @@ def _verdict(reports: Sequence[Report]) -> str:
 
 
 def report_parts(report: Report) -> dict[str, Any]:
-    """What the template shows of a report."""
+    """The values of a report for the template."""
     failed = sum(check.status == "fail" for check in report.checks)
     errors = sum(finding.severity == "error" for finding in report.findings)
     others = len(report.findings) - errors

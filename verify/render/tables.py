@@ -31,7 +31,7 @@ LISTED = {
 
 
 def tables_of(check: str, figures: Mapping[str, Any]) -> list[Table]:
-    """The tables that the figures of a check (JSON types) hold; `check` is its name."""
+    """The tables of a check's figures (JSON types); `check` is its name."""
     found = []
     if figures.get("tensors"):
         found.append(tensor_errors(figures["tensors"], check))

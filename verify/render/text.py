@@ -69,7 +69,7 @@ def _report(console: Console, report: Report, quiet: bool) -> None:
 
 
 def _judgement(one: Verdict) -> Text:
-    """Who says what of the model; a second opinion does not count."""
+    """A line for each verdict of a target; a verdict that was not asked for does not decide the exit code."""
     style = STATES[one.state] if one.asked else "dim"
     aside = "" if one.asked else " (for information)"
     return Text.assemble(f"{visible(one.judge)}: ", (visible(one.message), style), aside)
@@ -155,7 +155,7 @@ def visible(text: str) -> str:
 
 
 def verdict(reports: Sequence[Report]) -> str:
-    """How many models there are and what became of them; a check that was skipped has not passed."""
+    """How many models there are and how their checks ended; a skipped check is not counted as passed."""
     models = counted(len(reports), "model")
     failed = sum(report.exit_code != 0 for report in reports)
     statuses = {check.status for report in reports for check in report.checks}

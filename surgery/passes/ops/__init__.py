@@ -1,1 +1,1 @@
-"""What passes build with: nodes, axes, bits, quantization, pooling and resize windows."""
+"""Helpers that passes share: build nodes, axes, bits, quantization, pooling and resize windows."""

@@ -13,7 +13,7 @@ from surgery.passes.ops.contrib import split_last
 from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
 
-FILTER = -10000.0  # what onnxruntime adds where a mask hides a key, where `mask_filter_value` does not say otherwise
+FILTER = -10000.0  # added to the score of a hidden key unless `mask_filter_value` is given
 PAST = 2  # dim of a past key or value that holds the positions
 
 
@@ -28,7 +28,7 @@ def merge_heads(build: Build, tensor: gs.Tensor, hidden: int) -> gs.Tensor:
 
 
 def appended(build: Build, past: gs.Tensor | None, new: gs.Tensor) -> gs.Tensor:
-    """The new positions behind those that are kept from earlier runs."""
+    """The keys or values of earlier runs, followed by the new ones."""
     return new if past is None else build("Concat", past, new, axis=PAST)
 
 
@@ -65,7 +65,7 @@ def maskable(mask: gs.Tensor | None, queries: gs.Tensor, context: Context) -> bo
         return True
     if mask.dtype is None or np.dtype(mask.dtype) != np.int32 or mask.shape is None:
         return False
-    if len(mask.shape) == 1:  # three times as many values and two more mean something else, on a GPU only
+    if len(mask.shape) == 1:  # a mask of [3 * batch + 2] has another meaning, which only the GPU kernel implements
         batch, values = queries.shape[0], mask.shape[0]
         return not (isinstance(batch, int) and isinstance(values, int)) or values in (batch, 2 * batch)
     # A mask of one column hides nothing whatever it holds.
@@ -73,7 +73,7 @@ def maskable(mask: gs.Tensor | None, queries: gs.Tensor, context: Context) -> bo
 
 
 def hidden_keys(build: Build, mask: gs.Tensor | None, keys: gs.Tensor, node: gs.Node, dtype: Any) -> gs.Tensor | None:
-    """What the mask adds to the scores: 0 for a key that is seen, the filter value for another."""
+    """The summand of the scores that hides masked keys: 0 for a visible key, the filter value for a hidden one."""
     if mask is None:
         return None
     filtered = build.constant(float(node.attrs.get("mask_filter_value", FILTER)), dtype)
@@ -99,7 +99,7 @@ def _within(build: Build, mask: gs.Tensor, keys: gs.Tensor, ends_only: bool) -> 
 
 
 def later_keys(build: Build, query: gs.Tensor, key: gs.Tensor, dtype: Any) -> gs.Tensor:
-    """What hides the keys behind each query: the lowest number there, 0 elsewhere. The last query sees all keys."""
+    """A summand of the scores that hides later keys from a query: 0, or the lowest number. The last query sees all."""
     columns = positions(build, key)
     shift = build("Sub", length_of(build, key), length_of(build, query))
     rows = build("Add", positions(build, query), build.cast(shift, np.int32))

@@ -32,7 +32,7 @@ def masked_dims(build: Build, dims: gs.Tensor, keep: gs.Tensor, rank: int, count
 
 
 def squeeze(build: Build, tensor: Any, axes: gs.Tensor, rank: int, count: int) -> gs.Tensor:
-    """`tensor` (of `rank`) reshaped to lose `axes`, all of size one; `count` dims remain."""
+    """`tensor` (of `rank`) without `axes`, all of size one, by Reshape; `count` dims remain."""
     keep = build("Sub", np.array([1], INT64), axes_mask(build, axes, rank))
     return reshaped(build, tensor, masked_dims(build, build("Shape", tensor), keep, rank, count))
 

@@ -18,7 +18,7 @@ def width(dtype: Any) -> int:
 
 
 def work_type(dtype: Any) -> np.dtype[Any]:
-    """The type TensorRT computes in: int64 for 64 bits, else int32."""
+    """The type in which TensorRT computes such integers: int64 for 64 bits, else int32."""
     return np.dtype(np.int64 if width(dtype) == 64 else np.int32)
 
 

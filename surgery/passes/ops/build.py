@@ -18,8 +18,8 @@ from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Declined
 from verify.model.walk import dims_of
 
-SMALL = 4096  # elements of a constant that is computed with here and now
-AXES_AS_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # other reductions: 18
+SMALL = 4096  # constants up to this many elements are computed at once instead of by a node
+AXES_AS_INPUT = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13}  # all other reductions take axes as an input since 18
 
 
 class Build:
@@ -66,10 +66,10 @@ class Build:
         return made[0] if outputs == 1 else tuple(made)
 
     def demand(self, op: str, domain: str, inputs: Sequence[gs.Tensor], attrs: Iterable[str], outputs: int) -> None:
-        """Give up, with the graph as it was, where the model's opset has no such node.
+        """Give up the rewrite, with the graph unchanged, if the model's opset does not allow such a node.
 
         Raises:
-            Declined: it has not.
+            Declined: the opset does not allow it.
         """
         kinds = [0 if tensor.is_empty() else number_of(tensor.dtype) for tensor in inputs]
         version = self.opset if domain in ("", "ai.onnx") else self.context.opsets.get(domain, 1)

@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, tuple[str, ...]] = {  # fused into a product or a convolu
 
 @dataclass(frozen=True)
 class Form:
-    """How one operator is written in plain ONNX.
+    """How to write one of onnxruntime's operators in plain ONNX.
 
     write       makes the nodes and gives the tensor, or the list of them, that takes over the outputs
     inputs      how many the node must have at least

@@ -1,4 +1,4 @@
-"""Values of constant expressions, computed by onnxruntime, which runs the model too, else by onnx.reference."""
+"""Values of constant expressions, computed by onnxruntime, or by onnx.reference where it fails."""
 
 from __future__ import annotations
 

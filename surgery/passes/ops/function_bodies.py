@@ -25,8 +25,8 @@ from surgery.pipeline.rule import Finding, finding
 from verify.model.infer import infer_types
 from verify.model.walk import opsets_of, subgraphs, walk_nodes
 
-CORRECTED = {  # bodies that stand in for ONNX's own, by operator
-    # onnxruntime has a scale of one where all values are zero; ONNX's body divides zero by zero there. A value that is
+CORRECTED = {  # corrected function bodies, used in place of ONNX's own, by operator
+    # Where all values are zero, onnxruntime's scale is one, and ONNX's body divides zero by zero. A value that is
     # no number makes the scale infinite, since ReduceMin and ReduceMax ignore it in some runtimes and not in others.
     "DynamicQuantizeLinear": """
     <domain: "", opset_import: ["" : 11]> DynamicQuantizeLinear (x) => (y, y_scale, y_zero_point) {
@@ -52,7 +52,7 @@ CORRECTED = {  # bodies that stand in for ONNX's own, by operator
         y = QuantizeLinear(x, y_scale, y_zero_point)
     }""",
 }
-LARGEST_KNOWN_VALUE = 4096  # elements of a constant input that shape inference is told
+LARGEST_KNOWN_VALUE = 4096  # constants up to this many elements are passed to shape inference
 
 
 def body(node: gs.Node, context: Context) -> onnx.FunctionProto | None:
@@ -146,7 +146,7 @@ def expand(build: Build, function: onnx.FunctionProto) -> list[gs.Tensor]:
 
 
 def _drop_invented_dims(graph: onnx.GraphProto) -> None:
-    """Remove the names that inference made up for dims: the same ones stand for other sizes in the next body."""
+    """Remove dim names that inference made up: the next body reuses the same names for other sizes."""
     known = {dim.dim_param for info in graph.input for dim in info.type.tensor_type.shape.dim}
     for info in (*graph.value_info, *graph.output):
         for dim in info.type.tensor_type.shape.dim:

@@ -12,7 +12,7 @@ OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
 
 
 def unread_outputs(graph: gs.Graph, node: gs.Node, context: Context) -> int:
-    """How many of the last outputs of `node` nothing reads and its operator lets a node leave out."""
+    """How many outputs at the end are read by nothing and may be left out of the node."""
     known = schema(node.op, node.domain or "", context.opsets.get(node.domain or "", 1))
     if known is None:
         return 0

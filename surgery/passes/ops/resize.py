@@ -72,10 +72,10 @@ def matrices(graph: gs.Graph, node: gs.Node, context: Context) -> dict[int, np.n
 def disputed(
     node: gs.Node, shape: list[int], wanted: dict[int, Any], found: dict[int, np.ndarray], context: Context
 ) -> bool:
-    """Whether onnxruntime resizes by other weights than these, which are those of ONNX's reference.
+    """Whether onnxruntime uses other weights than those given, which come from ONNX's reference.
 
-    They read some settings differently: the rounding of sizes under a policy, antialiasing to one pixel. What does not
-    change is tried at size one.
+    The two differ for some settings: the rounding of sizes under a policy, antialiasing to one pixel. Axes that keep
+    their size are tried at size one.
 
     Args:
         wanted: the size or the scale of each axis that the node names.
@@ -89,7 +89,7 @@ def disputed(
     data = np.random.default_rng(0).standard_normal([1 if axis in still else dim for axis, dim in enumerate(shape)])
     inputs = {"x": data.astype(np.float32), "wanted": operand}
     run = open_session(alone(node, inputs, context), backend="onnxruntime").run(inputs, timeout=SECONDS)
-    if run.error:  # nothing to compare with, which is for the guard to judge
+    if run.error:  # onnxruntime cannot run it; the guard compares the result later
         return False
     for axis, matrix in found.items():
         data = np.moveaxis(np.moveaxis(data, axis, -1) @ matrix.T, -1, axis)
@@ -110,7 +110,7 @@ def alone(node: gs.Node, inputs: dict[str, np.ndarray], context: Context) -> onn
     ]
     result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None] * rank)
     constants = []
-    if context.opset in (11, 12) and len(names) > 2:  # where all inputs had to be there
+    if context.opset in (11, 12) and len(names) > 2:  # at which no input could be left out
         resize.input[1] = "none"
         constants.append(onnx.numpy_helper.from_array(np.zeros(0, np.float32), "none"))
         if len(names) == 4:
@@ -120,7 +120,7 @@ def alone(node: gs.Node, inputs: dict[str, np.ndarray], context: Context) -> onn
 
 
 def scales_or_sizes(graph: gs.Graph, node: gs.Node, context: Context) -> tuple[list[float] | None, list[Any] | None]:
-    """The scales, or the sizes as numbers and polynomials over names of dims; None for what is not known."""
+    """Constant scales, and sizes as numbers or polynomials over dims; None for those that are not known."""
     given = [None if tensor.is_empty() else tensor for tensor in node.inputs] + [None] * 4
     scales = context.constant(given[1] if len(node.inputs) == 2 else given[2])
     if scales is not None and scales.size:

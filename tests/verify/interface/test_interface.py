@@ -174,7 +174,7 @@ def departures(toy: Path, ports: str) -> list[str]:
          ["input n is [t, u], the spec says [tokens]: rank 2 instead of 1",
           "output y is float64, the spec says float32"]),
         ("(float[1,r,8] x, int64[r] n) => (float[1,16] y)",
-         ["dim name 'r' stands for both rows and tokens; give them names apart"]),
+         ["dim name 'r' stands for both rows and tokens; give each its own name"]),
         ("(float[1,?,8] x, int64[?] n) => (float[1,16] y)", []),
         ("(int64[t] n, float[1,rows,8] x) => (float[1,16] y)", ["inputs come as n, x; the spec says x, n"]),
         ("(float[1,rows,8] x, seq(int64[t]) n) => (float[1,16] y)",

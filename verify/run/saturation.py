@@ -21,17 +21,19 @@ from verify.run.session import open_session
 
 OFFSET = 128
 MICROSOFT = "com.microsoft"
-# Operator: the operand that may be int8 and its zero point, the one that is uint8 then (-1: always) and its zero point.
+# The products of an operator: the operand that may be int8 and its zero point, the one that is uint8 then (-1: always)
+# and its zero point.
 PRODUCTS = {
-    ("", "MatMulInteger"): (1, 3, 0, 2),
-    ("", "QLinearMatMul"): (3, 5, 0, 2),
-    ("", "ConvInteger"): (0, 2, 1, 3),
-    ("", "QLinearConv"): (3, 5, 0, 2),
-    (MICROSOFT, "QLinearConv"): (3, 5, 0, 2),
-    (MICROSOFT, "QAttention"): (1, 7, 0, 6),
-    (MICROSOFT, "MatMulIntegerToFloat"): (1, 5, 0, 4),
-    (MICROSOFT, "DynamicQuantizeMatMul"): (1, 3, -1, -1),
-    (MICROSOFT, "QGemm"): (3, 5, 0, 2),
+    ("", "MatMulInteger"): [(1, 3, 0, 2)],
+    ("", "QLinearMatMul"): [(3, 5, 0, 2)],
+    ("", "ConvInteger"): [(0, 2, 1, 3)],
+    ("", "QLinearConv"): [(3, 5, 0, 2)],
+    (MICROSOFT, "QLinearConv"): [(3, 5, 0, 2)],
+    (MICROSOFT, "QAttention"): [(1, 7, 0, 6)],
+    (MICROSOFT, "MatMulIntegerToFloat"): [(1, 5, 0, 4)],
+    (MICROSOFT, "DynamicQuantizeMatMul"): [(1, 3, -1, -1)],
+    (MICROSOFT, "DynamicQuantizeLSTM"): [(1, 9, -1, -1), (2, 11, -1, -1)],
+    (MICROSOFT, "QGemm"): [(3, 5, 0, 2)],
 }
 
 
@@ -40,7 +42,7 @@ def may_saturate(model: onnx.ModelProto) -> bool:
     if not any(_kind(node) in PRODUCTS for graph in walk_graphs(model.graph) for node in graph.node):
         return False
     types = _types(model)
-    return any(_saturates(node, types) for graph in walk_graphs(model.graph) for node in graph.node)
+    return any(_saturating(node, types) for graph in walk_graphs(model.graph) for node in graph.node)
 
 
 @cache
@@ -86,11 +88,14 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     return types
 
 
-def _saturates(node: onnx.NodeProto, types: dict[str, int]) -> bool:
-    signed, zero, other, other_zero = PRODUCTS.get(_kind(node), (None, 0, 0, 0))
-    if signed is None or _operand_type(node, signed, zero, types) != TensorProto.INT8:
-        return False
-    return other < 0 or _operand_type(node, other, other_zero, types) == TensorProto.UINT8
+def _saturating(node: onnx.NodeProto, types: dict[str, int]) -> list[tuple[int, int]]:
+    """The int8 operands of products that may overflow, each with its zero point."""
+    return [
+        (signed, zero)
+        for signed, zero, other, other_zero in PRODUCTS.get(_kind(node), [])
+        if _operand_type(node, signed, zero, types) == TensorProto.INT8
+        and (other < 0 or _operand_type(node, other, other_zero, types) == TensorProto.UINT8)
+    ]
 
 
 def _operand_type(node: onnx.NodeProto, place: int, zero: int, types: dict[str, int]) -> int:
@@ -100,21 +105,19 @@ def _operand_type(node: onnx.NodeProto, place: int, zero: int, types: dict[str, 
 
 
 def _unsigned(node: onnx.NodeProto, stem: str, types: dict[str, int]) -> Iterator[onnx.NodeProto]:
-    """The node, behind those that make its int8 operand uint8; `stem` begins the names of new tensors."""
-    if not _saturates(node, types):
-        yield node
-        return
+    """The node, behind those that make its int8 operands uint8; `stem` begins the names of new tensors."""
     made = onnx.NodeProto()
     made.CopyFrom(node)
-    values, zero, _, _ = PRODUCTS[_kind(node)]
-    made.input.extend([""] * (zero + 1 - len(made.input)))
-    if made.input[zero]:
-        yield from _raised(made.input[zero], f"{stem} zero")
-    else:
-        value = numpy_helper.from_array(np.uint8(OFFSET))
-        yield make_node("Constant", [], [f"{stem} zero"], value=value)
-    yield from _raised(made.input[values], f"{stem} values")
-    made.input[zero], made.input[values] = f"{stem} zero", f"{stem} values"
+    for values, zero in _saturating(node, types):
+        prefix = f"{stem} {values}"
+        made.input.extend([""] * (zero + 1 - len(made.input)))
+        if made.input[zero]:
+            yield from _raised(made.input[zero], f"{prefix} zero")
+        else:
+            value = numpy_helper.from_array(np.uint8(OFFSET))
+            yield make_node("Constant", [], [f"{prefix} zero"], value=value)
+        yield from _raised(made.input[values], f"{prefix} values")
+        made.input[zero], made.input[values] = f"{prefix} zero", f"{prefix} values"
     yield made
 
 

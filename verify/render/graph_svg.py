@@ -151,6 +151,8 @@ def _labels(labelled: Sequence[Edge], places: Mapping[str, Place], gaps: Sequenc
             spans = taken.setdefault((start.layer, line), [])
             if all(x + reach < left or right < x - reach for left, right in spans):
                 spans.append((x - reach, x + reach))
-                labels.append({"text": text, "x": x, "y": y})
+                labels.append(
+                    {"text": text, "x": x, "y": y, "left": x - reach, "top": y - LANE + 4, "width": 2 * reach}
+                )
                 break
     return labels

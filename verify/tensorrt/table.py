@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
-from verify.report import Check, Report
+from verify.report import Check, Report, counted
 from verify.tensorrt.compile import Compiled
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def as_report(builds: Sequence[Compiled]) -> Report:
     first = builds[0]
     messages = [f"{build.model}: {message}" for build in builds for message in build.messages]
     status: Literal["pass", "fail"] = "pass" if all(build.ok for build in builds) else "fail"
-    said = f"{first.kernels} kernels, {first.fused} of {len(first.attentions)} attentions fused, "
+    said = f"{counted(first.kernels, 'kernel')}, {first.fused} of {len(first.attentions)} attentions fused, "
     said += f"{megabytes(first.scratch)} scratch, {megabytes(first.weights)} weights"
     shown = [{**as_data(build), "figures": figures(build)} for build in builds]
     check = Check(f"build with {first.backend}", status, "; ".join(messages) or said, {"builds": shown})

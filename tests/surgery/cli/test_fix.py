@@ -213,6 +213,8 @@ def test_report_page_counts_operators_before_and_after(source: Path) -> None:
     row = page[page.index("Nodes of each operator") :]
     assert "<code>Identity</code>" in row
     assert "-1" in row[row.index("Identity") : row.index("Identity") + 200]
+    assert 'class="is-note"' in page
+    assert 'class="is-warning"' not in page
 
 
 BITS_AND_SORT = """<ir_version: 8, opset_import: ["" : 18]>

@@ -137,7 +137,7 @@ def test_arrows_lead_from_box_to_box() -> None:
 
 def spans(svg: ElementTree.Element) -> list[tuple[float, float, float]]:
     """Left, right and baseline of each label, in a font whose characters are 7.4 wide."""
-    labels = [text for text in svg.iter("text") if "halo" in str(text.get("class"))]
+    labels = [text for text in svg.iter("text") if "on-edge" in str(text.get("class"))]
     middles = [(numbers(text, "x", "y"), len(str(text.text)) * 7.4 / 2) for text in labels]
     return [(x - reach, x + reach, y) for (x, y), reach in middles]
 
@@ -145,7 +145,9 @@ def spans(svg: ElementTree.Element) -> list[tuple[float, float, float]]:
 def test_labels_stand_on_their_edge_once_a_tensor() -> None:
     svg = drawn(DIAMOND)
     places = boxes(svg)
-    labels = {str(text.text): numbers(text, "x", "y") for text in svg.iter("text") if "halo" in str(text.get("class"))}
+    labels = {
+        str(text.text): numbers(text, "x", "y") for text in svg.iter("text") if "on-edge" in str(text.get("class"))
+    }
     assert set(labels) == {"a", "b", "c"}
     assert [str(text.text) for text in svg.iter("text")].count("a") == 1
     for label, source, target in (("a", "Split", "Add"), ("b", "Split", "right"), ("c", "right", "Add")):
@@ -154,6 +156,15 @@ def test_labels_stand_on_their_edge_once_a_tensor() -> None:
         x, y = labels[label]
         assert y1 < y < y2
         assert x == pytest.approx(x1 + (x2 - x1) * (y - y1) / (y2 - y1), abs=0.2)
+
+
+def test_no_edge_is_seen_through_a_label() -> None:
+    svg = drawn(DIAMOND)
+    papers = [numbers(one, "x", "y", "width", "height") for one in svg.iter("rect") if one.get("class") == "behind"]
+    assert len(papers) == len(spans(svg)) == 3
+    for (x, y, width, height), (left, right, baseline) in zip(papers, spans(svg), strict=True):
+        assert (x, x + width) == pytest.approx((left, right), abs=0.2)
+        assert y + 9 < baseline < y + height
 
 
 @pytest.mark.parametrize("readers", [1, 2, 5, 12])

@@ -97,7 +97,7 @@ def test_page_escapes_hostile_names_everywhere() -> None:
 
 def test_drawing_has_every_node_and_survives_a_cycle() -> None:
     svg = graph_svg(NEIGHBOURHOOD, "t")
-    assert svg.count("<rect") == len(NEIGHBOURHOOD["nodes"])
+    assert svg.count('<rect class="box') == len(NEIGHBOURHOOD["nodes"])
     assert svg.count('class="edge"') == len(NEIGHBOURHOOD["edges"])
     loop = {"nodes": [{"id": "a", "label": "a"}, {"id": "b", "label": "b"}]}
     edges = [{"from": "a", "to": "b"}, {"from": "b", "to": "a"}]

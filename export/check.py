@@ -59,7 +59,7 @@ def _verdict(item: Exported, parity: Check) -> Verdict:
 
 
 def _joined(name: str, checks: Sequence[Check]) -> Check:
-    """Several checks as one: what failed, else the last one's answer."""
+    """Several checks as one: those that failed, else the result of the last one."""
     failed = [check for check in checks if check.status == "fail"]
     if failed:
         return Check(name, "fail", "; ".join(check.message for check in failed), failed[0].figures)
@@ -67,7 +67,7 @@ def _joined(name: str, checks: Sequence[Check]) -> Check:
 
 
 def budget(path: Path) -> float | None:
-    """How far each output of a half-precision file may move, by its metadata; None for a float32 file."""
+    """The largest error of an output that the metadata of a half-precision file allow; None for a float32 file."""
 
     from surgery.precision import DEFAULT_MAX_ERROR
     from verify.interface.recognise import read_metadata

@@ -1,4 +1,4 @@
-"""Stock SAM2 as the judge: from the metadata of a file, a function from its inputs to the outputs that are right."""
+"""Stock SAM2 as the reference: rebuilds from a file's metadata the network that gives its correct outputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _require_metadata(metadata: Mapping[str, str]) -> None:
     missing = [key for key in NEEDED if key not in metadata]
     if missing:
         raise SurgeonError(
-            f"no metadata of surgeon's export ({missing[0]} is missing); stock SAM2 cannot be set beside"
+            f"no metadata of surgeon's export ({missing[0]} is missing); it cannot be compared with stock SAM2"
         )
     require()
 
@@ -78,7 +78,7 @@ def _model(model_type: str, version: str, image_size: int, origin: str, file: Pa
 
 
 def parity(path: Path, metadata: Mapping[str, str], spec: Spec, file: Path | None = None) -> Check:
-    """The file at `path` against stock SAM2 on a photo and what stock makes of it; errors as `stock`."""
+    """Compare the file at `path` with stock SAM2 on a photo and on inputs made from it; raises what `stock` raises."""
     from export.check import budget, holds_bfloat16, parity_check
     from export.stock.cases import compare_files
 

@@ -1,4 +1,4 @@
-"""Export the modules of one model: wrap, export, stamp, fix; one module at a time."""
+"""Exports the modules of a model one at a time: wrap in torch, export, write metadata, fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from verify.model.read import read_model
 if TYPE_CHECKING:
     from verify.report import Check, Report
 
-CALIBRATION_OBJECTS = 2  # objects in a call that half precision is measured on, where a file takes any number
+CALIBRATION_OBJECTS = 2  # objects per call when half precision is measured and a file takes any number of objects
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What DeepStream's MaskTracker needs beside the four files: settings, engines, and a fitting image encoder."""
+"""Makes what DeepStream's MaskTracker needs beside the four files: settings, engines, and an image encoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCRIPT_FILE = "build_engines.sh"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to write and what to say.
+    """The files to write for DeepStream, and what to report about them.
 
     texts     file name -> content
     warnings  lines on what DeepStream is not known to take

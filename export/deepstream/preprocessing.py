@@ -101,7 +101,7 @@ def write_exact_encoder(folder: Path, target: Path, preprocessing: Preprocessing
     writes nothing, when the edited one is not within TOLERANCE.
     """
     source = folder / "image_encoder.onnx"
-    read_model(source)  # refuses what is no model, or whose external data is missing or outside its folder
+    read_model(source)  # raises if the file is no model, or its external data is missing or outside its folder
     original = onnx.load(str(source))
     edited = fold_preprocessing(original, preprocessing)
     size = int(original.graph.input[0].type.tensor_type.shape.dim[-1].dim_value)

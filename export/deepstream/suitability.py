@@ -1,4 +1,4 @@
-"""Whether DeepStream is known to take the four files, said before they are copied to the device."""
+"""Warnings about files that DeepStream is not known to accept, before they are copied to the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALF = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.BFLOAT16: "bfloat1
 def warnings(
     models: Mapping[Path, onnx.ModelProto], *, precision: str, size: int, objects: int, memory: bool
 ) -> list[str]:
-    """One line for each thing about the files and settings that DeepStream is not known to take."""
+    """One line for each property of the files and settings that DeepStream is not known to accept."""
     return [line for path, model in models.items() for line in _of_file(path, model, precision)] + list(
         _of_settings(size, objects, memory)
     )
@@ -62,5 +62,5 @@ def _of_settings(size: int, objects: int, memory: bool) -> Iterator[str]:
 
 
 def verdicts(models: Mapping[Path, onnx.ModelProto], release: str) -> dict[Path, Verdict]:
-    """What the TensorRT of this release says of each file, by NVIDIA's operator table."""
+    """The verdict of this release's TensorRT on each file, by NVIDIA's operator table."""
     return {path: verdict_of(path, load_target(f"deepstream-{release}")) for path in models}

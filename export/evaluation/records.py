@@ -1,4 +1,4 @@
-"""Finished videos on disk, so that an evaluation that was broken off goes on where it stopped."""
+"""Records of finished videos on disk, so that an interrupted evaluation continues where it stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from export.evaluation.video import Task
 from verify.atomic_write import write_whole
 
-FORMAT = 1  # raised when a record would hold other numbers for the same input
+FORMAT = 1  # increase it when the same input would give other numbers
 
 
 def stored(task: Task, output: Path) -> dict[str, Any] | None:
@@ -25,7 +25,7 @@ def stored(task: Task, output: Path) -> dict[str, Any] | None:
 
 
 def store(task: Task, record: dict[str, Any], output: Path) -> None:
-    """Write a record; it is never seen in part."""
+    """Write a record in one step, so that no reader sees half of it."""
     path = _path(task, output)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({**record, "key": _key(task)}, indent=1).encode())
@@ -36,7 +36,7 @@ def _path(task: Task, output: Path) -> Path:
 
 
 def _key(task: Task) -> str:
-    """What a record depends on: the models, the prompts, and every file of the video by name, size and time."""
+    """A key of all that a record depends on: models, prompts, and name, size and time of the video's files."""
     video = task.video
     files = [*video.frames, *sorted(video.masks.rglob("*.png"))]
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

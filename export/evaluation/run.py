@@ -1,4 +1,4 @@
-"""The whole evaluation: what is left to do, who does it, and what comes out."""
+"""Runs an evaluation: finds the videos without a record, evaluates them, and sums up the records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def executor(workers: int, ray: str | None) -> Execute:
 def evaluate(
     tasks: Sequence[Task], output: Path, execute: Execute, progress: Callable[[int], None] = lambda done: None
 ) -> Evaluation:
-    """Evaluate what `output` has no record of yet; every record is written when it comes."""
+    """Evaluate the videos that have no record in `output` yet; each record is written as soon as it is there."""
     records = {_place(task): record for task in tasks if (record := stored(task, output))}
     reused = len(records)
     lost: dict[tuple[str, str], str] = {}

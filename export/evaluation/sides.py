@@ -1,4 +1,4 @@
-"""What is evaluated: a folder of exported files, or the stock predictor that they were exported from."""
+"""The sides of a comparison: folders of exported files, or the stock predictor that they were exported from."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def in_this_process(tasks: Sequence[Task]) -> Iterator[Outcome]:
 
 
 def in_processes(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
-    """As many videos at a time as there are workers; a worker that is lost is replaced, and costs its video only."""
+    """As many videos at a time as there are workers; a worker that dies is replaced, and only its video is lost."""
     waiting: Queue[Task] = Queue()
     for task in tasks:
         waiting.put(task)
@@ -55,7 +55,7 @@ def in_processes(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
 
 
 def _serve(waiting: Queue[Task], outcomes: Queue[Any], running: set[int]) -> None:
-    """Give the videos that wait to one process, and to a new one when it is lost."""
+    """Give waiting videos to one process, which is replaced if it dies."""
     from multiprocessing import get_context
 
     pool = None

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from surgery.graph.schemas import schema
 from verify.errors import SurgeonError
 
-# Attributes that are new in opset 18, with the value that means what opset 17 does.
+# Attributes that are new in opset 18, each with the value that gives the behaviour of opset 17.
 NEW_ATTRIBUTES: dict[str, dict[str, Any]] = {
     "Resize": {"antialias": 0, "keep_aspect_ratio_policy": b"stretch"},
     "ReduceMax": {"noop_with_empty_axes": 0},

@@ -16,7 +16,7 @@ from surgery.precision.measure import error as half_precision_error
 from verify.compare.error import measure
 from verify.interface.spec import Spec
 
-# The largest errors that pass, of the tensor's RMS: about eight times what right files show (2.9e-5 and 8e-7).
+# Limits of error / RMS of the tensor: about eight times the errors of correct files (2.9e-5 and 8e-7).
 LARGEST, MEDIAN = 2.4e-4, 6.4e-6
 EDGE = LARGEST  # of the logits' RMS: a pixel this near to zero may round to either side when binarised
 BOXES = [(0.25, 0.1, 0.7, 0.6), (0.1, 0.5, 0.5, 0.98), (0.55, 0.4, 0.9, 0.9), (0.05, 0.05, 0.45, 0.4)]

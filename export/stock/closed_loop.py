@@ -18,10 +18,10 @@ from export.tracking.tracker import Result, Tracker
 from verify.errors import MissingBackend, SurgeonError
 from verify.report import Check
 
-# About eight times what right files show: an IoU of 0.99997, logits off by 7e-4 of the largest (benchmarks/results).
+# About eight times the errors of correct files: an IoU of 0.99997, logits off by 7e-4 of the largest.
 LEAST_IOU = 0.99976
 MOST_LOGIT_ERROR = 6e-3  # over the largest logit
-LEAST_IOU_HALF_PRECISION = 0.99  # for files that say they are in half precision, whose logits are not judged
+LEAST_IOU_HALF_PRECISION = 0.99  # for files whose metadata say half precision; their logits are not checked
 # With fewer frames the stock predictor scales pointer distances differently (export/stock/predictor.py).
 LEAST_FRAMES = 16
 

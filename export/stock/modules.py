@@ -115,7 +115,7 @@ def _recorded_candidates(model: Any) -> Iterator[dict[str, Tensor]]:
     try:
         yield found
     finally:
-        # The instance attribute hides the class's method; without it all is as before.
+        # The instance attribute hides the class's method; removing it restores the method.
         del decoder.predict_masks
 
 

@@ -115,7 +115,7 @@ def add_prompts(
 def _stored(
     state: Any, object_id: int, frame: int, mask: Any, seen: Mapping[tuple[int, int], dict[str, Any]]
 ) -> StockResult:
-    """What the predictor keeps of an object in a frame, corrections that it has not encoded yet first."""
+    """The predictor's stored outputs of an object in a frame; corrections not encoded yet come first."""
     index = state["obj_id_to_idx"][object_id]
     memory = state["output_dict_per_obj"][index]
     places = [outputs[kind] for outputs in (state["temp_output_dict_per_obj"][index], memory) for kind in KINDS]
@@ -177,7 +177,7 @@ class _DecoderRecorder:
         self.predictor.track_step = recording_step
 
     def __exit__(self, *_: object) -> None:
-        # The instance attributes hide the class's methods; without them all is as before.
+        # The instance attributes hide the class's methods; removing them restores the methods.
         del self.predictor.sam_mask_decoder.predict_masks, self.predictor.sam_mask_decoder.forward
         del self.predictor.track_step
 

@@ -31,7 +31,7 @@ def stream(
 
 
 def _quiet(steps: Iterator[Any]) -> Iterator[Any]:
-    """The same steps, without the progress bar on standard error."""
+    """The same iterator, without its progress bar on standard error."""
     while True:
         with redirect_stderr(StringIO()):
             step = next(steps, None)

@@ -1,4 +1,4 @@
-"""Pixels in and masks out, as the stock predictor treats them (sam2/utils/misc.py, sam2_video_predictor.py)."""
+"""Resizes frames and masks exactly as the stock predictor does (sam2/utils/misc.py, sam2_video_predictor.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs the files: onnxruntime on the CPU, with CUDA, or with TensorRT; and never another one in silence."""
+"""Opens the files in onnxruntime on the CPU, with CUDA or with TensorRT; never silently with another provider."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def open_session(path: Path, threads: int, provider: str = "cpu") -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    # The bank grows for 16 frames: plans cached for each shape would be kept for ever.
+    # The memory bank grows for 16 frames; memory plans cached for each of these shapes would never be freed.
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
     # Threads that wait in a loop take a tenth of the processor time of a frame and do not make it shorter.

@@ -21,7 +21,7 @@ from verify.errors import MissingBackend, SurgeonError
 Sink = Callable[[int, float, Array, Mapping[int, Result]], None]
 
 VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi"}
-CONSTANT_RATE = {".avi"}  # containers that know no times of frames
+CONSTANT_RATE = {".avi"}  # containers that store no times of frames
 TIME_BASE = Fraction(1, 60000)  # seconds; a denominator that every codec takes, and a multiple of the usual rates
 COLUMNS = ("frame", "object", "x0", "y0", "x1", "y1", "area", "score", "iou", "seconds")
 

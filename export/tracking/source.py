@@ -12,7 +12,7 @@ from export.tracking.modules import Array
 
 # seconds since the first frame, and uint8 RGB [height, width, 3]
 Timed = tuple[float, Array]
-QUEUED = 2  # frames that wait at most while one is tracked
+QUEUED = 2  # most frames that wait while one is tracked
 JOIN_SECONDS = 15.0  # more than a network source waits for data
 
 

@@ -47,7 +47,7 @@ def open_video(text: str) -> Iterator[Source]:
         if not container.streams.video:
             raise SurgeonError(f"{_shown(text)}: no video stream in it")
         stream = container.streams.video[0]
-        stream.thread_type = "SLICE" if is_address(text) else "AUTO"  # threads by frame would hold several back
+        stream.thread_type = "SLICE" if is_address(text) else "AUTO"  # threads by frame would delay several frames
         rate = float(stream.average_rate or RATE)
         count = None if is_address(text) else _count(stream, rate)
         yield Source(_decode(container, text, rate), count, rate)
@@ -113,7 +113,7 @@ def _decode(container: Any, text: str, rate: float) -> Iterator[Timed]:
         for index, frame in enumerate(container.decode(video=0)):
             seconds = index / rate if frame.time is None else float(frame.time)
             first = seconds if first is None else first
-            # Cameras repeat a time now and then; a video that is written cannot.
+            # Cameras repeat a timestamp now and then, which a written video must not.
             last = max(seconds - first, last + 1e-3 if index else 0.0)
             yield last, upright(frame.to_ndarray(format="rgb24"), int(getattr(frame, "rotation", 0) or 0))
     except av.FFmpegError as error:

@@ -68,6 +68,6 @@ def apply(model: Any, weights: Weights, model_type: str, version: str, *, trust:
         return weights.name
     assert weights.path is not None
     entry = checkpoint(model_type, version)
-    # A 2.0 file that came straight from the official server is taken although its hash is not known here.
+    # A 2.0 file downloaded from the official server is accepted although its hash is not known here.
     fetched = weights.name == "official" and entry.sha256 is None
     return load(model, weights.path, entry, trust=trust or fetched, own=weights.name == "file")

@@ -87,7 +87,7 @@ def _transfer(url: str, part: Path, progress: Callable[[int, int | None], None],
         response = _open(url, have, limit)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have and _total_size(error.headers.get("Content-Range")) == have:
-            return  # the part is whole
+            return  # the partial file is complete
         if error.code == 416 and have:
             part.unlink()
             raise OSError("the partial file on disk does not fit the server's file; starting over") from error

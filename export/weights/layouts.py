@@ -14,7 +14,7 @@ from typing import Any
 
 from verify.errors import MissingBackend, SurgeonError
 
-# The one tensor that is looked for: every model type has it, and its shape tells the width of the trunk.
+# A tensor that every model type has; its shape gives the width of the trunk.
 LANDMARK = "image_encoder.trunk.patch_embed.proj.weight"
 WIDTHS = {96: ("tiny", "small"), 112: ("base_plus",), 144: ("large",)}
 BLOCKS = {12: "tiny", 16: "small"}  # of the two types of equal width
@@ -80,7 +80,7 @@ def _read_pickle(path: Path) -> Any:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a NumPy number among the metadata is pickled as, under NumPy 1 and 2: plain data, no code."""
+    """The classes that a pickled NumPy number needs under NumPy 1 and 2; they hold plain data, no code."""
     import _codecs
 
     import numpy as np
@@ -92,7 +92,7 @@ def _numpy_scalars() -> list[Any]:
 
 
 def _reason(text: str) -> str:
-    """Torch's account of a refused pickle in one line: which class or function stands in the way."""
+    """One line about a pickle that torch refused: the class or function that it may not load."""
     _, found, rest = text.partition("GLOBAL ")
     if found:
         name = rest.split()[0]

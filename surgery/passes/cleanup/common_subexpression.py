@@ -68,7 +68,7 @@ def _key(node: gs.Node, same: dict[int, gs.Tensor], context: Context) -> Any:
 
 
 def _can_take(graph: gs.Graph, kept: gs.Node, node: gs.Node, context: Context) -> bool:
-    """An output of the graph must keep its name: the earlier tensor can take over only one."""
+    """Whether the earlier tensor can replace the later one: an output of the graph must keep its name."""
     return not any(
         context.is_output(graph, mine) and context.is_output(graph, theirs)
         for mine, theirs in zip(node.outputs, kept.outputs, strict=True)

@@ -42,7 +42,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _contradicts(graph: gs.Graph, output: gs.Tensor, shape: list[int]) -> bool:
-    """Whether an output of the graph is declared with another rank, unseen while the shape is computed."""
+    """Whether the graph declares an output of another rank: a checker sees this only once the shape is constant."""
     info = vars(graph).get("output_infos", {}).get(output.name)
     kind = None if info is None else info.type.tensor_type
     return kind is not None and kind.HasField("shape") and len(kind.shape.dim) != len(shape)
@@ -58,7 +58,7 @@ def constant_shape(source: gs.Tensor, wanted: list[Any], allowzero: bool) -> lis
     if len(left) > 1 or (left and -1 in shape):
         return None
     if left:
-        # Runtimes refuse a -1 beside a dim of zero: they cannot tell what is left of no elements.
+        # Runtimes refuse a -1 beside a dim of zero, because any number would fit.
         rest = [own[place] if place in copied else dim for place, dim in enumerate(shape) if place != left[0]]
         if not all(polynomials.surely_positive(dim) for dim in rest):
             return None

@@ -30,7 +30,11 @@ from surgery.pipeline.rule import Finding, Pass, finding
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 LEFT_ALONE = RANDOM | {"Constant", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "If", "Loop", "Scan"}
-BOUNDED = {"NonZero", "Unique", "Compress"}  # size known only afterwards, but never much larger than the input
+BOUNDED = {
+    "NonZero",
+    "Unique",
+    "Compress",
+}  # their size is known only afterwards, but never much larger than that of the input
 LARGEST = 256 << 20
 SMALL = 64 << 10
 WEIGHTS = 1 << 10
@@ -81,7 +85,7 @@ def _constant_nodes(graph: gs.Graph, context: Context) -> list[gs.Node]:
 
 
 def _widens_weights(node: gs.Node) -> bool:
-    """Whether a Cast would store quantized weights as what they were quantized from, at four times the size."""
+    """Whether folding this Cast would store quantized weights as floating point, at four times the size."""
     before, after = _size(node.inputs[0]), _size(node.outputs[0])
     return node.op == "Cast" and (before or 0) > WEIGHTS and (after or 0) >= 4 * (before or 0)
 
@@ -125,7 +129,7 @@ def _computable(node: gs.Node, inputs: list[gs.Tensor]) -> bool:
 
 
 def _worthwhile(graph: gs.Graph, nodes: list[gs.Node], context: Context) -> tuple[list[gs.Tensor], list[list[gs.Node]]]:
-    """Tensors that other nodes read and that cost no more than the limit, and the nodes each takes."""
+    """Tensors that are worth storing within the limit, each with the nodes that it replaces."""
     inside = {id(node): place for place, node in enumerate(nodes)}
     mine = set(inside)
     wanted: list[gs.Tensor] = []
@@ -137,7 +141,7 @@ def _worthwhile(graph: gs.Graph, nodes: list[gs.Node], context: Context) -> tupl
         part = nodes_behind(inside, read[0])
         grown = sum(_size(tensor) or 0 for tensor in read) - _freed(part)
         if grown > context.options.fold_limit:
-            mine.discard(id(node))  # it stays, so what it reads is read from outside
+            mine.discard(id(node))  # this node stays, so that its inputs must stay too
         else:
             wanted += read
             cones.append(part)

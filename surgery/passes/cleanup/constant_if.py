@@ -31,7 +31,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if len(branches[taken].outputs) != len(node.outputs):
             continue
         message = f"always takes its {('else', 'then')[taken]} branch"
-        # Nodes further inside move or go away with this one: they wait for the next round.
+        # Nodes inside the branches move or disappear with this one, so they wait for the next round.
         fix = partial(_inline, graph, node, ("else_branch", "then_branch")[taken])
         yield finding(message, node, fix, *nodes_inside(node))
 

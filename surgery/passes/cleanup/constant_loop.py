@@ -50,7 +50,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             continue
         present = context.memo("nodes of the model", lambda: _present(graph, context))
         if _starts(node, context) and _goes_on(node.attrs["body"], context) and _fits(present, node, context):
-            # Nodes further inside are copied as they are now: they wait for the next round.
+            # Nodes inside the body are copied as they are now, so their findings wait for the next round.
             fix = partial(_unroll, graph, node, count, context)
             yield finding(f"always runs {count} times", node, fix, *nodes_inside(node))
 
@@ -66,7 +66,7 @@ def _turns(node: gs.Node, context: Context) -> int | None:
 
 
 def _present(graph: gs.Graph, context: Context) -> Size:
-    """What the whole model comes to as it stands."""
+    """The present size of the whole model."""
     root = context.root if context.root is not None else graph
     return sum((_size(each) for each in (root, *getattr(root, "functions", ()))), Size())
 
@@ -82,7 +82,7 @@ def _unrolled(node: gs.Node, context: Context) -> Size:
 
 
 def _size(graph: gs.Graph, unroll: Context | None = None) -> Size:
-    """What one graph and those inside it come to; with `unroll`, each Loop of known length as it is when unrolled."""
+    """The size of a graph and those inside it; with `unroll` that after unrolling each Loop of known length."""
     total = Size()
     for node in graph.nodes:
         if getattr(node, "dead", False):
@@ -104,7 +104,7 @@ def _starts(node: gs.Node, context: Context) -> bool:
 
 
 def _goes_on(body: gs.Graph, context: Context) -> bool:
-    """Whether the body's condition for the next iteration is true, or the one it was given."""
+    """Whether the body never stops early: its condition output is constant true or its own condition input."""
     condition = body.outputs[0]
     while condition.inputs and condition.inputs[0].op == "Identity" and condition.inputs[0].inputs:
         condition = condition.inputs[0].inputs[0]
@@ -116,7 +116,7 @@ def _goes_on(body: gs.Graph, context: Context) -> bool:
 
 def _unroll(graph: gs.Graph, node: gs.Node, count: int, context: Context) -> None:
     body: gs.Graph = node.attrs["body"]
-    if not _fits(_present(graph, context), node, context):  # others that were found with it took the room
+    if not _fits(_present(graph, context), node, context):  # other loops of this round have used up the size limit
         raise Declined(
             f"unrolled, the model would have more than {MOST_NODES:,} nodes or {MOST_BYTES >> 20} MB of them"
         )
@@ -150,7 +150,7 @@ def _unroll(graph: gs.Graph, node: gs.Node, count: int, context: Context) -> Non
 
 
 def _stack(values: list[gs.Tensor], output: gs.Tensor, context: Context) -> list[gs.Node]:
-    """Nodes that put the values of all iterations one behind the other along a new first axis."""
+    """Nodes that stack the values of all iterations along a new first axis."""
     nodes, parts = [], []
     for value in values:
         part = Variable(context.fresh(f"{output.name}/part"), value.dtype)

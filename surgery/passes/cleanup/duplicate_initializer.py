@@ -45,7 +45,7 @@ def constants(graph: gs.Graph) -> list[gs.Constant]:
 
 
 def fingerprint(constant: gs.Constant, context: Context) -> Any:
-    """A key equal for equal type, shape and bytes; None for what cannot be compared. Remembered on the constant."""
+    """A key of type, shape and bytes, cached on the constant; None if the constant cannot be compared."""
     known = getattr(constant, "fingerprint", None)
     values = constant._values
     if known is not None and known[0] is values:

@@ -21,7 +21,7 @@ from verify.report import Finding as Found
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     if graph is not context.root and not isinstance(graph, gs.Function):
-        return  # graphs inside nodes are looked at with the graph around them
+        return  # graphs inside nodes are handled together with the graph around them
     names = Names(graph)
     clashes = [
         (tensor, names.of(tensor))

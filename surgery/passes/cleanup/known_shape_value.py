@@ -26,7 +26,7 @@ from surgery.values.propagate import contents, numbers
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    if context.opset_of(graph) < 7:  # broadcasting had other rules
+    if context.opset_of(graph) < 7:  # elementwise operators broadcast by other rules before opset 7
         return
     found = contents(graph, context)
     known = {key for key, value in found.items() if numbers(value) is not None}
@@ -47,7 +47,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _covered(reader: gs.Node, known: set[int]) -> bool:
-    """Whether all that a reader makes is known too, so that it goes away by itself."""
+    """Whether all outputs of a reader are known too, so that it becomes unused by itself."""
     return bool(reader.outputs) and all(id(out) in known for out in reader.outputs) and not reader.domain
 
 

@@ -29,7 +29,7 @@ Rule = Callable[[Any, gs.Tensor], bool]
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    if context.opset_of(graph) < 7:  # operands broadcast by other rules
+    if context.opset_of(graph) < 7:  # elementwise operators broadcast by other rules before opset 7
         return
     for op, (places, is_neutral) in RULES.items():
         for node in context.nodes(graph, op):

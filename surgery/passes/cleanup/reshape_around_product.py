@@ -30,7 +30,7 @@ BINARY = ("Add", "Sub", "Mul", "Div")
 
 @dataclass
 class Path:
-    """What lies between the first Reshape and those behind it."""
+    """The nodes between the first Reshape and those that follow the product."""
 
     nodes: list[gs.Node] = field(default_factory=list)
     leaves: list[gs.Node] = field(default_factory=list)
@@ -56,7 +56,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _follow(graph: gs.Graph, tensor: gs.Tensor, path: Path, context: Context) -> bool:
-    """Whether every way from `tensor` leads to a Reshape through nodes that work on the last dim only."""
+    """Whether every path from `tensor` reaches a Reshape through nodes that work on the last dim only."""
     if context.is_output(graph, tensor) or len(tensor.outputs) != 1 or tensor.shape is None:
         return False
     reader = tensor.outputs[0]
@@ -110,7 +110,7 @@ def _move(graph: gs.Graph, first: gs.Node, path: Path, context: Context) -> None
 
 
 def _reshape(graph: gs.Graph, path: Path, lead: list[int | str | None], context: Context) -> None:
-    """Note the new leading dims of everything on the way."""
+    """Give all tensors on the path the new leading dims."""
     for node in path.nodes:
         if node.op == "Split":
             node.attrs["axis"] = len(lead)

@@ -85,7 +85,7 @@ def _transpose(node: gs.Node, perm: list[int]) -> None:
 
 
 def _widened(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> list[int] | None:
-    """The shape that the Reshape would have to give for both, or None where a constant cannot say it."""
+    """The constant shape with which one Reshape does the work of both, or None where there is none."""
     if len(node.inputs[0].outputs) != 1 or context.is_output(graph, node.inputs[0]) or before.attrs.get("allowzero"):
         return None
     shape = context.constant(before.inputs[1]) if len(before.inputs) == 2 else None
@@ -126,7 +126,7 @@ def _cut(node: gs.Node, cuts: list[list[int]], context: Context) -> None:
 
 
 def _lossless(source: object, target: object) -> bool:
-    """Whether every value of `source` has its own value in `target`, so that a Cast there and on loses nothing."""
+    """Whether `target` can hold every value of `source`, so that a Cast through it loses nothing."""
     if source is None or target is None:
         return False
     one, other = np.dtype(source), np.dtype(target)  # type: ignore[call-overload]
@@ -136,7 +136,7 @@ def _lossless(source: object, target: object) -> bool:
 
 
 def _defined(source: object, target: object) -> bool:
-    """Whether a Cast between the two is the same however it is done: not text, not a float to an integer."""
+    """Whether all runtimes cast between the two alike; they differ for text and for float to integer."""
     if target is None:
         return False
     kinds = np.dtype(source).kind, np.dtype(target).kind  # type: ignore[call-overload]

@@ -55,7 +55,7 @@ def _before(graph: gs.Graph, node: gs.Node, op: str, context: Context) -> gs.Nod
 def shorter(
     source: Sequence[int], first: Sequence[int], between: Sequence[int], after: Sequence[int], last: Sequence[int]
 ) -> Plan | None:
-    """How to do it with one Reshape and one Transpose, None where that is not possible."""
+    """One Reshape and one Transpose that do the same, or None where there are none."""
     pieces = refine(between, after)
     if pieces is None:
         return None

@@ -60,7 +60,7 @@ def _axes(node: gs.Node, rank: int, context: Context) -> list[int] | None:
 
 
 def _rest(node: gs.Node, axes: Sequence[int], rank: int) -> list[int]:
-    """Positions of the dims of the result: of those that are kept, or of all after dims were added."""
+    """Positions of the dims that are kept, or of the old dims after new ones were added."""
     return list(range(rank + len(axes))) if node.op == "Unsqueeze" else [p for p in range(rank) if p not in axes]
 
 

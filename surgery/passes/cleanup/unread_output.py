@@ -44,7 +44,7 @@ def _may_pad_by_less_than_nothing(node: gs.Node) -> bool:
 
 
 def drop(node: gs.Node, spare: int) -> None:
-    """Take the last `spare` outputs away."""
+    """Remove the last `spare` outputs."""
     for _ in range(spare):
         del node.outputs[-1]
 

@@ -20,6 +20,11 @@ from verify.model.walk import every_node, fed_inputs
 if TYPE_CHECKING:
     import onnx
 
+SELECTION: tuple[Mapping[str, Any], ...] = (
+    {"kind": "normal"},
+    {"kind": "normal", "scale": 10.0},
+    {"kind": "uniform", "low": 0.0, "high": 255.0},
+)
 # What a golden of a model without a spec is recorded with: name, sizes, floats, whole numbers.
 OWN_CASES: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
     ("normal", "several", {"kind": "normal"}, "any"),
@@ -33,7 +38,10 @@ OWN_CASES: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
     ("odd sizes", "odd", {"kind": "normal"}, "any"),
     ("large batch", "many", {"kind": "normal"}, "any"),
     ("every id", "wide", {"kind": "normal"}, "sweep"),
+    *((f"selection {n}", "selection", how, "any") for n, how in enumerate(3 * SELECTION, 1)),
 )
+# Operators that hand on which values are largest, so that a small error shows only where two values are close.
+SELECTING = ("NonMaxSuppression", "TopK", "ArgMax", "ArgMin", "Hardmax")
 FEWEST_IDS = 8  # a range of whole numbers above this is taken for ids, each of which should occur
 
 
@@ -113,7 +121,18 @@ def _fits(dims: tuple[int | str, ...] | None, shape: tuple[int, ...]) -> bool:
 
 def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) -> list[Sequence[Plan]]:
     check_sizes(model, sizes)
-    given = _by_key(model, sizes)
+    return own_cases(model, seed, _by_key(model, sizes), all_given=len(sizes) >= len(fed_inputs(model.graph)))
+
+
+def own_cases(
+    model: onnx.ModelProto, seed: int, given: Mapping[str, int], all_given: bool = False
+) -> list[Sequence[Plan]]:
+    """The cases of `OWN_CASES` that suit the model, each with plans for further sizes on which it may run instead.
+
+    Args:
+        given: sizes of free dims by their keys (`verify.inputs.draw.free_dims`), the same in all cases.
+        all_given: no dim is to be chosen here.
+    """
     ranges = input_ranges(model)
     rows = max((int(span.high) + 1 for span in ranges.values() if span.high is not None), default=0)
     cases: list[Sequence[Plan]] = []
@@ -122,10 +141,10 @@ def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) 
             (kind == "wide" and rows <= FEWEST_IDS)
             or (kind == "odd" and not has_free_sizes(model))
             or (kind == "many" and not has_branches(model))
+            or (kind == "selection" and not selects(model))
         ):
             continue
-        wide = kind == "wide" and len(sizes) < len(fed_inputs(model.graph))
-        free = wide_choices(model, rows) if wide else choices(model, "several" if kind == "wide" else kind)
+        free = wide_choices(model, rows) if kind == "wide" and not all_given else choices(model, kind)
         drawer = _Drawer(name, seed, floats, numbers, ranges)
         found = [drawer.plan(model, {**chosen, **given}) for chosen in free]
         cases.append([plan for plan in found if plan is not None])
@@ -135,6 +154,11 @@ def _own(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) 
 def has_branches(model: onnx.ModelProto) -> bool:
     """Whether the model has an If, whose condition may be a size."""
     return any(node.op_type == "If" for node in every_node(model))
+
+
+def selects(model: onnx.ModelProto) -> bool:
+    """Whether the model gives out which of its values are largest."""
+    return any(node.op_type in SELECTING for node in every_node(model))
 
 
 def _by_key(model: onnx.ModelProto, sizes: Mapping[str, Sequence[int]]) -> dict[str, int]:

@@ -202,15 +202,19 @@ def _repro_check(made: Repro) -> Check:
 def _against(model: Path, other: str, given: dict[str, Any]) -> Check:
     """The first tensor that differs between `model` and `other`, which is a file or another way to run `model`."""
     from surgery.diagnose.provenance import source_of
-    from verify.compare.divergence import as_check, diverge, way
+    from verify.compare.divergence import diverge, way
     from verify.compare.statistics import Limits
-    from verify.inputs.draw import draw_inputs, load_npz
+    from verify.goldens.against import Compared, compare_models
+    from verify.inputs.draw import load_npz
 
     one, two = way(model), way(Path(other)) if Path(other).is_file() else way(model, other)
     chosen = dict(map(parse_dim, given["sizes"]))
     _check_sizes(model, one.model, chosen)
-    inputs = given["inputs"]
-    values = load_npz(inputs) if inputs is not None else draw_inputs(one.model, sizes=chosen, seed=given["seed"])
-    found = diverge(one, two, values, Limits(rms_rel=given["tolerance"]))
-    made = [node for node in one.model.graph.node if found.first and found.first.pair.name in node.output]
-    return as_check(found, one, two, source_of(made[0]) if made else "")
+    limits = Limits(rms_rel=given["tolerance"])
+    if given["inputs"] is not None:
+        compared = Compared(diverge(one, two, load_npz(given["inputs"]), limits), "", 1)
+    else:
+        compared = compare_models(one, two, chosen, given["seed"], limits)
+    first = compared.found.first
+    made = [node for node in one.model.graph.node if first and first.pair.name in node.output]
+    return compared.check(one, two, source_of(made[0]) if made else "")

@@ -202,3 +202,19 @@ def test_faults_at_some_values_only_are_seen(old: str, new: str) -> None:
     assert passes()
     write(text.replace(old, new), **weights)
     assert not passes()
+
+
+def test_faults_that_only_close_values_show_are_seen_in_what_is_selected() -> None:
+    """A wrong score moves the largest only where two are close, so that a model that selects gets more cases."""
+    scores = np.random.default_rng(3).standard_normal((3, 6)).astype(np.float32)
+    text = "g (float[1,3] x) => (int64[1] y) { s = MatMul(x, w) y = ArgMax<axis = 1, keepdims = 0>(s) }"
+    golden_of = record_golden(write(text, w=scores)).golden
+    assert sum(case.name.startswith("selection") for case in golden_of.cases) == 9
+    assert passes()
+    write(text, w=scores * np.float32(1.5))
+    assert passes()  # the same order
+    scores[2, 1] *= 1.5
+    write(text, w=scores)
+    assert not passes()
+    plain = record_golden(write("g (float[1,3] x) => (float[1,6] y) { y = MatMul(x, w) }", w=scores)).golden
+    assert not [case.name for case in plain.cases if case.name.startswith("selection")]

@@ -87,8 +87,9 @@ def rewrite(
     write = partial(staged, original, pending=pending, externalize=externalize)
     attempt, reference = _first_attempt(original, outcome, rules, options, guard, write)
     left_out: list[Check] = []
-    while (failed := attempt.failed(original)) is not None:
-        culprit = _culprit(original, attempt.rules, options, failed, reference)
+    while (found := _failed(attempt, original, options, reference)) is not None:
+        failed, suspects = found
+        culprit = _culprit(original, suspects, options, failed, reference)
         name = f"{culprit.code} ({culprit.name})"
         if len(left_out) == MOST_LEFT_OUT:
             raise CheckFailed(f"nothing was written: {failed.message}; the result differs since {name}")
@@ -158,6 +159,26 @@ def _attempt_without(
     if reference is not None and outcome.model is not original.model:
         parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
     return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable))
+
+
+def _failed(
+    attempt: _Attempt, original: Original, options: Options, reference: Reference | None
+) -> tuple[Check, Sequence[Pass]] | None:
+    """The check that fails and the passes that may have caused it; None where none fails.
+
+    Passes that may move NaN hide, where they do, what the others do with it: these are compared by themselves then.
+    """
+    failed = attempt.failed(original)
+    if failed is not None:
+        return failed, attempt.rules
+    if reference is None or not attempt.parity.figures.get("moved_nan"):
+        return None
+    others = [rule for rule in attempt.rules if not prove.may_move_nan(rule)]
+    outcome = _applied(original, others, options)
+    if outcome.model is original.model:
+        return None
+    parity = prove.compare_whole(original, outcome, outcome.model, reference, others, options)
+    return (parity, others) if parity.status == "fail" else None
 
 
 def _applied(original: Original, rules: Sequence[Pass], options: Options) -> Outcome:

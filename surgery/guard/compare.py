@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from surgery.guard.inputs import has_specials
@@ -52,7 +53,8 @@ def compare(
         halt: ends the run from another thread.
 
     Returns:
-        A check named "parity" that passes, or fails and names the tensor in `figures["tensor"]`.
+        A check named "parity" that passes, or fails and names the tensor in `figures["tensor"]`. Where NaN or infinity
+        moved it passes with `figures["moved_nan"]`.
     """
     exact = exact and not reference.half
     limit = ROUNDING if exact and reference.recurrent else None
@@ -88,7 +90,8 @@ def compare(
     finite = f"; finite in {counted(overflowed, 'place')} where the original overflows ({', '.join(removes_overflow)})"
     if removes_overflow and not overflowed:
         finite = f"; the result may be finite where the original overflows ({', '.join(removes_overflow)})"
-    return _passed(reference, worst, limit or usual, note=(finite if removes_overflow else "") + note)
+    found = _passed(reference, worst, limit or usual, note=(finite if removes_overflow else "") + note)
+    return replace(found, figures={**found.figures, "moved_nan": True}) if moved else found
 
 
 def agreed(reference: Reference, partial: PartialRun) -> Check:

@@ -203,9 +203,14 @@ def compare_whole(
         return comparing.result()
 
 
+def may_move_nan(rule: Pass) -> bool:
+    """Whether NaN or infinity in an input may reach other places with this pass: it says so, or the target needs it."""
+    return rule.moves_nan or rule.kind == "replace"
+
+
 def _moves_nan(original: Original, outcome: Outcome, rules: Sequence[Pass]) -> list[str]:
     """What may have moved NaN and infinity: passes that the target needs, and the conversion of an old opset."""
-    codes = [rule.code for rule in used_passes(outcome, rules) if rule.moves_nan or rule.kind == "replace"]
+    codes = [rule.code for rule in used_passes(outcome, rules) if may_move_nan(rule)]
     before, after = default_opset(original.model), default_opset(outcome.model)
     return codes if before == after else [*codes, f"opset {before} written as {after}"]
 

@@ -226,6 +226,32 @@ def test_infinities_stay_where_they_are_unless_a_pass_says_otherwise(
     assert ("SG999 (zero-times) was left out: with it output 'y' has NaN in other places" in messages) != moves_nan
 
 
+def test_a_pass_that_moves_nan_does_not_hide_another_that_must_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+        for node in context.nodes(graph, "Relu"):
+            if all(reader.op != "Add" for reader in node.outputs[0].outputs):
+                yield finding("is there", node, lambda node=node: add_zero_times(graph, node))
+
+    def add_zero_times(graph: gs.Graph, node: gs.Node) -> None:
+        """Write relu(x) as relu(x) + 0 * x."""
+        source, nil, (output,) = node.inputs[0], gs.Constant("none", np.zeros((), np.float32)), node.outputs
+        scaled, kept = gs.Variable("scaled", np.float32), gs.Variable("kept", np.float32)
+        node.outputs[0] = kept
+        graph.nodes += [
+            gs.Node("Mul", "scale", inputs=[source, nil], outputs=[scaled]),
+            gs.Node("Add", "add", inputs=[kept, scaled], outputs=[output]),
+        ]
+
+    silent = Pass(code="SG998", name="silent", find=find, exact=True)
+    monkeypatch.setattr(steps, "all_passes", lambda: (silent, with_flag(True)))
+    model = onnx.parser.parse_model(MODEL.replace("Identity", "Relu").replace("Sqrt", "Neg"))
+    fixed, report = surgery.fix_model(model)
+    messages = " ".join(check.message for check in report.checks)
+    assert [node.op_type for node in fixed.graph.node] == ["Relu", "Mul", "Sub", "Sub"]
+    assert "SG998 (silent) was left out: with it output 'y' has NaN in other places" in messages
+    assert "with NaN or infinity in the inputs 'y' has NaN in other places (SG999)" in messages
+
+
 def test_nan_that_an_opset_conversion_moves_is_reported_and_refuses_nothing() -> None:
     model = onnx.parser.parse_model("""<ir_version: 3, opset_import: ["" : 6]>
     g (float[1,1,6] x) => (float[1,1,3] y) {

@@ -1,4 +1,7 @@
-"""Four tiny ONNX files with SAM2's inputs and outputs at 64 pixels: quick, and every input matters to the output."""
+"""Four tiny ONNX files with SAM2's inputs and outputs at 64 pixels: quick, and every input matters to the output.
+
+A mask is where the picture is brighter than its mean, or darker: which one changes with the object and the frame.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ g (float[objects,points,2] point_coords, float[objects,points] point_labels, flo
 => (float[objects,256] obj_ptr, float[objects,1,64,64] mask_for_mem, float[objects,1,16,16] pred_mask,
     float[objects,1] iou, float[objects,1] occ_logit)
 <int64[2] last = {1, 2}, int64[2] hw = {2, 3}, int64[1] c = {1}, int64[3] chw = {1, 2, 3},
- float[4] up = {1, 1, 4, 4}, float tenth = {0.1},
+ float[4] up = {1, 1, 4, 4}, float tenth = {0.1}, float ten = {10},
  float hundredth = {0.01}, float bias = {0.5}>
 {
   obj_ptr = ReduceMean <keepdims = 0> (image_embed, hw)
@@ -43,9 +46,13 @@ g (float[objects,points,2] point_coords, float[objects,points] point_labels, flo
   kind_flat = Squeeze (kind, c)
   nudge2 = Mul (nudge1, tenth)
   nudge = Unsqueeze (nudge2, chw)
-  fine = ReduceMean (high_res_feats_0, c)
+  fine0 = ReduceMean (high_res_feats_0, c)
+  centre = ReduceMean (high_res_feats_0, chw)
+  fine = Sub (fine0, centre)
   shift = Add (level, nudge)
-  pred_mask = Add (fine, shift)
+  phase = Mul (shift, ten)
+  wave = Cos (phase)
+  pred_mask = Mul (fine, wave)
   mask_for_mem = Resize <mode = "linear"> (pred_mask, , up)
   flat = Squeeze (level, hw)
   iou = Sigmoid (flat)
@@ -57,7 +64,7 @@ MASK_INPUTS = """float[1,64,8,8] high_res_feats_1,
    float[objects,1,16,16] mask_input, float[objects] has_mask_input)"""
 CANDIDATES = """float[objects,1] occ_logit,
     float[objects,3,16,16] low_res_masks, float[objects,3] iou_predictions)"""
-SHIFTED = """plain = Add (fine, shift)
+SHIFTED = """plain = Mul (fine, wave)
   given0 = Mul (has_mask_input, tenth)
   given = Unsqueeze (given0, chw)
   before = Mul (mask_input, given)
@@ -69,7 +76,7 @@ SHIFTED = """plain = Add (fine, shift)
 PROMPTS = (
     DECODER.replace("float[1,64,8,8] high_res_feats_1)", MASK_INPUTS)
     .replace("float[objects,1] occ_logit)", CANDIDATES)
-    .replace("pred_mask = Add (fine, shift)", SHIFTED)
+    .replace("pred_mask = Mul (fine, wave)", SHIFTED)
 )
 
 ATTENTION = """

@@ -58,7 +58,10 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def numbers(folder: Path) -> list[tuple[object, ...]]:
-    return [tuple(row[key] for key in ("video", "object", "J", "F", "J&F")) for row in results(folder)["objects"]]
+    """Video, object, J, F and J&F of each object, which are above 0 and all different."""
+    rows = results(folder)["objects"]
+    assert len({row["J"] for row in rows} - {0.0}) == len({row["F"] for row in rows} - {0.0}) == len(rows)
+    return [tuple(row[key] for key in ("video", "object", "J", "F", "J&F")) for row in rows]
 
 
 def expected(networks: Path, frames: list[Path], prompts: dict[int, Prompt], step: int, exclusive: bool) -> Any:
@@ -87,6 +90,8 @@ def test_scores_of_davis(davis: Path, toy: Path, tmp_path: Path) -> None:
     masks = {object_id: Prompt(mask=mask) for object_id, mask in scene(0, 0)[1].items()}
     for object_id, (region, edge) in expected(toy, frames, masks, 1, True).items():
         row = next(row for row in found["objects"] if (row["video"], row["object"]) == ("crop-0", str(object_id)))
+        assert 0 < region < 1
+        assert 0 < edge < 1
         assert (row["J"], row["F"]) == pytest.approx((region, edge), abs=1e-12)
         assert row["frames"] == FRAMES - 2
     (side,) = found["sides"]
@@ -109,6 +114,7 @@ def test_scores_of_sav_with_boxes(toy: Path, tmp_path: Path) -> None:
     frames = sorted((sav / "JPEGImages_24fps" / "sav_000000").iterdir())
     wanted = expected(toy, frames, boxes, 4, False)
     found = {row["object"]: (row["J"], row["F"]) for row in results(tmp_path / "out")["objects"]}
+    assert all(0 < value < 1 for values in found.values() for value in values)
     assert found == {f"{i:03d}": pytest.approx(tuple(values), abs=1e-12) for i, values in wanted.items()}
 
 

@@ -5,23 +5,38 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-EMULATOR = Path(__file__).parent / "trtexec_emulator.py"
+from tests.verify.device import emulator_server
+
 Surgeon = Callable[..., tuple[int, str, str]]
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[str]:
+    """Text of a program `trtexec`; the emulator behind it has imported its libraries once for all runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/trtexec.socket"
+        command = [sys.executable, emulator_server.__file__, path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+            yield emulator_server.client(path)
+            server.terminate()
+
+
 @pytest.fixture
-def run_script(tmp_path: Path) -> RunScript:
+def run_script(tmp_path: Path, emulator: str) -> RunScript:
     """Run FOLDER/run.sh with `trtexec` of a version on PATH, as on a machine without this Python."""
     commands = tmp_path / "commands"
     commands.mkdir()
     trtexec = commands / "trtexec"
-    trtexec.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{EMULATOR}" "$@"\n', encoding="utf-8")
+    trtexec.write_text(emulator, encoding="utf-8")
     trtexec.chmod(0o755)
 
     def run(folder: Path, version: str, fault: str = "") -> subprocess.CompletedProcess[str]:

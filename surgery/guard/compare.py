@@ -86,7 +86,10 @@ def compare(
             if trouble:
                 return Check("parity", "fail", f"output '{new}' {trouble}", {"tensor": new, "error": error})
     usual = EXACT_FLOAT32 if exact else CLOSE["float16" if reference.half else "float32"]
-    note = f"; with NaN or infinity in the inputs {moved} ({', '.join(moves_nan)})" if moved else ""
+    causes = ", ".join(moves_nan)
+    if session.backend != reference.backend:  # runtimes treat NaN differently, for example in ReduceMax
+        causes += f", or because {session.backend} ran the result and {reference.backend} the original"
+    note = f"; with NaN or infinity in the inputs {moved} ({causes})" if moved else ""
     finite = f"; finite in {counted(overflowed, 'place')} where the original overflows ({', '.join(removes_overflow)})"
     if removes_overflow and not overflowed:
         finite = f"; the result may be finite where the original overflows ({', '.join(removes_overflow)})"

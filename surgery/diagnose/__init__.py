@@ -1,4 +1,4 @@
-"""Everything that TensorRT refuses in a model: each refusal with its place, its reason and what to do."""
+"""Finds everything that a target refuses in a model: each refusal with its place, its reason and what to do."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
 
 
 def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings, static: list[Finding]) -> list[Case]:
-    """Run the parser and builder that are installed, and fill the report with what they say."""
+    """Run the installed parser and builder, and add their refusals to the report."""
     with ScratchFolder(view.model, file.parent) as scratch:
         found = find_refusals(file, view, scratch, settings.build, settings.profiles, settings.seconds)
     report.checks += found.checks
@@ -130,7 +130,7 @@ def _from_table(
 def _second_opinion(
     report: Report, view: ModelView, file: Path, settings: Settings, refused: list[Finding]
 ) -> list[Finding]:
-    """What TensorRT-RTX's parser refuses beside the table's places, as notes: it is another program."""
+    """Refusals of TensorRT-RTX's parser at other places than the table's, as notes."""
     with ScratchFolder(view.model, file.parent) as scratch:
         found = find_refusals(file, view, scratch, False, settings.profiles, settings.seconds)
     report.verdicts.append(replace(by_tensorrt(found, build=False), asked=False))

@@ -20,7 +20,7 @@ PREFIX = re.compile(r"^(Invalid Node - [^\n]*\n|In node -?\d+ with name:.*?: |As
 
 
 def tidy(message: str) -> str:
-    """TensorRT's message without the text it puts before every message; a bare "false" is explained."""
+    """TensorRT's message without the prefix of all its messages; a bare "false" becomes a sentence."""
     before = ""
     while before != message:
         before, message = message, PREFIX.sub("", message.strip())

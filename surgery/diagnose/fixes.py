@@ -1,4 +1,4 @@
-"""Which refusals `surgeon fix` mends: the passes run on a copy of the model, and the same judge looks at the result."""
+"""Finds the refusals that `surgeon fix` repairs: the passes run on a copy, which the target then judges again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPLACES = "surgeon.replaces"
 
 
 def fixed_copy(view: ModelView, folder: str, options: Options) -> onnx.ModelProto | None:
-    """The model as the passes leave it, without any proof; None where they change nothing or fail.
+    """The model after the passes, not compared with the original; None if they change nothing or fail.
 
     Every node has a name in it, so that `mark` can tell from which node a rewritten one comes.
     """
@@ -30,7 +30,7 @@ def fixed_copy(view: ModelView, folder: str, options: Options) -> onnx.ModelProt
         node.name = node_name(node)
     try:
         fixed = apply_passes(named, folder, all_passes(), options).model
-    except Exception:  # whatever goes wrong in the passes, `surgeon fix` mends nothing then
+    except Exception:  # if a pass fails in any way, `surgeon fix` repairs nothing
         return None
     return None if fixed is named else fixed
 

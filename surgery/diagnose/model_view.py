@@ -103,7 +103,7 @@ def dtype_name(number: int) -> str:
 
 
 def port_label(described: Mapping[str, Any]) -> str:
-    """dtype and shape in one word for a drawing; "" where neither is known."""
+    """dtype and shape without spaces for a drawing; "" where neither is known."""
     if not described["dtype"]:
         return ""
     if described["shape"] is None:

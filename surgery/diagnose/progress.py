@@ -1,4 +1,4 @@
-"""Says how far a long diagnosis is, where somebody listens."""
+"""Reports the progress of a long diagnosis to a listener, if there is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _last: ContextVar[float] = ContextVar("last", default=0.0)
 
 @contextmanager
 def listening(listener: Callable[[str], None]) -> Iterator[None]:
-    """Within the block `listener` gets a line every few seconds, the first one after as long."""
+    """Within the block, `listener` gets at most one line every `EVERY` seconds, the first after that time."""
     token, _ = _listener.set(listener), _last.set(time.monotonic())
     try:
         yield
@@ -24,7 +24,7 @@ def listening(listener: Callable[[str], None]) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Hand a line to the listener, unless it had one a moment ago."""
+    """Send a line to the listener, unless the last one is less than `EVERY` seconds old."""
     listener, now = _listener.get(), time.monotonic()
     if listener is not None and now - _last.get() >= EVERY:
         _last.set(now)

@@ -59,6 +59,6 @@ def _strings(text: str) -> list[str]:
 
 
 def _replaced(metadata: dict[str, str]) -> str:
-    """What surgery wrote when a pass made the node in the place of another."""
+    """Words for a node that a pass made in place of another, from the metadata that the pass left."""
     rule, old = metadata.get("surgeon.pass"), metadata.get("surgeon.replaces")
     return f"made by {rule} in place of {old}" if rule and old else ""

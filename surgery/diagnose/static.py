@@ -1,4 +1,4 @@
-"""Findings that need no TensorRT: those of the passes and of the target's table."""
+"""Findings without TensorRT: those of the passes and of the target's table."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _as_report(finding: Finding, rule: Pass) -> Finding:
 
 
 def table_findings(view: ModelView, target: Target) -> list[Finding]:
-    """Nodes that the target's table refuses (errors) and those of which it says nothing (warnings), with the source."""
+    """Findings for nodes that the target's table refuses (errors) or does not cover (warnings), with the source."""
     judge = target.judge
     if judge is None:
         return []

@@ -1,4 +1,4 @@
-"""Refuses files with names that are not UTF-8 text, which the rest of the diagnosis relies on."""
+"""Refuses files with names that are not UTF-8 text, because the diagnosis needs names as text."""
 
 from __future__ import annotations
 

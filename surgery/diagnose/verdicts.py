@@ -1,4 +1,4 @@
-"""What each judge says of a whole model, each under its own name: what ran here, and what a table says."""
+"""Verdicts on a whole model: of the parser and builder that ran here, of a table, of onnxruntime."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def by_onnxruntime(file: Path) -> Verdict:
 def verdict_of(
     file: Path, target: Target, *, build: bool = False, profiles: Profiles | None = None, seconds: float = 300.0
 ) -> Verdict:
-    """What the target says of a file, in one question: the parser or builder that is installed, else its table.
+    """The target's verdict on a file: of the installed parser or builder, else of its table.
 
     Args:
         build: run the builder too; without it the verdict is that of the parser, and says so.

@@ -1,1 +1,1 @@
-"""The condition for writing: the fixed model gives what the original gives."""
+"""Checks, before anything is written, that the fixed model gives the same outputs as the original."""

@@ -1,4 +1,4 @@
-"""Which nodes of a fixed model its original does not have, so that what both have need not run twice.
+"""Finds the nodes of a fixed model that its original does not have, so that the other nodes need not run twice.
 
 Both models name their tensors. A node of the fixed model computes what a node of the original computes if both have the
 same operator, attributes and names of inputs and outputs, and if the inputs hold the same values. So it is enough to
@@ -136,7 +136,7 @@ class _Comparison:
         return True
 
     def is_alike(self, node: onnx.NodeProto, other: onnx.NodeProto) -> bool:
-        """Whether two nodes are the same apart from what they read."""
+        """Whether two nodes are the same, except for their inputs."""
         return (
             (node.op_type, domain_of(node.domain), len(_without_empty_end(node.input)))
             == (other.op_type, domain_of(other.domain), len(_without_empty_end(other.input)))

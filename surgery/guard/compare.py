@@ -1,4 +1,4 @@
-"""Compares a fixed model with what the original gave. Tolerances are in `surgery.guard.tolerances`."""
+"""Compares a fixed model with the outputs of the original. Tolerances are in `surgery.guard.tolerances`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which inputs the guard draws: sets of different sizes for free dims, as long as running them stays affordable."""
+"""Draws the inputs for a comparison: sets of different sizes for free dims, as long as running them takes not long."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MOST = 1 << 20  # elements of the inputs up to which SOUNDS are tried
 MOST_PICTURE = 1 << 23  # elements of the inputs up to which PICTURES are tried: a batch of 224 colour pictures
 NOTICED = 1.02
 LARGE = 100.0  # times ordinary values
-SPARSE = 5  # one value in so many is NaN or infinite
-# Operators for which onnxruntime ends its process if a dim is 0.
+SPARSE = 5  # one in this many values is NaN or infinite
+# onnxruntime crashes on these operators if a dim is 0.
 ABORTS_ON_EMPTY = ("DynamicQuantizeLSTM", "Einsum", "InstanceNormalization")
 MOST_EMPTY = 3  # free dims of which each is 0 once
 
@@ -170,7 +170,7 @@ def _elements(shapes: Mapping[str, Sequence[int]]) -> int:
 
 
 def growth(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
-    """How much longer the second set of inputs may take than the first: as the input that grows most, at least 1."""
+    """Estimate of time for the second set of inputs / time for the first: the growth of the fastest growing input."""
     ratios = [_size(after[name]) / max(_size(value), 1) for name, value in before.items() if name in after]
     return max([1.0, *ratios])
 

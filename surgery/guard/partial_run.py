@@ -25,7 +25,7 @@ from surgery.pipeline.opset import default_opset
 from verify.model.walk import reads
 
 NEAR = 1e-5  # of the RMS: how far a tensor may differ; beyond that the whole fixed model runs and decides
-OURS = "surgeon: "  # begins the name of every tensor that is added
+OURS = "surgeon: "  # prefix of the names of all added tensors
 SMALLEST = 1e-30  # sum of squares: float32 rounds smaller ones to 0
 MEASURES = ("gap", "squares", "new squares")
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -44,7 +44,7 @@ class Agreement:
     error: float = 0.0
 
     def and_then(self, other: Agreement) -> Agreement:
-        """What two comparisons say together."""
+        """The result of two comparisons together."""
         return Agreement(self.trouble or other.trouble, max(self.error, other.error))
 
 
@@ -100,7 +100,7 @@ class PartialRun:
         added = onnx.ModelProto(graph=graph).SerializeToString()
         if isinstance(source, onnx.ModelProto):
             return bytes(added + source.SerializeToString())
-        whole = io.BytesIO()  # hands out what it holds without a copy, which may be large
+        whole = io.BytesIO()  # without a copy, since the model may be large
         whole.write(added)
         with open(source, "rb") as stream:
             shutil.copyfileobj(stream, whole, CHUNK)

@@ -1,4 +1,4 @@
-"""Proves that a fixed model computes what its original computes, or says with which pass it does not."""
+"""Compares a fixed model with its original, and names the pass that changed a result."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Running:
-    """The original while it runs in another thread, and what runs with it."""
+    """The original model, running in another thread, and the changed nodes that run with it."""
 
     reference: Future[Reference]
     partial: PartialRun | None
@@ -154,7 +154,7 @@ def prove(
     if running.partial is not None:
         with noted("the result"):
             session = open_fixed(runnable_copy(outcome.model, fixed), "onnxruntime", light, original.folder or None)
-        loads, session = not session.error, session if light else None  # a large one would take room from the original
+        loads, session = not session.error, session if light else None  # the original needs the memory of a large one
     reference = running.reference.result()
     agreement = reference.agreement
     if running.partial is not None and agreement is not None and loads and not agreement.trouble:

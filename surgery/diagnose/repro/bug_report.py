@@ -1,4 +1,4 @@
-"""What goes with a repro: a script that shows the refusal and the text to paste into a bug report."""
+"""Writes the script that shows a repro's refusal, and the text to paste into a bug report."""
 
 from __future__ import annotations
 

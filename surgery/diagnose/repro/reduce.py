@@ -1,4 +1,4 @@
-"""A refused part made small: without metadata and unused functions, with weights as inputs or generated."""
+"""Makes a refused model small: removes metadata and unused functions, and replaces large weights."""
 
 from __future__ import annotations
 

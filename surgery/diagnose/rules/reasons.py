@@ -41,7 +41,7 @@ GIVES_NO_REASON = re.compile(r"^\s*(false|0)?\s*$|Plugin not found|plugin creato
 
 @dataclass(frozen=True)
 class Reason:
-    """What a refusal means: its rule code, the reason and the advice in a sentence each, and the catalog row if any."""
+    """The explanation of a refusal: rule code, reason and advice in a sentence each, and the catalog row if any."""
 
     code: str
     name: str

@@ -49,7 +49,7 @@ class Built:
 
 
 def main_error(result: BuildResult) -> str:
-    """The line of a failed build's errors that says most."""
+    """The most informative line among the errors of a failed build."""
     lines = [line for line in result.messages if not line.startswith("[network.cpp") and line.strip()]
     return max(lines, key=_informative) if lines else "TensorRT gave no reason"
 
@@ -216,7 +216,7 @@ def _failing_kinds(
     todo = [alone[start : start + AT_ONCE] for start in range(0, len(alone), AT_ONCE)][::-1]
     while todo and time.monotonic() < end:
         left = sum(map(len, todo))
-        say(f"what the builder refuses: {len(alone) - left:,} of {len(alone):,} kinds of nodes looked at")
+        say(f"searching what the builder refuses: {len(alone) - left:,} of {len(alone):,} kinds of nodes done")
         group = todo.pop()
         made = _parts(view, scratch, group) if len(group) > 1 else None
         if made is None:
@@ -286,7 +286,7 @@ def bisect(order: Sequence[int], fails: Callable[[Sequence[int]], bool], end: fl
         return []
     low, high = 1, len(order)
     while low < high and time.monotonic() < end:
-        say(f"what the builder refuses: {high - low:,} nodes left to look at")
+        say(f"searching what the builder refuses: {high - low:,} nodes left")
         middle = (low + high) // 2
         low, high = (low, middle) if fails(order[:middle]) else (middle + 1, high)
     first, last = 0, high - 1

@@ -47,7 +47,7 @@ def all_refusals(view: ModelView, scratch: ScratchFolder, first: list[Refusal], 
     found, remaining = Parsed(), list(range(len(view.nodes)))
     refusals = first
     for _ in range(MAX_ROUNDS):
-        say(f"what the parser refuses: {len(found.refused):,} places found, {len(remaining):,} nodes left")
+        say(f"searching what the parser refuses: {len(found.refused):,} places found, {len(remaining):,} nodes left")
         refusals = locate(view, scratch, refusals, found.removed, end)
         progress = _record(view, refusals, remaining, found)
         _record_alike(view, scratch, found, end)
@@ -109,7 +109,7 @@ def locate(
 
 
 def _names_no_node(refusal: Refusal) -> bool:
-    """Whether the refusal is about a node that it does not name. A fault of the whole graph has no node."""
+    """Whether the refusal is caused by a node that it does not name; a fault of the whole graph is not."""
     return refusal.node < 0 and not refusal.tensor and refusal.code != "INVALID_GRAPH"
 
 

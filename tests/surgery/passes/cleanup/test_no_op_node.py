@@ -11,8 +11,8 @@ import surgery
 from surgery.passes.cleanup.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
-from tests.surgery.passes.cleanup.one_node import goes, model
 from tests.surgery.passes.comparing import Case, becomes, run, stays
+from tests.surgery.passes.one_node import goes, model
 
 CODE = "SG010"
 

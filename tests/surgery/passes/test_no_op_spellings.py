@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.surgery.passes.cleanup.one_node import BIG, Spelling, goes, hands_on, model
+from tests.surgery.passes.one_node import BIG, Spelling, goes, hands_on, model
 
 
 def slices() -> Iterator[Spelling]:

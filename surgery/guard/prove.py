@@ -33,7 +33,8 @@ from verify.run.saturation import may_saturate
 from verify.run.session import Halt, Session, one_line
 from verify.run.timeouts import beside
 
-WORTH_PARTIAL = (1 << 20, 1 << 30)  # bytes of weights between which only the changed nodes run twice
+# Bytes of weights between which only the changed nodes run twice. Smaller models run whole, on NaN and infinity too.
+WORTH_PARTIAL = (1 << 22, 1 << 30)
 NODE_BYTES = 256  # of a node: with many nodes and few weights, running all twice is quicker than comparing parts
 
 

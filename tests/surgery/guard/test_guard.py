@@ -262,3 +262,14 @@ def test_nan_that_an_opset_conversion_moves_is_reported_and_refuses_nothing() ->
     assert fixed.opset_import[0].version == 17
     parity = next(check for check in report.checks if check.name == "parity")
     assert (parity.status, "(opset 6 written as 17)" in parity.message) == ("pass", True), parity.message
+
+
+def test_a_model_of_two_megabytes_is_compared_on_nan_and_infinity_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "all_passes", lambda: (with_flag(False),))
+    text = MODEL.replace("Identity(x)", "Gather(w, k)").replace("Sqrt(a)", "Neg(x)")
+    model = onnx.parser.parse_model(text.replace("{ [one]", "<int64[1] k = {0}> { [one]"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((1 << 17, 4), np.float32), "w"))
+    fixed, report = surgery.fix_model(model)
+    assert fixed is model
+    messages = " ".join(check.message for check in report.checks)
+    assert "SG999 (zero-times) was left out: with it output 'y' has NaN in other places" in messages

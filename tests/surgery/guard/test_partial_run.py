@@ -29,7 +29,7 @@ ORIGINAL = f"""{HEAD} <float[4, 4] w = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 
   i = Identity(c)
   y = Sqrt(i) }}"""
 FLOATS = {name: np.dtype(np.float32) for name in "xabciy"}
-WEIGHTS = 1 << 19  # floats: 2 MB, enough for a partial run
+WEIGHTS = 5 << 18  # floats: 5 MB, enough for a partial run
 
 
 def changed(*swaps: tuple[str, str]) -> str:

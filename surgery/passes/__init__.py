@@ -45,6 +45,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.appending_loop",
     "tensorrt.known_sequence",
     "tensorrt.runtime_sequence_position",
+    "tensorrt.split_of_free_length",
     "tensorrt.fused_convolution",
     "tensorrt.blocked_channels",
     "tensorrt.contrib_attention",

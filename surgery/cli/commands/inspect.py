@@ -30,11 +30,9 @@ def command(models: tuple[Path, ...], form: str, verbose: bool) -> int:
     from surgery.cli.streams import read_dash
     from surgery.inspect import describe
     from surgery.inspect.text import print_comparison, print_description
-    from surgery.isolated import run_isolated
 
     paths = read_dash(click.get_current_context(), models)
-    read = [run_isolated(describe, path) for path in paths]
-    described = [replace(one, path=str(model)) for one, model in zip(read, models, strict=True)]
+    described = [replace(describe(path), path=str(model)) for path, model in zip(paths, models, strict=True)]
     if form == "json":
         click.echo(_json(described))
         return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +149,15 @@ def test_fixable_leaves_out_what_no_pass_rewrites(tmp_path: Path) -> None:
       y = ReduceMax<keepdims = 0>(x, axes)  v = me.Own(z) }"""
     refused = describe(saved(tmp_path, text)).targets["tensorrt-rtx"]
     assert (refused.nodes, refused.fixable) == (2, 1)
+
+
+def test_passes_that_end_their_process_leave_the_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGABRT)
+
+    monkeypatch.setattr("surgery.inspect.targets.mark_by_table", dies)
+    monkeypatch.setattr("surgery.isolated.THREADED", set())  # fork, so that the child has the function above
+    text = """<ir_version: 8, opset_import: ["" : 18]>
+    g (bool[2,3] x) => (bool[2] y) <int64[1] axes = {1}> { y = ReduceMax<keepdims = 0>(x, axes) }"""
+    refused = describe(saved(tmp_path, text)).targets["tensorrt-rtx"]
+    assert (refused.operators, refused.fixable) == ({"ReduceMax": 1}, 0)

@@ -109,6 +109,13 @@ def tables(engines: Sequence[Engine], modules: Mapping[str, str]) -> list[Render
     return parts
 
 
+def whole(name: str) -> RenderableType:
+    """A name as it stands: no part of it is markup, and a narrow column breaks it instead of cutting it short."""
+    from rich.text import Text
+
+    return Text(name, overflow="fold")
+
+
 def _slowest(engine: Engine) -> RenderableType:
     from rich.table import Table
 
@@ -118,7 +125,7 @@ def _slowest(engine: Engine) -> RenderableType:
         more = f" and {len(layer.nodes) - NODES_SHOWN} more" if len(layer.nodes) > NODES_SHOWN else ""
         nodes = ", ".join(layer.nodes[:NODES_SHOWN]) + more or "none known"
         share = f"{spent / (engine.milliseconds or 1.0):.1%}"
-        table.add_row(layer.name, layer.kind, layer.precision, f"{spent:.4g}", share, nodes)
+        table.add_row(whole(layer.name), layer.kind, layer.precision, f"{spent:.4g}", share, whole(nodes))
     return table
 
 
@@ -127,7 +134,7 @@ def _largest(title: str, spent: Mapping[str, float], total: float) -> Renderable
 
     table = Table(f"slowest by {title}", "ms", "share")
     for name, value in sorted(spent.items(), key=lambda item: -item[1])[:SLOWEST]:
-        table.add_row(name, f"{value:.4g}", f"{value / (total or 1.0):.1%}")
+        table.add_row(whole(name), f"{value:.4g}", f"{value / (total or 1.0):.1%}")
     return table
 
 
@@ -139,5 +146,5 @@ def _changes(left: Mapping[str, float], right: Mapping[str, float]) -> Renderabl
     names = dict.fromkeys([*left, *right])
     for name in sorted(names, key=lambda n: -abs(right.get(n, 0.0) - left.get(n, 0.0)))[:SLOWEST]:
         before, after = left.get(name, 0.0), right.get(name, 0.0)
-        table.add_row(name, f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4g}")
+        table.add_row(whole(name), f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4g}")
     return table

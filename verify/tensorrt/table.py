@@ -80,6 +80,7 @@ def tables(builds: Sequence[Compiled]) -> list[RenderableType]:
 
 def _details(build: Compiled) -> Iterable[RenderableType]:
     from rich.table import Table
+    from rich.text import Text
 
     if build.attentions:
         table = Table("attention", "heads", "queries", "keys", "width", "fused", title=build.model)
@@ -87,10 +88,10 @@ def _details(build: Compiled) -> Iterable[RenderableType]:
             a = found.attention
             width = f"{a.key_width}" if a.key_width == a.value_width else f"{a.key_width}/{a.value_width}"
             sizes = (str(size or "?") for size in (a.heads, a.queries, a.keys))
-            table.add_row(found.name, *sizes, width if a.key_width else "?", "yes" if found.fused else found.why)
+            table.add_row(Text(found.name, overflow="fold"), *sizes, width if a.key_width else "?", "yes" if found.fused else found.why)
         yield table
     if build.largest:
         table = Table("largest tensors, by the node that makes them", "shape", "type", "size", title=build.model)
         for source, dims, dtype, size in build.largest:
-            table.add_row(source, "x".join(map(str, dims)), dtype, megabytes(size))
+            table.add_row(Text(source, overflow="fold"), "x".join(map(str, dims)), dtype, megabytes(size))
         yield table

@@ -97,6 +97,21 @@ def test_text_shows_slowest_precision_and_what_is_not_mapped(surgeon: Surgeon, m
     assert "the time of a layer is divided equally among its nodes" in out
 
 
+def test_names_are_shown_whole_also_where_they_have_brackets(
+    surgeon: Surgeon, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "[CONVOLUTION]-[aten_ops.convolution.default]-[/features/0/convolution] [profile 1]"
+    root = {"Layers": [*LAYERS[:2], layer(name, "kgen", "Half")], "Bindings": ["x", "y"]}
+    write(root, PROFILE.replace(KERNEL, name))
+    code, out, _ = surgeon("compile", model, "--layers", ".")
+    assert code == 0
+    rows = [line.split("│") for line in out.splitlines()]
+    column = "".join(row[1].strip() for row in rows if len(row) == 8)
+    assert name.replace(" ", "") in column.replace(" ", "")
+    assert "…" not in out
+
+
 def test_two_runs_side_by_side(surgeon: Surgeon, model: Path) -> None:
     write()
     other = Path("other")

@@ -88,7 +88,12 @@ def _details(build: Compiled) -> Iterable[RenderableType]:
             a = found.attention
             width = f"{a.key_width}" if a.key_width == a.value_width else f"{a.key_width}/{a.value_width}"
             sizes = (str(size or "?") for size in (a.heads, a.queries, a.keys))
-            table.add_row(Text(found.name, overflow="fold"), *sizes, width if a.key_width else "?", "yes" if found.fused else found.why)
+            table.add_row(
+                Text(found.name, overflow="fold"),
+                *sizes,
+                width if a.key_width else "?",
+                "yes" if found.fused else found.why,
+            )
         yield table
     if build.largest:
         table = Table("largest tensors, by the node that makes them", "shape", "type", "size", title=build.model)

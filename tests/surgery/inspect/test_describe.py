@@ -158,6 +158,7 @@ def test_passes_that_end_their_process_leave_the_refusals(tmp_path: Path, monkey
     monkeypatch.setattr("surgery.inspect.targets.mark_by_table", dies)
     monkeypatch.setattr("surgery.isolated.THREADED", set())  # fork, so that the child has the function above
     text = """<ir_version: 8, opset_import: ["" : 18]>
-    g (bool[2,3] x) => (bool[2] y) <int64[1] axes = {1}> { y = ReduceMax<keepdims = 0>(x, axes) }"""
+    g (float[2,3] x) => (bool[2] y) <int64[1] axes = {1}, float half = {0.5}> {
+      over = Greater(x, half)  y = ReduceMax<keepdims = 0>(over, axes) }"""
     refused = describe(saved(tmp_path, text)).targets["tensorrt-rtx"]
     assert (refused.operators, refused.fixable) == ({"ReduceMax": 1}, 0)

@@ -1,4 +1,4 @@
-"""Which inputs a golden is recorded with: the cases of the spec, or cases drawn from the model's own input types."""
+"""Chooses the inputs of a golden: the cases of the spec, or cases drawn from the model's own input types."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OWN_CASES: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
     ("every id", "wide", {"kind": "normal"}, "sweep"),
     *((f"selection {n}", "selection", how, "any") for n, how in enumerate(3 * SELECTION, 1)),
 )
-# Operators that hand on which values are largest, so that a small error shows only where two values are close.
+# Operators that return which values are largest; a small error shows only where two values are close.
 SELECTING = ("NonMaxSuppression", "TopK", "ArgMax", "ArgMin", "Hardmax")
 FEWEST_IDS = 8  # a range of whole numbers above this is taken for ids, each of which should occur
 
@@ -157,7 +157,7 @@ def has_branches(model: onnx.ModelProto) -> bool:
 
 
 def selects(model: onnx.ModelProto) -> bool:
-    """Whether the model gives out which of its values are largest."""
+    """Whether the model returns which of its values are largest."""
     return any(node.op_type in SELECTING for node in every_node(model))
 
 

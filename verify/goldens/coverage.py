@@ -1,4 +1,4 @@
-"""What in a model the inputs of a golden do not reach: branches, loops, rows of tables, sides of Clip and Relu."""
+"""Finds parts of a model that a golden's inputs do not reach: branches, loops, table rows, sides of Clip and Relu."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 
 def _instrumented(model: onnx.ModelProto, watched: Sequence[_Watched]) -> onnx.ModelProto:
-    """The model with what is watched as its only outputs."""
+    """The model with the watched tensors as its only outputs."""
     import onnx
     from onnx import helper
 

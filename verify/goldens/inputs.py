@@ -41,7 +41,7 @@ def store(array: Any) -> Any:
 
 
 def unstore(stored: Any, dtype: str) -> Any:
-    """What `store` was given; `dtype` is its name."""
+    """The inverse of `store`; `dtype` is the name of the original type."""
     import ml_dtypes
 
     if stored.dtype.name != dtype and stored.dtype.kind == "u" and hasattr(ml_dtypes, dtype):

@@ -237,12 +237,12 @@ def _arrays(output: _Output) -> dict[str, Any]:
 
 
 def _atol(output: _Output, bounded: set[str]) -> float:
-    """Absolute error that is no error: some rounding steps of the number 1 for an output that is bounded by 1."""
+    """The absolute error to ignore: some rounding steps of the number 1 for an output that is bounded by 1."""
     return STEPS * STEP.get(str(output.value.dtype), 0.0) if output.name in bounded else 0.0
 
 
 def _noisy(runs: Mapping[str, Mapping[str, Any]], atol: float) -> str:
-    """What is wrong with runs that should all be the same; empty where they are, but for rounding."""
+    """Words for how runs differ that should be equal up to rounding; empty where they are."""
     for label, figures in runs.items():
         wrong = judge(figures, Limits(rms_rel=MOST_NOISE * (4.0 if label in TIES else 1.0)))
         if wrong and not negligible(figures, atol):

@@ -1,4 +1,4 @@
-"""What the outputs of a golden can show at all."""
+"""Finds outputs of a golden that can show little, or nothing at all."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_outputs(path: Path, values: Mapping[str, Sequence[Any]], bounded: set[
 
 
 def _content(value: Any) -> str:
-    """What a tensor holds if that is one thing only: "empty", "not finite" or "always VALUE"; else empty."""
+    """Words for a tensor without information: "empty", "not finite" or "always VALUE"; else ""."""
     if not value.size:
         return "empty"
     if value.dtype.kind in "OSU":

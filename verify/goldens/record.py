@@ -83,13 +83,7 @@ def record(
         data_sha256=arrays_hash(recorded.arrays),
         model_sha256=content,
         interface=interface(model),
-        settings={
-            "seed": seed,
-            "sizes": {name: list(shape) for name, shape in sizes.items()},
-            "quantizers": quantizers(model),
-            "fused": fused_operators(model),
-            "random": random_operator(model),
-        },
+        settings=_settings(model, seed, sizes),
         notes=recorded.notes,
         sensitivity=measure_sensitivity(
             path,
@@ -102,12 +96,28 @@ def record(
         ),
         coverage=measure_coverage(path, model, [make_inputs(case, data) for case in recorded.cases]),
     )
-    replaced = {name} | ({earlier.id} if earlier else set())
-    others = [other for other in known if other.id not in replaced]
-    _write(golden, recorded.arrays, others)
-    if earlier and earlier.data not in {golden.data, *(other.data for other in others)}:
-        (folder / earlier.data).unlink(missing_ok=True)
+    _replace(earlier, golden, recorded.arrays, known)
     return Recording(golden, changes)
+
+
+def _settings(model: onnx.ModelProto, seed: int, sizes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """The facts of the model, and the choices of the recording, that a later check or recording needs."""
+    return {
+        "seed": seed,
+        "sizes": {name: list(shape) for name, shape in sizes.items()},
+        "quantizers": quantizers(model),
+        "fused": fused_operators(model),
+        "random": random_operator(model),
+    }
+
+
+def _replace(earlier: Golden | None, golden: Golden, arrays: Mapping[str, Any], known: Sequence[Golden]) -> None:
+    """Write a golden in the place of the earlier one, and remove the earlier one's data if no other golden uses it."""
+    replaced = {golden.id} | ({earlier.id} if earlier else set())
+    others = [other for other in known if other.id not in replaced]
+    _write(golden, arrays, others)
+    if earlier and earlier.data not in {golden.data, *(other.data for other in others)}:
+        (golden.folder / earlier.data).unlink(missing_ok=True)
 
 
 def _further(

@@ -1,4 +1,4 @@
-"""The runs a golden is recorded from: one thing is changed at a time that should change nothing."""
+"""The runs from which tolerances are measured: each changes one thing that should not change the outputs."""
 
 from __future__ import annotations
 

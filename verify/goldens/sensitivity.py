@@ -1,4 +1,4 @@
-"""What share of small faults a golden catches, and which it does not: measured when it is recorded."""
+"""Measures, when a golden is recorded, which small faults of the model it catches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECONDS = 20.0
 # Share of the RMS of a channel that a fault must change somewhere to be one.
 MATERIAL = 1e-3
 MOST_PROBES = 12
-SHOWN = 50  # faults that slipped, in the index
+SHOWN = 50  # most faults that were not caught, in the index
 # Share of the faults that `verify --strict` wants a golden to catch. In a model that takes long only about a dozen are
 # planted, of which one or two are of a kind that valid inputs never show.
 LEAST_SHARE = 0.8

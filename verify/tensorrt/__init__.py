@@ -1,1 +1,1 @@
-"""TensorRT's parser and builder in a process of their own, and what a build says."""
+"""Runs TensorRT's parser and builder in a process of their own, and reads the results of a build."""

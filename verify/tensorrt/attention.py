@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 PRODUCTS = frozenset({"MatMul", "Einsum"})
-# What may stand between the scores and the softmax, or the softmax and the second product, in some exporter's graph.
+# Operators that exporters write between the scores and the softmax, or between the softmax and the second product.
 BEFORE = frozenset(
     {"Mul", "Div", "Add", "Sub", "Where", "Cast", "Reshape", "Identity", "Transpose", "Tanh", "Clip", "Min", "Max"}
 )
@@ -137,7 +137,7 @@ def _operator(graph: Graph, node: onnx.NodeProto) -> Attention:
 
 
 def _around(graph: Graph, softmax: onnx.NodeProto) -> Attention | None:
-    """The attention whose weights `softmax` makes, or None when no product stands on both sides."""
+    """The attention whose weights `softmax` makes, or None if there are not products on both sides."""
     start = softmax
     notes: list[str] = []
     if softmax.op_type == "Div":

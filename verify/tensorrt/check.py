@@ -1,4 +1,4 @@
-"""Whether TensorRT's parser and builder take a model, as checks of a report."""
+"""Checks whether TensorRT's parser and builder accept a model."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def check_tensorrt(
 
 
 def verdicts_of(checks: Sequence[Check]) -> list[Verdict]:
-    """What the checks of `check_tensorrt` come to: one verdict under the name of the TensorRT that ran, or none."""
+    """One verdict that sums up the checks of `check_tensorrt`, under the name of the TensorRT that ran; or none."""
     own = {check.name: check for check in checks if check.name in ("tensorrt", "tensorrt parser", "tensorrt builder")}
     ran = [check for check in own.values() if "version" in check.figures]
     if not ran:
@@ -95,7 +95,7 @@ def _interface(path: Path, built: engine.BuildResult) -> list[Check]:
 
 
 def _builder(built: engine.BuildResult, strict: bool, figures: Mapping[str, Any]) -> Check:
-    """What the builder said; at guessed sizes it says nothing of other sizes."""
+    """The check of the builder's result; a build at guessed sizes proves nothing about other sizes."""
     name = "tensorrt builder"
     size = f"engine of {built.engine_bytes / 1e6:.1f} MB in {built.seconds:.1f} s"
     if not built.derived or not built.profiles:

@@ -1,4 +1,4 @@
-"""What TensorRT makes of a model: kernels, fused attention, precision and memory, read from a real build."""
+"""Reads from a real build how TensorRT compiles a model: kernels, fused attention, precision and memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGEST = 10
 
 @dataclass(frozen=True)
 class FusedOrNot:
-    """One attention of the ONNX file and what became of it: `why` says why it is not fused."""
+    """One attention of the ONNX file and whether it is fused; `why` says why not."""
 
     attention: Attention
     fused: bool

@@ -29,7 +29,7 @@ Dims = tuple[int | str, ...]
 
 
 def undeclared(model: onnx.ModelProto, ports: Sequence[Port]) -> Iterator[str]:
-    """What TensorRT finds in the graph that contradicts the declaration, one sentence for each input and output.
+    """A sentence for each input and output whose type or dims in TensorRT contradict the declaration.
 
     A dim that is declared free may be a fixed number, because exporters do not always know it; but not where an input
     has a free dim of the same name on the same axis.

@@ -219,7 +219,7 @@ def build(
 
 
 def _build_result(answer: Mapping[str, Any], derived: bool) -> BuildResult:
-    """What the worker answered to a request to build; it leaves out what a refused model never got to."""
+    """The worker's answer to a build request; steps that were not reached keep their defaults."""
     return BuildResult(
         ok=answer.get("ok", False),
         refusals=_refusals(answer),

@@ -13,9 +13,9 @@ import time
 from collections.abc import Mapping
 from typing import IO, Any
 
-# A process that has once held this much is not kept: the library gives memory back late.
+# A process that once used this much memory is not reused, because the library frees memory late.
 KEEP_BELOW_KB = 3_000_000
-# Python looks into the current folder first, where a file of the user may be called verify.py.
+# Python searches the current folder first, which may hold a verify.py of the user.
 START = "import sys; sys.path[:1] == [''] and sys.path.pop(0); from verify.tensorrt.worker import main; main()"
 
 

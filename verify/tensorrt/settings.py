@@ -1,4 +1,4 @@
-"""How full TensorRT is told to build: what DeepStream's tracker uses for the four SAM2 files, else its own defaults."""
+"""Builder settings for full TensorRT: those of DeepStream's tracker for the four SAM2 files, else the defaults."""
 
 from __future__ import annotations
 

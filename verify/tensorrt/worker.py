@@ -19,7 +19,7 @@ from typing import Any
 from verify.atomic_write import write_whole
 from verify.errors import SurgeonError
 
-# Written by every TensorRT call that would like a GPU; says nothing of the model.
+# Every TensorRT call on a machine without a GPU logs this; it is not about the model.
 CUDA_NOISE = re.compile(r"\n?[^\n]*catchCudaError[^\n]*")
 SOURCE_PLACE = re.compile(r"\s*In \w+ at /_src/[^\s)]+")
 # What dynamic dims of a model without a spec are tried at: (min, opt, max) of image sides, then of all others.

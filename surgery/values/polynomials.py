@@ -64,6 +64,14 @@ def known(value: Value) -> bool:
     return not isinstance(value, Polynomial)
 
 
+def is_dim(value: Value) -> bool:
+    """Whether the value is the size of one dim, nothing added to it and not multiplied."""
+    if known(value) or len(value.terms) != 1:
+        return False
+    ((names, factor),) = value.terms.items()
+    return factor == 1 and len(names) == 1 and not names[0].startswith("?")
+
+
 def _terms(value: Value) -> dict[tuple[str, ...], int]:
     return value.terms if isinstance(value, Polynomial) else {(): int(value)}
 

@@ -2,7 +2,8 @@
 
 Contents are NumPy arrays of objects in the tensor's shape; an element is a number or a polynomial over dims
 (`surgery.values.polynomials`). Only the operators of shape arithmetic are followed, for at most `LIMIT` elements.
-int64 and bool tensors may hold polynomials, other integer types only numbers.
+int64 and bool tensors may hold polynomials, other types of 32 bits or more single dims (no model has dims of 2^31), and
+smaller types only numbers.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def _numeric(tensor: gs.Tensor, value: Contents) -> Any:
 
 
 def _fits(tensor: gs.Tensor, value: Contents) -> bool:
-    """Whether the values are in the range of the tensor's type; symbols only of int64 and bool."""
+    """Whether the values are in the range of the tensor's type; polynomials of int64 and bool, dims from 32 bits on."""
     if tensor.dtype is None:
         return False
     dtype = np.dtype(tensor.dtype)
@@ -152,7 +153,12 @@ def _fits(tensor: gs.Tensor, value: Contents) -> bool:
     if dtype.kind not in "iu":
         return False
     span = np.iinfo(dtype)
-    return all(span.min <= v <= span.max if polynomials.known(v) else dtype == np.int64 for v in value.flat)
+    return all(
+        span.min <= v <= span.max
+        if polynomials.known(v)
+        else dtype == np.int64 or (dtype.itemsize >= 4 and polynomials.is_dim(v))
+        for v in value.flat
+    )
 
 
 __all__ = ["LIMIT", "Contents", "content_of", "contents", "numbers"]

@@ -19,6 +19,17 @@ REWRITES = [
         after="g (float[n,12] x) => (float[n,3,4] y) <int64[3] k = {0, 3, 4}> { y = Reshape(x, k) }",
     ),
     Case(
+        "the shape is written in 32 bits, as TensorFlow does",
+        """g (float[n,12] x) => (float[n,3,4] y) <int32[2] t = {3, 4}> {
+          s = Shape<end = 1>(x)
+          c = Cast<to = 6>(s)
+          j = Concat<axis = 0>(c, t)
+          k = Cast<to = 7>(j)
+          y = Reshape(x, k)
+        }""",
+        after="g (float[n,12] x) => (float[n,3,4] y) <int64[3] k = {0, 3, 4}> { y = Reshape(x, k) }",
+    ),
+    Case(
         "one dim is free and not copied",
         """g (float[n,4] x) => (float[2,k] y) <int64[1] two = {2}, int64 half = {2}> {
           s = Shape<end = 1>(x)
@@ -50,6 +61,30 @@ REWRITES = [
     ),
 ]
 LEFT_ALONE = [
+    Case(
+        "a product of 32 bits, which may wrap",
+        """g (float[n,m] x) => (float[a,m] y) <int32[1] t = {65536}> {
+          s = Shape<end = 1>(x)
+          c = Cast<to = 6>(s)
+          p = Mul(c, t)
+          q = Div(p, t)
+          w = Cast<to = 7>(q)
+          e = Shape<start = 1>(x)
+          k = Concat<axis = 0>(w, e)
+          y = Reshape(x, k)
+        }""",
+    ),
+    Case(
+        "a dim of eight bits, which may wrap",
+        """g (float[n,m] x) => (float[a,m] y) {
+          s = Shape<end = 1>(x)
+          c = Cast<to = 3>(s)
+          w = Cast<to = 7>(c)
+          e = Shape<start = 1>(x)
+          k = Concat<axis = 0>(w, e)
+          y = Reshape(x, k)
+        }""",
+    ),
     Case(
         "two dims are free and not copied",
         """g (float[n,m] x) => (float[a,b] y) {

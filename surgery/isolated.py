@@ -1,4 +1,4 @@
-"""A call in a process of its own, so that a library that crashes there ends nothing else."""
+"""Runs a call in a process of its own, so that a crash of a library there ends nothing else."""
 
 from __future__ import annotations
 

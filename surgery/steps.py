@@ -106,7 +106,7 @@ def rewrite(
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What some passes made of the original, and the checks "parity" and "onnx.checker" of it."""
+    """The result of some passes on the original, with its checks "parity" and "onnx.checker"."""
 
     rules: Sequence[Pass]
     outcome: Outcome
@@ -129,7 +129,7 @@ def _first_attempt(
     guard: Guard,
     write: Callable[[onnx.ModelProto], Any],
 ) -> tuple[_Attempt, Reference | None]:
-    """The outcome written and compared, and what the original gave; exact passes alone where it gave nothing."""
+    """Write and compare the outcome; with exact passes only, if the original cannot be run."""
     if outcome.model is original.model or not guard.on:
         parity, runnable = Check("parity", "skip", "unchecked: the guard was switched off"), write(outcome.model)
         return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable)), None
@@ -152,7 +152,7 @@ def _attempt_without(
     reference: Reference | None,
     write: Callable[[onnx.ModelProto], Any],
 ) -> _Attempt:
-    """The passes of an attempt but one, run again."""
+    """Run the passes of an attempt again, without one of them."""
     rules = [rule for rule in attempt.rules if rule is not culprit]
     outcome, parity = _applied(original, rules, options), attempt.parity
     runnable = write(outcome.model)
@@ -268,7 +268,7 @@ def report(result: Result, original: Original, size: int, started: float) -> Rep
 
 
 def _counts(applied: Sequence[Finding]) -> str:
-    """How many findings were fixed in the model as it was given, and how many in what the rewrites left behind."""
+    """Words for how many findings were fixed in the given model, and how many in the results of rewrites."""
     first = sum(finding.details["round"] == 1 for finding in applied)
     later = len(applied) - first
     fixed = f"{counted(len(applied), 'finding')} fixed"
@@ -276,5 +276,5 @@ def _counts(applied: Sequence[Finding]) -> str:
 
 
 def _operators(model: onnx.ModelProto) -> dict[str, int]:
-    """How often each operator stands in the main graph."""
+    """Number of nodes of each operator in the main graph."""
     return dict(Counter(f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in model.graph.node))

@@ -113,7 +113,7 @@ def _set_verbose(context: click.Context, _: click.Parameter, value: bool) -> Non
 
 
 def _print_versions() -> None:
-    """What a bug report has to name, on standard error."""
+    """Print the versions that a bug report needs to standard error."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

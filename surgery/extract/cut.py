@@ -1,4 +1,4 @@
-"""Cuts a part out of a model: the nodes between some tensors and others."""
+"""Cuts a part out of a model: the nodes between given inputs and given outputs."""
 
 from __future__ import annotations
 

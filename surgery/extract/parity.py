@@ -21,7 +21,7 @@ from verify.report import Check, counted
 from verify.run.session import open_session
 
 SETS = 3
-# onnxruntime computes half precision in float32 and rounds where a run of nodes ends, so that a cut adds roundings.
+# onnxruntime computes runs of float16 nodes in float32 and rounds at their end, so that a cut adds roundings.
 HALF = Limits(rms_rel=4 * 2.0**-8)
 
 

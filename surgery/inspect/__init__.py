@@ -1,4 +1,4 @@
-"""What an ONNX file contains: interface, operators, weights, and what each target is known to refuse."""
+"""Describes the content of an ONNX file: interface, operators, weights, and what each target is known to refuse."""
 
 from surgery.inspect.description import Description, describe
 

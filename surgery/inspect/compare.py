@@ -1,4 +1,4 @@
-"""What differs between two models."""
+"""Finds the differences between two models."""
 
 from __future__ import annotations
 

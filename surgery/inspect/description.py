@@ -103,7 +103,7 @@ def describe(path: str | os.PathLike[str]) -> Description:
 
 
 def _text(value: Any) -> str:
-    """protobuf hands text that is not UTF-8 out as bytes."""
+    """The value as text; protobuf returns text that is not UTF-8 as bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Half precision: which nodes can run in it, measured, and the model with their casts."""
+"""Half precision: measures which nodes can run in it, and writes their casts into the model."""
 
 PRECISIONS = ("fp16", "bf16", "mixed")
 DEFAULT_MAX_ERROR = 1e-2

@@ -1,4 +1,4 @@
-"""Inputs that half precision is measured on."""
+"""Finds or draws the inputs on which half precision is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes of a model may compute in half precision, and in what units they are tried.
+"""Finds the nodes that may compute in half precision, in the units in which they are tried.
 
 Left alone always: integers and shape arithmetic, inputs whose type ONNX or TensorRT fixes (Resize's scales, Range),
 nodes that make or read another floating type, operators of unknown domains, and local functions.
@@ -145,7 +145,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Unit:
-    """Nodes that go down together. kind is "attention", "heavy" or "light"."""
+    """Nodes that are lowered together. kind is "attention", "heavy" or "light"."""
 
     kind: str
     keys: tuple[Key, ...]
@@ -162,7 +162,7 @@ class Candidates:
     moves: list[Key] = field(default_factory=list)
 
     def node(self, key: Key) -> onnx.NodeProto:
-        """The node a key stands for."""
+        """The node with this key."""
         return self.scopes[key[0]].graph.node[key[1]]
 
 
@@ -235,7 +235,7 @@ def _size_names(graph: onnx.GraphProto) -> set[str]:
 
 
 def data_inputs(scope: Scope, node: onnx.NodeProto) -> list[str]:
-    """Its float32 inputs that go down with it."""
+    """The float32 inputs of a node that are lowered with it."""
     allowed = DATA_INPUTS.get(node.op_type)
     return [
         name
@@ -245,7 +245,7 @@ def data_inputs(scope: Scope, node: onnx.NodeProto) -> list[str]:
 
 
 def data_outputs(scope: Scope, node: onnx.NodeProto) -> list[str]:
-    """Its float32 outputs."""
+    """The float32 outputs of a node."""
     return [name for name in node.output if name and scope.types.get(name) == FLOAT]
 
 

@@ -74,7 +74,7 @@ class _Rewriter:
         self.full = self._read_in_full(graph)
 
     def _read_in_full(self, graph: onnx.GraphProto) -> set[str]:
-        """Tensors that something needs as float32: outputs, nodes that stay, branches, inputs that hold sizes."""
+        """Tensors needed as float32: outputs, and inputs of nodes that stay, of branches, or that hold sizes."""
         names = {value.name for value in graph.output}
         for index, node in enumerate(graph.node):
             low = set(data_inputs(self.scope, node)) if index in self.mine else set()
@@ -122,12 +122,12 @@ class _Rewriter:
         return form
 
     def _source(self, name: str) -> str:
-        """The form to cast from: a tensor that no one reads in full exists only in the precision it was made in."""
+        """The form to cast from: a tensor that nothing reads as float32 exists only in the precision it was made in."""
         held = self.held.get(name)
         return name if held is None or name in self.full else self._named(name, held)
 
     def _named(self, name: str, kind: str) -> str:
-        """Name of the tensor's form in this graph, no other tensor's name anywhere."""
+        """A name for the tensor's form that no other tensor of the model has."""
         if (name, kind) not in self.forms:
             form = name + SUFFIX[kind]
             while form in self.taken:

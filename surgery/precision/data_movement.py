@@ -40,14 +40,14 @@ def _follow(key: Key, graph: _Neighbours, choice: dict[Key, str]) -> None:
 
 
 def _alone(key: Key, graph: _Neighbours, choice: dict[Key, str]) -> bool:
-    """Whether no neighbour shares its precision."""
+    """Whether no neighbour has the same precision."""
     kind = choice[key]
     near = [choice.get(other, "") for other in (*graph.makers[key], *graph.readers[key]) if other]
     return kind not in near
 
 
 class _Neighbours:
-    """Makers and readers of each candidate's data tensors; None stands for anything else than a candidate."""
+    """Makers and readers of each candidate's data tensors; None stands for any node that is not a candidate."""
 
     def __init__(self, found: Candidates) -> None:
         keys = {key for unit in found.units for key in unit.keys} | set(found.moves)

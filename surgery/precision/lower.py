@@ -1,8 +1,8 @@
-"""Half precision by measured error: which nodes go down is decided by running the model on real inputs.
+"""Half precision by measured error: running the model on real inputs decides which nodes are lowered.
 
     lowered, result = lower(model, "fp16", feeds, max_error=1e-2)
 
-Everything that exists in half precision and fits its range goes down first. Where the outputs then move by more than
+Everything that exists in half precision and fits its range is lowered first. Where the outputs then move by more than
 the budget, the nodes that cost most return to float32, attention last, because there TensorRT gains most.
 """
 
@@ -24,7 +24,7 @@ from surgery.precision.types import prepare
 from verify.errors import SurgeonError
 from verify.model.walk import walk_nodes
 
-# Values this close to the largest of the type may pass it on other inputs than those measured.
+# Values this close to the type's largest may exceed it on inputs that were not measured.
 HEADROOM = 2.0
 
 
@@ -39,7 +39,7 @@ class Stayed:
 
 @dataclass
 class Lowered:
-    """What `lower` did.
+    """The result of `lower`.
 
     errors     of each output, RMS of the difference over the RMS of the float32 output
     lowered    number of nodes in each precision
@@ -62,7 +62,7 @@ class Lowered:
         return max(self.errors.values(), default=0.0) <= self.budget
 
     def summary(self) -> str:
-        """One line for people."""
+        """The result in one line of text."""
         counts = ", ".join(f"{count} nodes in {kind}" for kind, count in self.lowered.items()) or "no node lowered"
         worst = max(self.errors, key=lambda name: self.errors[name], default="")
         moved = f"; largest error {self.errors[worst]:.2g} of RMS at '{worst}'" if worst else ""
@@ -154,7 +154,7 @@ def _choose(
     max_runs: int,
     result: Lowered,
 ) -> dict[Key, str]:
-    """The precision of each node that goes down within the budget; what that costs, and what stayed, go to `result`."""
+    """The precision of each node lowered within the budget; `result` gets the errors and the nodes that stay."""
     reference = run(typed, feeds)
     result.runs += 2
 

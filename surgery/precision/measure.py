@@ -1,4 +1,4 @@
-"""Runs a model and measures what fewer bits cost at its outputs.
+"""Runs a model and measures the error of its outputs in half precision.
 
 Errors are measured on the float32 model with every rounding written out (`verify.compare.rounding`), with graph
 optimizations off so that none is removed.
@@ -32,7 +32,7 @@ def run(model: onnx.ModelProto, feeds: Sequence[Feeds], *, optimize: bool = Fals
     options.log_severity_level = 4
     level = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_BASIC if optimize else level.ORT_DISABLE_ALL
-    # Nodes in the order of the file: otherwise what looks at a tensor runs last, and every tensor is kept until then.
+    # In file order; else the nodes that inspect tensors run last, and every tensor stays in memory until then.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     with tempfile.TemporaryDirectory() as folder:
         session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
@@ -67,7 +67,7 @@ def with_zero_rows(model: onnx.ModelProto, feed: Feeds) -> list[dict[str, Array]
         zeroed[name] = array
     try:
         outputs = run(model, [zeroed])[0]
-    except Exception:  # every kind of refusal means that the model does not take such inputs
+    except Exception:  # whatever the exception, the model does not accept such inputs
         return []
     floats = [value for value in outputs.values() if value.dtype.kind == "f"]
     return [zeroed] if all(np.isfinite(value).all() for value in floats) else []
@@ -131,7 +131,7 @@ def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Fee
 
 
 def _look_at_once(graph: onnx.GraphProto, looks: dict[str, list[onnx.NodeProto]]) -> None:
-    """Put the nodes that look at a tensor right behind the one that makes it."""
+    """Put the nodes that inspect a tensor directly after the node that makes it."""
     inputs = [node for value in graph.input for node in looks.get(value.name, ())]
     made = [[node, *(look for name in node.output for look in looks.get(name, ()))] for node in graph.node]
     nodes = [*inputs, *(node for group in made for node in group)]

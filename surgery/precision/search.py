@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from surgery.precision.candidates import Unit
 
 Measure = Callable[[Sequence[Unit]], Mapping[str, float]]
-# What returning a unit to float32 loses on the GPU, as a weight on its error: attention is given up last.
+# The GPU time that a unit in float32 costs, as a weight of its error: attention is returned to float32 last.
 WORTH = {"attention": 30.0, "heavy": 4.0, "light": 1.0}
 # The search aims below the budget, because the sum of squares is an estimate.
 AIM = 0.8
@@ -64,7 +64,7 @@ class _Group:
         self.units = units
 
     def halves(self) -> list[_Group]:
-        """Its kinds apart, else its two halves in graph order."""
+        """Two or more smaller groups: one for each kind of unit, else the two halves in graph order."""
         kinds = {kind: [unit for unit in self.units if unit.kind == kind] for kind in WORTH}
         parts = [part for part in kinds.values() if part]
         if len(parts) == 1:

@@ -1,4 +1,4 @@
-"""Half precision as a step of `fix`: inputs to measure on, the choice of nodes, and a check that says what it cost."""
+"""Half precision as a step of `fix`: choose inputs, choose nodes, and report the error in a check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from verify.report import Check
 
 @dataclass(frozen=True)
 class Precision:
-    """What the user asked of half precision.
+    """The user's options of half precision.
 
     kind               "fp16", "bf16" or "mixed"
     max_error          most that an output may move: RMS of the difference over the RMS of the output

@@ -1,4 +1,4 @@
-"""What each target takes: tables with a source for every row, which the passes and the diagnosis read."""
+"""Tables of what each target accepts, with a source for every row; the passes and the diagnosis read them."""
 
 from __future__ import annotations
 

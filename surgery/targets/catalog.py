@@ -1,4 +1,4 @@
-"""What TensorRT refuses, as data: the smallest model of each feature, why it is refused and what to do about it."""
+"""The catalog of features that TensorRT refuses: the smallest model of each, the reason and the advice."""
 
 from __future__ import annotations
 

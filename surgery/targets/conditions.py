@@ -17,7 +17,7 @@ from verify.errors import SurgeonError
 
 
 class _Unknown:
-    """The value of a fact that cannot be told from the file."""
+    """The value of a fact that the file does not determine."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -46,7 +46,7 @@ COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 
 def evaluate(text: str, facts: Facts) -> bool | None:
-    """Whether the condition holds; None where that cannot be told.
+    """Whether the condition holds; None where that is not known.
 
     Args:
         facts: gives the value of a fact by its name and arguments, or UNKNOWN.

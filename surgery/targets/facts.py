@@ -11,7 +11,7 @@ from surgery.targets.conditions import UNKNOWN
 from surgery.targets.graph_facts import DTYPES, GraphFacts, types_of
 from verify.model.walk import reads, subgraphs
 
-LARGEST_VALUE = 4096  # bytes of a constant that a condition may ask the elements of
+LARGEST_VALUE = 4096  # largest constant, in bytes, whose elements a condition may use
 OF_SHAPES = ("Shape", "Size")
 
 
@@ -27,7 +27,7 @@ class NodeFacts:
         self.attributes = {attribute.name: attribute for attribute in node.attribute}
 
     def ask(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """A fact by its name, as `conditions.evaluate` wants it."""
+        """The value of a fact, for `conditions.evaluate`."""
         return getattr(self, f"fact_{name}", self.no_such_fact)(*arguments)
 
     def no_such_fact(self, *_: Any) -> Any:
@@ -48,19 +48,19 @@ class NodeFacts:
         return self.graph.opset
 
     def fact_given(self, index: int) -> bool:
-        """Whether the input is there."""
+        """Whether the node has this input."""
         return bool(self._input(index))
 
     def fact_used(self, index: int) -> bool:
-        """Whether the output is there."""
+        """Whether the node has this output."""
         return bool(self._output(index))
 
     def fact_inputs(self) -> int:
-        """Number of inputs that are there."""
+        """Number of inputs that are not left out."""
         return sum(map(bool, self.node.input))
 
     def fact_outputs(self) -> int:
-        """Number of outputs that are there."""
+        """Number of outputs that are not left out."""
         return sum(map(bool, self.node.output))
 
     def fact_dtype(self, index: int) -> Any:
@@ -260,5 +260,5 @@ class NodeFacts:
         return result
 
     def fact_count(self, values: tuple[Any, ...]) -> int:
-        """How many there are."""
+        """Number of elements in a tuple."""
         return len(values)

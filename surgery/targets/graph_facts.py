@@ -15,7 +15,7 @@ SHAPES = ("Shape", "Size")
 
 
 class GraphFacts:
-    """What the conditions may ask of one graph.
+    """The data of one graph from which facts are computed.
 
     types      type of each tensor as far as it is known, those of the graphs around this one included
     constants  initializers by name, those of the graphs around this one included

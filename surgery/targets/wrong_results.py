@@ -1,4 +1,4 @@
-"""What some version of TensorRT takes and computes as something else: the rows of wrong_results.toml."""
+"""Models that a version of TensorRT accepts but computes wrongly: the rows of wrong_results.toml."""
 
 from __future__ import annotations
 

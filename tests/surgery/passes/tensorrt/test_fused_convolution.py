@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.surgery.passes.comparing import Case, stays
-from tests.surgery.passes.contrib import accepted, contrib, keeps_plain
+from tests.surgery.passes.comparing import Case, drawn, parse, run, stays
+from tests.surgery.passes.contrib import accepted, builds, contrib, keeps_plain, near, written
 
 CODE = "SG173"
 REWRITES = [
@@ -59,3 +59,19 @@ def test_tensorrt_builds_the_result(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize("operator", ["NhwcConv", "NhwcFusedConv"])
+def test_channels_last_are_put_in_front_of_the_picture(operator: str) -> None:
+    """onnxruntime has no kernel for float32 on a processor: the same is written with Transpose by hand."""
+    constants = "float[2,3,2,2] w = {" + ", ".join(map(str, range(-12, 12))) + "}, float[2] b = {1, -2}"
+    head = f"g (float[N,5,5,3] x) => (float[N,H,W,2] y) <{constants}>"
+    text = f'{head} {{ y = com.microsoft.{operator}<pads = [1,0,1,0], activation = "Relu">(x, w, b) }}'
+    by_hand = f"""{head} {{ t = Transpose<perm = [0,3,1,2]>(x) c = Conv<pads = [1,0,1,0]>(t, w, b) r = Relu(c)
+      y = Transpose<perm = [0,2,3,1]>(r) }}"""
+    case = contrib(operator, text)
+    fixed = written(parse(case.text, case.opset), CODE)
+    plain = parse(by_hand, 17)
+    feeds = drawn(plain, {})
+    near(run(plain, feeds), run(fixed, feeds), atol=1e-5, rtol=1e-5)
+    builds(fixed, {})

@@ -264,7 +264,8 @@ def report(result: Result, original: Original, size: int, started: float) -> Rep
     }
     message = f"left as it is: {result.refusal}" if result.refusal else _counts(applied)
     surgery = Check("surgery", "skip" if result.refusal else "pass", message, figures)
-    return Report(original.model.graph.name, [surgery, *plug_in_checks(), *result.checks], list(applied))
+    repaired = [replace(finding, severity="note") for finding in applied]  # no warnings any more
+    return Report(original.model.graph.name, [surgery, *plug_in_checks(), *result.checks], repaired)
 
 
 def _counts(applied: Sequence[Finding]) -> str:

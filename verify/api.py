@@ -204,10 +204,13 @@ def record_golden(
         >>> [check.status for check in report.checks]
         ['pass', 'pass']
     """
+    from verify.errors import SurgeonError
     from verify.goldens.record import record
     from verify.model.read import read_model
     from verify.render.notebook import running
 
+    if not isinstance(path, (str, os.PathLike)):
+        raise SurgeonError(f"path: give the path of a model, not {type(path).__name__}; save a model in memory first")
     path = Path(path)
     with running(f"recording {path}"):
         return record(

@@ -68,6 +68,8 @@ def test_what_is_wrong_says_so(options: dict[str, Any], message: str) -> None:
 def test_what_is_no_model_and_what_is_no_path(tmp_path: Path) -> None:
     with pytest.raises(SurgeonError, match=r"give an onnx\.ModelProto; for a file there is"):
         surgery.fix_model("m.onnx")  # type: ignore[arg-type]
+    with pytest.raises(SurgeonError, match=r"source_path: give a path; for a ModelProto there is surgery\.fix_model"):
+        surgery.fix(onnx.ModelProto(), tmp_path / "o.onnx")  # type: ignore[arg-type]
     with pytest.raises(SurgeonError, match="source_path=1: give a path, not int"):
         surgery.fix(1, tmp_path / "o.onnx")  # type: ignore[arg-type]
     with pytest.raises(SurgeonError, match="in_place=1: give True or False, not int"):
@@ -97,3 +99,10 @@ def test_results_are_compared_on_the_inputs_that_half_precision_is_measured_on(t
     _, drawn = surgery.fix_model(model)
     _, real = surgery.fix_model(model, calibrate=tmp_path / "real.npz", strict=True)
     assert [next(c.status for c in report.checks if c.name == "parity") for report in (drawn, real)] == ["skip", "pass"]
+
+
+def test_what_was_repaired_is_no_warning() -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[2] x) => (float[2] y) { a = Identity(x)  y = Relu(a) }'
+    _, report = surgery.fix_model(onnx.parser.parse_model(text))
+    assert {finding.severity for finding in report.findings} == {"note"}
+    assert "warning" not in str(report)

@@ -253,3 +253,8 @@ def test_a_spec_of_one_module_can_be_given_as_it_is(model: Path) -> None:
     assert given.checks == by_name.checks
     checks = verify_model(model, spec=spec, goldens=None, tensorrt=False).checks
     assert checks[-1].message == "says it is the mask_decoder, but has 0% of its inputs and outputs"
+
+
+def test_a_model_in_memory_cannot_be_recorded() -> None:
+    with pytest.raises(SurgeonError, match="path: give the path of a model, not ModelProto; save a model in memory"):
+        verify.record_golden(onnx.ModelProto())  # type: ignore[arg-type]

@@ -283,8 +283,7 @@ def _write_report(path: Path, reports: list[Report]) -> None:
         from surgery.diagnose.rules import rule_texts
         from verify.render import write_html
 
-        notes = [replace(one, findings=[replace(f, severity="note") for f in one.findings]) for one in reports]
-        write_html(notes, path, title="Surgery", rules=rule_texts())  # what is repaired is no warning
+        write_html(reports, path, title="Surgery", rules=rule_texts())
         return
     text = _json(reports) if path.suffix == ".json" else "\n".join(_summary(None, r, True) for r in reports) + "\n"
     write_whole(path, text.encode())

@@ -264,9 +264,7 @@ def _precision(kind: Any, max_error: Any, calibrate: Any, unfused_attention: Any
 
 def _path(argument: str, value: Any) -> Path:
     if isinstance(value, onnx.ModelProto):
-        raise SurgeonError(
-            f"{argument}: give a path, not a ModelProto; for a model in memory there is surgery.fix_model"
-        )
+        raise SurgeonError(f"{argument}: give a path; for a ModelProto there is surgery.fix_model")
     if not isinstance(value, (str, os.PathLike)):
         raise wrong_type(argument, value, "a path")
     return Path(value)

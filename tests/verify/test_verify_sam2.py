@@ -50,7 +50,7 @@ def test_as_exported(exported: Path) -> None:
 def test_goldens_are_found_from_anywhere_by_metadata(exported: Path) -> None:
     (exported / "elsewhere.onnx").write_bytes((exported / "tiny/memory_encoder.onnx").read_bytes())
     done = surgeon(exported, "verify", "elsewhere.onnx", "--no-trt")
-    assert (done.returncode, "9 outputs of 3 cases" in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, "3 outputs as recorded in 5 cases" in done.stdout) == (0, True), done.stdout
 
 
 def renamed_input(model: onnx.ModelProto) -> None:

@@ -103,7 +103,8 @@ def _of_spec(model: onnx.ModelProto, spec_file: SpecFile, spec: Spec, seed: int)
             continue
         drawn: dict[str, dict[str, Any]] = {}
         for port in spec.inputs:
-            how: dict[str, Any] = {"kind": port.values, "seed": f"{seed}/{spec.module}/{port.name}"}
+            kind = "edges" if case.get("edges") and port.values == "normal" else port.values
+            how: dict[str, Any] = {"kind": kind, "seed": f"{seed}/{spec.module}/{port.name}"}
             if port.values == "coordinates":
                 how["side"] = spec_file.image_size
             drawn[port.name] = {**how, "kind": "constant", "value": case[port.name]} if port.name in case else how

@@ -20,7 +20,7 @@ from verify.goldens.cases import Plan
 from verify.goldens.compare import compare_case, expected
 from verify.goldens.index import Case
 from verify.goldens.inputs import make_inputs
-from verify.run.session import Session, open_session
+from verify.run.session import BACKENDS, Session, open_session
 
 if TYPE_CHECKING:
     import onnx
@@ -118,7 +118,10 @@ def measure_sensitivity(
 
 
 def _try(fault: Fault, original: _Original, cases: Sequence[Case], data: Mapping[str, Any], result: _Measured) -> None:
-    session = open_session(fault.model, base_dir=original.path.parent)
+    backend = original.session.backend
+    session = open_session(
+        fault.model, base_dir=original.path.parent, backend=backend if backend in BACKENDS else "auto"
+    )
     first = session.run(original.feeds[0])
     if first.error:
         return  # anyone would notice

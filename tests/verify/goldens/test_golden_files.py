@@ -192,6 +192,16 @@ def test_cases_of_the_spec_must_fit_the_model() -> None:
             plans(_encoder(256, **{name: wrong}), metadata, 5, {})
 
 
+def test_a_case_of_the_spec_with_values_at_which_operators_change() -> None:
+    metadata = {"spec": "sam2", "module": "memory_encoder", "image_size": "256"}
+    cases = {plan.name: plan for (plan,) in plans(_encoder(256), metadata, 5, {})}
+    plain, edges = cases["occ_logit=-1.5"].arrays(), cases["occ_logit=-9 edges=1"].arrays()
+    assert (float(plain["occ_logit"].max()), float(edges["occ_logit"].max())) == (-1.5, -9.0)
+    assert not np.any(plain["pix_feat"] == 0.0)
+    assert {0.0, -6.0, 4.5} <= set(edges["pix_feat"].reshape(-1).tolist())
+    assert np.unique(edges["mask_for_mem"]).size == np.unique(plain["mask_for_mem"]).size  # not of normal values
+
+
 def test_fractions_are_nudged_up_as_often_as_down() -> None:
     array = np.linspace(0.1, 0.9, 2000, dtype=np.float32)
     moved = nudge({"x": array})["x"]

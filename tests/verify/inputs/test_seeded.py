@@ -57,7 +57,7 @@ def test_every_kind_that_the_spec_names_exists() -> None:
     for spec in spec_file.modules.values():
         assert all(port.values in KINDS for port in spec.inputs)
         for case in spec_file.golden[spec.module]:
-            assert set(case) <= set(spec.symbols()) | {port.name for port in spec.inputs}
+            assert set(case) <= {"edges", *spec.symbols(), *(port.name for port in spec.inputs)}
 
 
 def test_box_corners_are_in_order_and_labels_vary_by_object() -> None:

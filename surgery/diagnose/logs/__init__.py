@@ -51,6 +51,7 @@ def diagnose_log(log: Path, model: Path | None = None, target: str | None = None
     report.verdicts.append(verdict_of(log, run, refused))
     if view is not None and model is not None and places is not None and refused:
         refused = _with_fixable(refused, view, places, model, chosen)
+        report.checks += _table_check(run, chosen, target)
     report.findings = [*refused, *warnings_in(run.warnings, run.command)]
     return report
 
@@ -82,6 +83,14 @@ def target_of(run: Run) -> Target:
     return load_target(f"tensorrt-{version[0]}.{version[1]}")
 
 
+def _table_check(run: Run, chosen: Target, target: str | None) -> list[Check]:
+    """Says that what `surgeon fix` mends is judged for another version than that of the log, where no table has it."""
+    if target or not run.target or chosen.version == f"{run.target[0]}.{run.target[1]}":
+        return []
+    text = f"there is no table of TensorRT {run.version}: what surgeon fix does is said for {chosen.version}"
+    return [Check("table", "skip", text)]
+
+
 def verdict_of(log: Path, run: Run, refused: list[Finding]) -> Verdict:
     """What the machine that wrote the log says of the model."""
     version = f" {run.version}" if run.version else f" of DeepStream {run.release}" if run.release else ""
@@ -106,7 +115,8 @@ def log_check(run: Run) -> Check:
     names = ("version", "gpu", "capability", "model", "precision", "command", "lines")
     figures = {"producer": run.producer, **{name: getattr(run, name) for name in names}}
     status: Status = {"passed": "pass", "failed": "fail", "cut": "skip"}[run.ending]  # type: ignore[assignment]
-    text = f"written by {run.producer}, {counted(run.lines, 'line')}, {end[run.ending]}{earlier}"
+    producer = "TensorRT's Python logger" if run.producer == "Python" else run.producer
+    text = f"written by {producer}, {counted(run.lines, 'line')}, {end[run.ending]}{earlier}"
     return Check("log", status, text, figures)
 
 

@@ -166,3 +166,11 @@ def test_lines_of_the_parser_are_a_log_of_tensorrt_without_its_name(detector: Pa
     line = 'ModelImporter.cpp:771: While parsing node number 4 [Det -> "/head/Det_output_0"]:'
     log.write_text(f"[01/01/2024-00:00:01] [E] [TRT] {line}", encoding="utf-8")
     assert refusals(diagnose_log(log, detector)) == {("SG129", "", "/head/Det")}
+
+
+def test_a_version_without_a_table_is_said(detector: Path) -> None:
+    checks = {check.name: check for check in diagnose_log(LOGS / "trtexec_8.6_plugin.txt", detector).checks}
+    assert checks["table"].status == "skip"
+    assert checks["table"].message == "there is no table of TensorRT 8.6.1: what surgeon fix does is said for 10.0"
+    later = diagnose_log(LOGS / "trtexec_10.9_three.txt", detector)
+    assert "table" not in {check.name for check in later.checks}

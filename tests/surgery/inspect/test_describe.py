@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from surgery.inspect import describe
 from surgery.inspect.compare import changes
+from surgery.inspect.text import size_text
 from verify.errors import SurgeonError
 
 BRANCHES = """<ir_version: 9, opset_import: ["" : 18, "me" : 1]>
@@ -162,3 +163,14 @@ def test_passes_that_end_their_process_leave_the_refusals(tmp_path: Path, monkey
       over = Greater(x, half)  y = ReduceMax<keepdims = 0>(over, axes) }"""
     refused = describe(saved(tmp_path, text)).targets["tensorrt-rtx"]
     assert (refused.operators, refused.fixable) == ({"ReduceMax": 1}, 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.0 kB"), (999_999, "1000.0 kB"), (10**6, "1.0 MB"),
+        (10**9, "1.0 GB"), (1_250_000_000, "1.2 GB"),
+    ],
+)  # fmt: skip
+def test_sizes_for_people(count: int, text: str) -> None:
+    assert size_text(count) == text

@@ -179,3 +179,14 @@ def test_place_of_a_breach_inside_a_branch_and_a_function() -> None:
     model.functions[0].node[0].input[0] = "gone"
     (finding,) = lint(model)
     assert (finding.code, finding.path) == ("SG713", "function mine::Twice")
+
+
+def test_a_breach_about_values_names_the_tensor() -> None:
+    (named,) = [one.message for one in lint(CASES["SG753"][0]) if one.code == "SG753"]
+    assert named == "tensor 'w' has 2 values by its dims, and 1 of 2 entries of float_data are stored"
+    model = weights(float_data=[1.0])
+    node = model.graph.node.add(op_type="Constant", output=["k"])
+    node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=model.graph.initializer[0])
+    node.attribute[0].t.ClearField("name")
+    messages = [one.message for one in lint(model) if one.code == "SG753"]
+    assert "a tensor has 2 values by its dims, and 1 of 2 entries of float_data are stored" in messages

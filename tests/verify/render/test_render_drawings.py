@@ -221,3 +221,9 @@ def test_nothing_to_draw_is_no_failure(counts: list[int]) -> None:
     assert all(bar.get("height") == "0.0" for bar in svg.iter("rect"))
     assert "up to 1 a bar" in [str(text.text) for text in svg.iter("text")]
     assert math.isfinite(numbers(svg, "width")[0]) or svg.get("width") is None
+
+
+def test_a_box_is_wider_than_its_text_by_the_padding_on_both_sides() -> None:
+    label = "ConstantOfShape12"
+    left, _, right, _ = boxes(drawn({"nodes": [{"id": "a", "label": label}], "edges": []}))[label]
+    assert right - left == pytest.approx(len(label) * 7.4 + 2 * 14, abs=0.2)

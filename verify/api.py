@@ -96,7 +96,7 @@ def _checked(
 ) -> Report:
     """The checks of `verify_model`, on a file."""
     from verify.goldens.check import check_goldens
-    from verify.goldens.sensitivity import LEAST_SHARE
+    from verify.goldens.quality.sensitivity import LEAST_SHARE
     from verify.interface.check import check_form, check_interface
     from verify.interface.recognise import read_metadata, recognise
     from verify.interface.run import check_run

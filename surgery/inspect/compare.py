@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from surgery.inspect.description import Description
 from verify.render.text import port_text
+
+if TYPE_CHECKING:
+    from surgery.inspect.description import Description
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from surgery.inspect.compare import Change, changes
-from surgery.inspect.description import Description
-from surgery.inspect.targets import Refusals
 from surgery.inspect.weights import Total
 from verify.render.text import port_text, visible
 from verify.report import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from surgery.inspect.description import Description
+    from surgery.inspect.targets import Refusals
 
 INDENT = 16
 LARGEST = 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from verify.compare.divergence import Divergence, Way, as_check, diverge
 from verify.errors import SurgeonError
 from verify.goldens.cases import Plan, has_branches, own_cases
-from verify.goldens.coverage import measure_coverage
+from verify.goldens.quality.coverage import measure_coverage
 from verify.inputs.draw import draw_inputs, free_dims
 from verify.report import Check
 from verify.run.session import open_session

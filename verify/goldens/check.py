@@ -14,8 +14,8 @@ from verify.errors import SurgeonError
 from verify.goldens.compare import Comparison, compare_runs
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import Case, Golden, Tensor, read_data
+from verify.goldens.quality.sensitivity import describe, share, slipped
 from verify.goldens.runs import fused_operators, machine, random_operator
-from verify.goldens.sensitivity import describe, share, slipped
 from verify.interface.check import read_dims, show
 from verify.model.walk import fed_inputs
 from verify.report import Check, Status, counted

@@ -80,8 +80,9 @@ class Golden:
     interface      inputs and outputs of that model (`verify.goldens.find.interface`)
     settings       how its inputs were chosen ("seed", "sizes": {input: shape}), used again when it is recorded anew
     notes          what the golden does not see: cases that did not run, outputs that are the same for all inputs
-    sensitivity    which planted faults it catches (`verify.goldens.sensitivity.measure_sensitivity`)
-    coverage       what in the model its inputs do not reach (`verify.goldens.coverage`), with the input that would
+    sensitivity    which planted faults it catches (`verify.goldens.quality.sensitivity.measure_sensitivity`)
+    coverage       what in the model its inputs do not reach, with the input that would help
+                   (`verify.goldens.quality.coverage`)
     """
 
     id: str

@@ -20,13 +20,13 @@ from verify.compare.tolerance import exceeded
 from verify.errors import SurgeonError
 from verify.goldens.cases import Plan, plans
 from verify.goldens.check import check_golden
-from verify.goldens.coverage import measure_coverage
 from verify.goldens.find import content_hash, find_golden, interface, is_orphan
 from verify.goldens.index import INDEX, Golden, arrays_hash, identity, place, read_data, read_index, write_index
 from verify.goldens.inputs import make_inputs
 from verify.goldens.measure import ReferenceOutputs, record_cases
+from verify.goldens.quality.coverage import measure_coverage
+from verify.goldens.quality.sensitivity import SECONDS, measure_sensitivity
 from verify.goldens.runs import fused_operators, machine, random_operator
-from verify.goldens.sensitivity import SECONDS, measure_sensitivity
 from verify.interface.recognise import read_metadata
 from verify.run.unrounded import quantizers
 

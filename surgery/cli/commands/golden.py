@@ -146,7 +146,7 @@ def _record(path: Path, folder: Path, drawn: dict[str, Any], from_torch: bool, c
 
 def _quality(golden: Golden, most: int = 5) -> list[str]:
     """Lines that say which planted faults a golden catches, and what its inputs do not reach."""
-    from verify.goldens.sensitivity import describe, slipped
+    from verify.goldens.quality.sensitivity import describe, slipped
 
     def lines(label: str, entries: Sequence[str]) -> list[str]:
         more = f"{label}: {len(entries) - most} more; see surgeon golden show --tensors"

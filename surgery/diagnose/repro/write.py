@@ -16,6 +16,7 @@ from surgery.diagnose.repro.bug_report import bug_report, script
 from surgery.diagnose.repro.reduce import bare, smaller_weights
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.search import builder
+from surgery.diagnose.search.bisect import bisect, prune
 from surgery.diagnose.search.refusals import Case
 from surgery.diagnose.search.submodel import part, with_constant_ancestors
 from verify.errors import SurgeonError
@@ -95,9 +96,9 @@ def reduce(case: Case, folder: Path, seconds: float = 120.0) -> onnx.ModelProto 
         tries = [set(case.nodes), *(with_constant_ancestors(view, index) for index in case.nodes[-1:])]
         kept = next((sorted(nodes) for nodes in tries if cut(nodes)), None)
         if kept is None:
-            kept = builder.bisect(range(last + 1), cut, end) or builder.bisect(range(len(view.nodes)), cut, end)
+            kept = bisect(range(last + 1), cut, end) or bisect(range(len(view.nodes)), cut, end)
         elif len(kept) > 1:
-            kept = builder.prune(kept, cut, end)
+            kept = prune(kept, cut, end)
         if not kept:
             return None
         model = made(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import onnx
@@ -13,6 +13,7 @@ from surgery.diagnose.model_view import ModelView, port
 from surgery.diagnose.progress import say
 from surgery.diagnose.rules.reasons import Reason, explain
 from surgery.diagnose.scratch import ScratchFolder
+from surgery.diagnose.search.bisect import bisect
 from surgery.diagnose.search.parser import Parsed
 from surgery.diagnose.search.subgraphs import named_inside, names
 from surgery.diagnose.search.submodel import part, reads_guessed_type, with_constant_ancestors, without
@@ -275,40 +276,6 @@ def _kind(view: ModelView, index: int) -> str:
     inputs = [str({**port(name, view.types), "name": name in view.initializers}) for name in node.input]
     outputs = [bool(name) for name in node.output]
     return f"{plain.SerializeToString(deterministic=True)!r}{inputs}{outputs}"
-
-
-def bisect(order: Sequence[int], fails: Callable[[Sequence[int]], bool], end: float) -> list[int]:
-    """A small run of nodes that still fails: the shortest failing beginning, then its shortest failing end.
-
-    Assumes that a longer beginning fails when a shorter one does. Empty when all nodes together do not fail.
-    """
-    if not fails(order):
-        return []
-    low, high = 1, len(order)
-    while low < high and time.monotonic() < end:
-        say(f"searching what the builder refuses: {high - low:,} nodes left")
-        middle = (low + high) // 2
-        low, high = (low, middle) if fails(order[:middle]) else (middle + 1, high)
-    first, last = 0, high - 1
-    while first < last and time.monotonic() < end:
-        middle = (first + last + 1) // 2
-        first, last = (middle, last) if fails(order[middle:high]) else (first, middle - 1)
-    return prune(list(order[first:high]), fails, end)
-
-
-def prune(nodes: list[int], fails: Callable[[Sequence[int]], bool], end: float) -> list[int]:
-    """`nodes` with as many as possible dropped, first in halves and then one by one, while the rest still fails."""
-    size = max(len(nodes) // 2, 1)
-    while size and time.monotonic() < end:
-        start = 0
-        while start < len(nodes) and len(nodes) > 1 and time.monotonic() < end:
-            rest = nodes[:start] + nodes[start + size :]
-            if rest and fails(rest):
-                nodes = rest
-            else:
-                start += size
-        size = size // 2 if size > 1 else 0
-    return nodes
 
 
 def fitting(model: onnx.ModelProto, profiles: Profiles | None) -> Profiles | None:

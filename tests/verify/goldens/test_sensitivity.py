@@ -18,7 +18,7 @@ from verify.errors import SurgeonError
 from verify.faults.fixed import fixed_tensors, same_axes
 from verify.faults.plant import KINDS, plant
 from verify.goldens.index import read_index
-from verify.goldens.sensitivity import effect, share
+from verify.goldens.quality.sensitivity import effect, share
 
 Surgeon = Callable[..., tuple[int, str, str]]
 HEADER = '<ir_version: 9, opset_import: ["" : 18]> '

@@ -10,7 +10,7 @@ from verify.goldens import find, index
 from verify.goldens.compare import FORMS
 from verify.goldens.index import Golden
 from verify.goldens.inputs import make_inputs
-from verify.goldens.sensitivity import LEAST_SHARE, share
+from verify.goldens.quality.sensitivity import LEAST_SHARE, share
 from verify.interface.spec import load_spec
 
 FOLDER = Path(__file__).parents[3] / "golden"

@@ -1,4 +1,4 @@
-"""Seconds a frame and peak memory of the files in onnxruntime and of stock SAM2 in torch, on the CPU in one run.
+"""Seconds a frame and peak memory of the files in onnxruntime and of stock SAM2 in torch, on a CPU in one run.
 
     python -m benchmarks.beside_stock DIR --objects 3 --keep beside_stock.json
     python -m benchmarks.beside_stock --keep beside_stock.json > benchmarks/results/beside_stock.md
@@ -30,13 +30,14 @@ SIDES = ("ours", "stock")
 HEAD = (
     "files",
     "objects",
-    "stock, s a frame",
-    "ours, s a frame",
+    "stock, processor s a frame",
+    "ours, processor s a frame",
     "of stock",
-    "processor time of stock",
+    "seconds a frame, of stock",
     "stock, peak MB",
     "ours, peak MB",
     "of stock",
+    "load",
 )
 
 
@@ -145,22 +146,27 @@ def page(rows: list[dict[str, Any]]) -> str:
     """The table as Markdown."""
     cells = []
     for row in rows:
-        ratios = [row[f"ours_{figure}"] / row[f"stock_{figure}"] for figure in ("seconds", "processor", "peak")]
+        ratios = {key: f"{row[f'ours_{key}'] / row[f'stock_{key}']:.2f}" for key in ("processor", "seconds", "peak")}
+        processor = [f"{row[f'{side}_processor']:.1f}" for side in ("stock", "ours")]
+        peak = [f"{row[f'{side}_peak']:.0f}" for side in ("stock", "ours")]
         cells.append(
             [
                 row["files"],
                 str(row["objects"]),
-                *(f"{row[f'{side}_seconds']:.2f}" for side in ("stock", "ours")),
-                *(f"{ratio:.2f}" for ratio in ratios[:2]),
-                *(f"{row[f'{side}_peak']:.0f}" for side in ("stock", "ours")),
-                f"{ratios[2]:.2f}",
+                *processor,
+                ratios["processor"],
+                ratios["seconds"],
+                *peak,
+                ratios["peak"],
+                str(row["load"]),
             ]
         )
     lines = [
-        "# Seconds and memory beside stock SAM2 on the CPU",
+        "# Processor time and memory beside stock SAM2",
         "",
-        "Reference weights; onnxruntime beside torch on two CPU cores, frame by frame in turns; the mean of two "
-        "frames with seven memories. The machine was in use by others: processor times depend on that least.",
+        "Reference weights; onnxruntime beside torch, frame by frame in turns; frames with seven memories. Where the "
+        "load is far above the number of cores (2), other programs ran as well: read the processor time, the sum over "
+        "both cores, and not the ratio of the seconds.",
         "",
         table(HEAD, cells),
     ]

@@ -53,7 +53,7 @@ def rules() -> str:
 
 def benchmarks() -> str:
     """The pages of the closed loop and of `python -m benchmarks`, one level of headings further down."""
-    stems = ("closed_loop", "prompted_loop", "large", "tiny")
+    stems = ("closed_loop", "prompted_loop", "beside_stock", "large", "tiny")
     pages = [ROOT / "benchmarks" / "results" / f"{stem}.md" for stem in stems]
     return "\n\n".join(re.sub(r"^#", "##", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
 

@@ -227,3 +227,20 @@ def test_a_box_is_wider_than_its_text_by_the_padding_on_both_sides() -> None:
     label = "ConstantOfShape12"
     left, _, right, _ = boxes(drawn({"nodes": [{"id": "a", "label": label}], "edges": []}))[label]
     assert right - left == pytest.approx(len(label) * 7.4 + 2 * 14, abs=0.2)
+
+
+def test_the_space_below_a_layer_has_a_line_for_each_label_and_one_more() -> None:
+    nodes = [{"id": name, "label": name} for name in "abcdef"]
+    edges = [{"from": "a", "to": name, "label": f"to {name}"} for name in "bcdef"]
+    places = boxes(drawn({"nodes": nodes, "edges": edges}))
+    assert places["b"][1] - places["a"][3] == 15 * (5 + 1)
+
+
+def test_the_margin_has_room_for_half_a_label() -> None:
+    label = "float32[1, 64, 1024, 1024]"
+    graph = {
+        "nodes": [{"id": name, "label": name} for name in "ab"],
+        "edges": [{"from": "a", "to": "b", "label": label}],
+    }
+    (width,) = numbers(drawn(graph), "width")
+    assert width == pytest.approx(200 + 2 * (len(label) * 7.4 / 2 + 8), abs=1)

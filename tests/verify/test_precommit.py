@@ -126,7 +126,7 @@ def test_good_commit_passes_and_bad_ones_are_stopped(hooks: Path, tmp_path: Path
     write(path, TEXT.replace(" y)", " z)").replace("y =", "z ="))
     stopped("output y is missing; the model has z: renamed?")
     write(path, factor=1.001)
-    stopped("y: largest error / RMS")
+    stopped("y (normal): largest error / RMS")
     path.write_bytes(path.read_bytes()[:100])
     stopped("cut short")
     write(path, TEXT.replace("[b] y = Tanh(h)", "[i] i = Identity(h) [b] y = Tanh(i)"))

@@ -261,7 +261,8 @@ def test_nan_that_an_opset_conversion_moves_is_reported_and_refuses_nothing() ->
     fixed, report = surgery.fix_model(model)
     assert fixed.opset_import[0].version == 17
     parity = next(check for check in report.checks if check.name == "parity")
-    assert (parity.status, "(opset 6 written as 17)" in parity.message) == ("pass", True), parity.message
+    causes = "(opset 6 written as 17, or because onnxruntime ran the result and onnx.reference the original)"
+    assert (parity.status, causes in parity.message) == ("pass", True), parity.message
 
 
 def test_a_model_of_two_megabytes_is_compared_on_nan_and_infinity_too(monkeypatch: pytest.MonkeyPatch) -> None:

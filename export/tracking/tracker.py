@@ -101,7 +101,7 @@ class _Latest:
 class Tracker:
     """State: the frame number, one memory bank for each object, and the latest frame."""
 
-    def __init__(self, modules: Modules, *, most: int = 4, storage: str = "bfloat16") -> None:
+    def __init__(self, modules: Modules, *, most: int = 2, storage: str = "bfloat16") -> None:
         """`most` objects share a call at most; `storage` is the type of stored mask memories
         (the stock predictor: bfloat16; DeepStream: float32)."""
         self.modules = modules

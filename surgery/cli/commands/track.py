@@ -37,7 +37,13 @@ OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 @click.option("--label", default="object", show_default=True, help="Class name in KITTI lines.")
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
 @click.option("--live", is_flag=True, help="Drop old frames where tracking is slower than the source.")
-@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1), help="Most objects in one call.")
+@click.option(
+    "--batch",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Most objects in one call; more take more memory.",
+)
 @click.option(
     "--provider",
     type=click.Choice(["cpu", "cuda", "tensorrt"]),

@@ -218,16 +218,6 @@ def test_another_major_version_is_named(surgeon: Surgeon, good: Path, run_script
     assert "TensorRT 11.0.0 ran a folder made for 10.9" in found["device file"]["message"]
 
 
-def test_without_trtexec_the_script_says_so(
-    surgeon: Surgeon, good: Path, run_script: RunScript, tmp_path: Path
-) -> None:
-    assert surgeon("golden", "trtexec", good, "-o", DEVICE)[0] == 0
-    (tmp_path / "commands" / "trtexec").unlink()
-    done = run_script(DEVICE.absolute(), "10.9")
-    assert done.returncode == 4
-    assert "set TRTEXEC to its path" in done.stderr
-
-
 TYPES = """m (float[2,N] x, int64[2,N] i, bool[2,N] b, float16[2,N] h, double[2,N] d, int64[1] n)
 => (float[2,N] y, int64[2,N] j, bool[2,N] c, float16[2,N] g, double[2,N] e, float[K] z)
 <float[1] one = {1}>
@@ -303,9 +293,3 @@ def test_half_precision_has_a_measured_tolerance(surgeon: Surgeon, good: Path, r
     code, found, (verdict,) = checks(surgeon, good, "--device-run", DEVICE)
     assert code == 0, found
     assert "in fp16" in verdict["message"]
-
-
-def test_keep_without_a_run_is_an_error(surgeon: Surgeon, good: Path) -> None:
-    code, _, err = surgeon("verify", good, "--keep")
-    assert code == 2
-    assert "--device-run FOLDER" in err

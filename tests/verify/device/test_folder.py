@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.verify.cli_models import write
 
 Surgeon = Callable[..., tuple[int, str, str]]
+RunScript = Callable[..., Any]
 
 
 DEVICE = Path("device")
@@ -68,3 +70,19 @@ def test_folder_that_is_not_empty_or_not_ours(surgeon: Surgeon, good: Path) -> N
     code, _, err = surgeon("verify", good, "--device-run", "golden")
     assert code == 2
     assert "not a manifest" in err
+
+
+def test_keep_without_a_run_is_an_error(surgeon: Surgeon, good: Path) -> None:
+    code, _, err = surgeon("verify", good, "--keep")
+    assert code == 2
+    assert "--device-run FOLDER" in err
+
+
+def test_without_trtexec_the_script_says_so(
+    surgeon: Surgeon, good: Path, run_script: RunScript, tmp_path: Path
+) -> None:
+    assert surgeon("golden", "trtexec", good, "-o", DEVICE)[0] == 0
+    (tmp_path / "commands" / "trtexec").unlink()
+    done = run_script(DEVICE.absolute(), "10.9")
+    assert done.returncode == 4
+    assert "set TRTEXEC to its path" in done.stderr

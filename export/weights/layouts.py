@@ -20,6 +20,7 @@ WIDTHS = {96: ("tiny", "small"), 112: ("base_plus",), 144: ("large",)}
 BLOCKS = {12: "tiny", 16: "small"}  # of the two types of equal width
 NEW_IN_2_1 = "no_obj_embed_spatial"
 TRANSFORMERS = "vision_encoder.backbone."
+LFS = b"version https://git-lfs"
 DEPTH = 3  # dicts inside dicts that are searched
 
 
@@ -69,6 +70,13 @@ def _read_pickle(path: Path) -> Any:
 
     import torch
 
+    with path.open("rb") as file:
+        head = file.read(len(LFS))
+    if head in (b"", LFS):
+        reason = (
+            "it is a pointer of Git LFS and not the file; run git lfs pull" if head else "it is empty; fetch it again"
+        )
+        raise SurgeonError(f"{path} cannot be read as a checkpoint: {reason}")
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location="cpu", weights_only=True)

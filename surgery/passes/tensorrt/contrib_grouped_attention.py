@@ -7,8 +7,9 @@ Why: TensorRT's parser does not know the operator, which exporters of language m
 Before → After: `y, k, v = com.microsoft.GroupQueryAttention(q, k, v, pk, pv, n, total)` → `k = GatherElements(
 Concat(pk, k), places); y = MatMul(Softmax(q · kᵀ · scale + mask), v)`
 Leaves alone: quantized or sliding caches, positions as an input, sinks and smooth softmax, attention that is not
-causal, normalized queries and keys, padded chunks (`query_seqlens`), scores as an output, unknown widths.
-Numerics: within rounding. With a window, output rows of padding are not those of onnxruntime.
+causal, normalized queries and keys, padded chunks (`query_seqlens`), scores as an output, unknown widths, and a window
+unless the batch or the number of new positions is 1: in padding behind shorter rows onnxruntime computes other values.
+Numerics: within rounding.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def _mask(build: Build, node: gs.Node, query: gs.Tensor, key: gs.Tensor, filled:
     """What hides later keys and, with a window, those long before: the lowest number there, 0 elsewhere."""
     rows = build.unsqueeze(_steps(build, attention.length_of(build, query)), 1)
     rows = rows if filled is None else build("Add", build.unsqueeze(filled, 1, 3), rows)
-    columns, window = _steps(build, attention.length_of(build, key)), int(node.attrs.get("local_window_size", -1))
+    columns, window = _steps(build, attention.length_of(build, key)), _window(node)
     # A query in the padding of a shorter row sees the keys of that row only.
     last = build.cast(build.reshape(node.inputs[ENDS], [-1, 1, 1, 1]), np.int64)
     hidden = build("Greater", columns, build("Min", rows, last))
@@ -145,6 +146,11 @@ def _mask(build: Build, node: gs.Node, query: gs.Tensor, key: gs.Tensor, filled:
         hidden = build("Or", hidden, build("Less", columns, build("Sub", rows, np.int64(window - 1))))
     lowest = build.constant(float(np.finfo(np.dtype(query.dtype)).min), query.dtype)
     return build("Where", hidden, lowest, build.constant(0, query.dtype))
+
+
+def _window(node: gs.Node) -> int:
+    """How many keys a query sees, its own among them; -1 where it sees all."""
+    return int(node.attrs.get("local_window_size", -1))
 
 
 def _repeated(build: Build, heads: gs.Tensor, groups: int, times: int, width: int) -> gs.Tensor:
@@ -162,6 +168,9 @@ def _known(node: gs.Node, context: Context) -> bool:
     if any(len(pair & given) == 1 for pair in ({1, 2}, set(PAST))) or not all(node.attrs.get(name) for name in HEADS):
         return False
     if any(_value(node.attrs.get(name, usual)) != usual for name, usual in PLAIN.items()):
+        return False
+    shape = node.inputs[0].shape
+    if _window(node) > 0 and (not shape or 1 not in shape[:2]):
         return False
     return _known_widths(node, context, bool(node.attrs.get("do_rotary")) and {COSINES, SINES} <= given)
 

@@ -11,6 +11,7 @@ from tests.surgery.passes.contrib import accepted, builds, contrib, keeps_plain
 
 CODE = "SG179"
 PARTS = "float[B,S,64] q, float[B,S,32] k, float[B,S,32] v"
+ONE_ROW, ONE_STEP = PARTS.replace("B,", "1,"), PARTS.replace("S,", "1,")
 CACHE = "float[B,2,6,16] pk, float[B,2,6,16] pv"
 ENDS = "int32[B] n, int32[1] t"
 MADE = "(float[B,S,64] y, float[B,2,P,16] ok, float[B,2,P,16] ov)"
@@ -33,13 +34,14 @@ REWRITES = [
     grouped("rows of several lengths", PARTS, "q, k, v, , , n, t", n=[2, 0, 1], t=[3]),
     grouped("packed", "float[B,S,128] q", "q, , , , , n, t", **FIRST),
     grouped("scale and softcap", PARTS, "q, k, v, , , n, t", ", scale = 0.3, softcap = 2.0", **FIRST),
-    grouped("a window", PARTS, "q, k, v, , , n, t", ", local_window_size = 2", **FIRST),
+    grouped("a window", ONE_ROW, "q, k, v, , , n, t", ", local_window_size = 2", n=[2], t=[3]),
     grouped("an empty cache", f"{PARTS}, {CACHE}", "q, k, v, pk, pv, n, t", **FIRST),
-    grouped("the next position, with a window", f"{PARTS}, {CACHE}", "q, k, v, pk, pv, n, t",
+    grouped("the next position, with a window", f"{ONE_STEP}, {CACHE}", "q, k, v, pk, pv, n, t",
             ", local_window_size = 3", **NEXT),
     grouped("scores are given", f"{PARTS}, float[1,4,S,T] b", "q, k, v, , , n, t, , , , b", **FIRST),
 ]  # fmt: skip
 LEFT_ALONE = [
+    grouped("a window over rows that may be shorter", PARTS, "q, k, v, , , n, t", ", local_window_size = 2", **FIRST),
     grouped("a smooth softmax", PARTS, "q, k, v, , , n, t", ", smooth_softmax = 1"),
     grouped("not causal", PARTS, "q, k, v, , , n, t", ", causal = 0"),
     grouped("a sliding cache", f"{PARTS}, {CACHE}", "q, k, v, pk, pv, n, t", ", sliding_window_cache = 1"),

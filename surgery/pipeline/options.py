@@ -80,12 +80,18 @@ def checked_options(
 
 
 def check_names(options: Options, model: onnx.ModelProto) -> None:
-    """Raise SurgeonError for a node in `skip_nodes` that the model does not have; the error lists names like it."""
+    """Raise SurgeonError for a node in `skip_nodes` that the model does not have; the error names some that it has."""
     if not options.skip_nodes:
         return
-    names = {node_name(node) for node in every_node(model)}
-    for name in sorted(options.skip_nodes - names):
-        raise SurgeonError(f"--skip-node '{name}': no node has this name{did_you_mean(name, names)}")
+    names = dict.fromkeys(node_name(node) for node in every_node(model))
+    for name in sorted(options.skip_nodes - names.keys()):
+        hint = did_you_mean(name, names) or _first_names(list(names))
+        raise SurgeonError(f"--skip-node '{name}': no node has this name{hint}")
+
+
+def _first_names(names: list[str], shown: int = 5) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"; the nodes are {', '.join(names[:shown])}{more}" if names else "; the model has no nodes"
 
 
 def with_spec(options: Options, spec: str | Path | Spec | None, model: onnx.ModelProto, path: Path | None) -> Options:

@@ -110,7 +110,7 @@ def test_a_node_is_skipped_by_the_name_that_diagnose_prints() -> None:
     ("options", "message"),
     [
         ({"skip_nodes": "frist"}, r"--skip-node 'frist': no node has this name; did you mean first\?"),
-        ({"skip_nodes": "nothing like it"}, "no node has this name$"),
+        ({"skip_nodes": "nothing like it"}, "no node has this name; the nodes are first, "),
         ({"outputs": "bb"}, r"--outputs 'bb': not in the model; did you mean b\?"),
     ],
 )

@@ -1,8 +1,8 @@
 """Inputs and outputs whose names, order or dims differ from the spec.
 
 What it does: renames inputs and outputs as the spec names them, sorts them as the spec does, and declares the
-documented dims: numbers where the spec has numbers, its symbols where it has symbols. An input or output of the spec is
-found by its name, else by its position among the remaining ones if rank and type fit.
+documented dims: numbers where the spec has numbers, its symbols where it has symbols. An input or output of the model
+is matched with the spec by its name, else by its position among the remaining ones if rank and type fit.
 Why: applications feed an engine by name, and TensorRT profiles follow from the dims; each dim that is left free needs a
 profile.
 Before → After: output `Addpix_feat_dim_0 x 256 x ...` → `pix_feat: 1 x 256 x 64 x 64`
@@ -58,7 +58,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def match(tensors: Sequence[gs.Tensor], ports: Sequence[Any]) -> Pairs | None:
-    """Each port's tensor in the spec's order, or None when they do not pair up."""
+    """The tensor of each input or output of the spec, in its order; None if they do not match one to one."""
     if len(tensors) != len(ports):
         return None
     by_name = {tensor.name: tensor for tensor in tensors}

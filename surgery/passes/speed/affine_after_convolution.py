@@ -1,14 +1,14 @@
-"""A scale or an offset for each channel behind a convolution or Gemm: BatchNormalization, Mul, Div, Add and Sub.
+"""A scale or an offset for each channel after a convolution or Gemm: BatchNormalization, Mul, Div, Add and Sub.
 
-What it does: multiplies the weights by the scale and adds the offset to the bias, computed in float64. A row of such
-nodes is merged at once.
-Why: fewer nodes, and the weights that are really used are in the file. TensorRT does the same when it builds an engine,
+What it does: multiplies the weights by the scale and adds the offset to the bias, computed in float64. Several such
+nodes in a row are merged together.
+Why: fewer nodes, and the file holds the weights that are really used. TensorRT does the same when it builds an engine,
 and onnxruntime when it loads a model.
 Before → After: `y = BatchNormalization(Conv(x, w), s, b, m, v)` → `y = Conv(x, w * f, b - m * f)` with
 `f = s / Sqrt(v + epsilon)`
 Leaves alone: weights, scales and offsets that are computed or are not float32; weights of over 64 KB that other nodes
 read; a convolution whose own result is read elsewhere; BatchNormalization in training mode or before opset 9; Gemm
-before opset 9; factors with which weights leave the range of float32.
+before opset 9; factors that take weights out of the range of float32.
 Numerics: within rounding. Where the convolution overflows and the scale is small, the result is finite.
 """
 

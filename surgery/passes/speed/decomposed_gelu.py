@@ -1,13 +1,13 @@
 """GELU decomposed into smaller operators around Erf.
 
 What it does: writes `0.5 * x * (1 + erf(x / sqrt(2)))` as Gelu.
-Why: onnxruntime runs one kernel instead of five, also where its own fusion does not know the order of the factors.
+Why: onnxruntime runs one kernel instead of five, also where its own fusion does not recognise the order of the factors.
 TensorRT compiles both forms to one kernel and only has five nodes fewer to parse.
 Before → After: `y = x * (1 + Erf(x / 1.4142135)) * 0.5` → `y = Gelu(x)`
 Leaves alone: opset below 20, the tanh approximation, constants that differ or have more dims than the data, and inner
 results that other nodes read.
-Numerics: within rounding. Above 1.7e38 the result is finite where the original overflows, which the guard allows and
-the report says.
+Numerics: within rounding. Above 1.7e38 the result is finite where the original overflows; the comparison with the
+original allows this, and the report mentions it.
 """
 
 from __future__ import annotations

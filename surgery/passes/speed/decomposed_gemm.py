@@ -1,10 +1,11 @@
 """A product of matrices followed by the addition of a constant row.
 
 What it does: writes MatMul and Add as one Gemm.
-Why: one node less, whose bias a later pass can merge with what follows. TensorRT and onnxruntime do the same.
+Why: one node less, and a later pass can merge the bias with the nodes that follow. TensorRT and onnxruntime do the
+same.
 Before → After: `y = Add(MatMul(x: [m, k], w: [k, n]), b: [n])` → `y = Gemm(x, w, b)`
-Leaves alone: products of more than two dims; weights that are computed, which may be dequantized ones; types other than
-float32; a product that is read elsewhere or is a graph output; an addition that makes the product larger.
+Leaves alone: products of more than two dims; weights that are computed, because they may be dequantized ones; types
+other than float32; a product that is read elsewhere or is a graph output; an addition that makes the product larger.
 Numerics: within rounding: the bias may be added before the sum instead of after it.
 """
 

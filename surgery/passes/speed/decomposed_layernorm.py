@@ -6,10 +6,10 @@ Why: the mean of squares overflows in half precision, and TensorRT compiles the 
 runs one kernel instead of nine.
 Before → After: `d = x - mean(x); y = d / sqrt(mean(d * d) + eps) * w + b` → `y = LayerNormalization(x, w, b)`
 Leaves alone: opset below 17, means over several axes, a scale or shift that is not a constant vector of that axis,
-constants of more dims than the data, an epsilon of 0 (rounding alone decides then what rows of equal values become),
+constants of more dims than the data, an epsilon of 0 (rounding alone then decides the result for rows of equal values),
 inner results that other nodes read, and tensors that are not floating point.
 Numerics: within rounding (the sum is taken in another order). Where values differ by little more than their own
-rounding, as 8938.11 and 8938.28 do, float32 is good to two digits in both forms.
+rounding, as 8938.11 and 8938.28 do, both forms are exact to only two digits in float32.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Softmax decomposed into smaller operators.
 
 What it does: writes Exp(x - max(x)) divided by its sum, and Exp(LogSoftmax(x)), as Softmax.
-Why: TensorRT fuses an attention only around a Softmax; with the decomposed form the scores (queries x keys) go through
-memory once there are more than a few hundred keys. Seen in builds of TensorRT-RTX 1.7.1 (541 MB against 17).
+Why: TensorRT fuses an attention only around a Softmax; with the decomposed form the scores (queries x keys) are written
+to memory once there are more than a few hundred keys. Seen in builds of TensorRT-RTX 1.7.1 (541 MB against 17).
 Before → After: `e = Exp(x - ReduceMax(x)); y = e / ReduceSum(e)` → `y = Softmax(x)`
 Leaves alone: sums over several axes or without kept dims, opset below 13 (where Softmax flattens its input), inner
 results that other nodes read, and tensors of one dim, whose Softmax TensorRT refuses.
-Numerics: within rounding. Without the subtraction of the largest value the original overflows earlier: the
-result is finite there, which the guard allows and the report says.
+Numerics: within rounding. Without the subtraction of the largest value the original overflows earlier: the result is
+finite there; the comparison with the original allows this, and the report mentions it.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _selected(indices: gs.Tensor) -> gs.Tensor | None:
 
 
 def _place(data: gs.Tensor, mask: gs.Tensor | None) -> Place | None:
-    """How the mask lies over the data, or None where that is not sure."""
+    """How the mask's dims align with the data's; None where that is not proved."""
     if mask is None or data.shape is None or mask.shape is None:
         return None
     shape, rank = list(data.shape), len(mask.shape)
@@ -88,7 +88,7 @@ def _place(data: gs.Tensor, mask: gs.Tensor | None) -> Place | None:
 
 
 def _within(mask: gs.Tensor, data: gs.Tensor) -> bool:
-    """Whether each dim of the mask is one, or surely that of the data."""
+    """Whether each dim of the mask is proved to be one or that of the data."""
     pairs = zip(polynomials.of_dims(mask.shape, mask), polynomials.of_dims(data.shape, data), strict=True)
     return all((polynomials.known(one) and one == 1) or one == other for one, other in pairs)
 

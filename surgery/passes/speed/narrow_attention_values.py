@@ -1,11 +1,11 @@
 """Half-precision attention whose values are narrower or wider than its keys.
 
 What it does: pads the narrower of the two with zeros, and slices the additional columns off the result.
-Why: TensorRT fuses attention only if keys and values have the same width. Otherwise the scores go through memory.
+Why: TensorRT fuses attention only if keys and values have the same width. Otherwise the scores are written to memory.
 Before → After: `y = MatMul(Softmax(s), v)` with v 64 wide, keys 256 → `y = MatMul(Softmax(s), Pad(v))[..., :64]`
-Leaves alone: everything unless selected: padding multiplies the work of the second product, and which form is faster
-depends on the sizes (`surgeon compile --vs` compares them). Float32, unknown widths, keys wider than 256 and other
-targets.
+Leaves alone: every model unless `--select` names the pass: padding multiplies the work of the second product, and which
+form is faster depends on the sizes (`surgeon compile --vs` compares them). Float32, unknown widths, keys wider than 256
+and other targets.
 Numerics: exact.
 """
 

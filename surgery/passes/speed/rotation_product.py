@@ -1,13 +1,13 @@
-"""Rotary encoding written as a product with a table of 2x2 matrices.
+"""Rotary position encoding written as a product with a table of 2x2 matrices.
 
 What it does: writes `[a, b; c, d] @ [s, t]` as `[a, d] * [s, t] + [b, c] * [t, s]`, for the whole table at once.
 Why: TensorRT holds the table of matrices at full size beside the products. SAM2 memory attention as NVIDIA's exporter
 writes it, built by TensorRT-RTX 1.7.1: weights 41 → 32 MB, scratch memory 1324 → 1260 MB, kernels 108 → 107. In
-onnxruntime the whole module takes 0.7 of the processor time.
+onnxruntime the whole module takes 0.7 times the processor time that it took before.
 Before → After: `y = MatMul(table, x)` with x [..., 2, 1] → `y = x * own + Gather<axis=-2>(x, [1, 0]) * other`
 Leaves alone: tables that are neither constant nor a Tile of a constant, a Tile along the matrices themselves, matrices
 that are not proved to be 2x2, integers.
-Numerics: rounding: some runtimes sum the product without rounding in between.
+Numerics: within rounding: some runtimes sum the product without rounding in between.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Assignment to a constant slice, exported as ScatterND.
 
-What it does: concatenates the data before the slice, the updates, and the data behind the slice.
+What it does: concatenates the data before the slice, the updates, and the data after the slice.
 Why: TensorRT runs ScatterND as a kernel of its own and fuses nothing into it; Slice and Concat mostly disappear into
 the kernels around them.
 Before → After: `y = ScatterND(x, [[2],[3]], u)` → `y = Concat<axis=0>(x[:2], u, x[4:])`

@@ -1,9 +1,9 @@
 """Half-precision attention without a dim for heads, whose values come straight from a product.
 
 What it does: gives query, key and value a dim of one head, as exporters of several heads write it.
-Why: TensorRT merges the products that make query, key and value into one product. If the value is then a plain slice
-of that product, TensorRT does not fuse the attention, and the scores (queries x keys) go through memory; with a dim for
-heads it fuses them. Seen in builds of TensorRT-RTX 1.7.1: SAM2 memory attention needs 197 MB instead of 657.
+Why: TensorRT merges the products that make query, key and value into one product. If the value is then a plain slice of
+that product, TensorRT does not fuse the attention, and the scores (queries x keys) are written to memory; with a dim
+for heads it fuses them. Seen in builds of TensorRT-RTX 1.7.1: SAM2 memory attention needs 197 MB instead of 657.
 Before → After: `s = MatMul(q, Transpose(k)); y = MatMul(Softmax(s), v)` in three dims → the same in four
 Leaves alone: float32 attention, which TensorRT never fuses; values that other operators make, because TensorRT fuses
 those as they are; other targets.

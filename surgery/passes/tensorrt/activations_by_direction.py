@@ -1,12 +1,13 @@
-"""LSTM, GRU and RNN of two directions with other activations in the second.
+"""Bidirectional LSTM, GRU and RNN whose directions have different activations.
 
-What it does: writes one recurrent operator for each direction, with its part of the weights, biases and states, and
-joins their results.
+What it does: writes one recurrent operator for each direction, with the weights, biases and states of that direction,
+and concatenates the results.
 Why: TensorRT has one set of activations for both directions.
 Before → After: `y = LSTM<direction = "bidirectional", activations = [f, g, h, k, l, m]>(x, w, r)` → `y =
 Concat(LSTM<[f, g, h]>(x, w[0], r[0]), LSTM<"reverse", [k, l, m]>(x, w[1], r[1]))`
-Leaves alone: parameters of the activations (`activation_alpha`, `activation_beta`), and the batch first (`layout`).
-Numerics: exact: the directions have nothing to do with each other.
+Leaves alone: nodes that set parameters of the activations (`activation_alpha`, `activation_beta`) or put the batch
+first (`layout`).
+Numerics: exact: the directions are computed independently.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
-    """One operator a direction."""
+    """One operator for each direction."""
     build = Build(graph, node, context, PASS.code)
     made = [_one_way(build, node, place) for place in range(2)]
     axes = (1, 0, 0)[: len(node.outputs)]

@@ -1,12 +1,12 @@
-"""A Loop that appends a tensor to a sequence in each turn, which is then stacked.
+"""A Loop that appends a tensor to a sequence in each iteration; the sequence is then stacked.
 
-What it does: lets the loop collect the tensors itself, as one of its scan outputs, and moves the dim of the turns to
-where the stack has it.
+What it does: makes the tensors a scan output of the loop, and moves the dim of the iterations to the axis along which
+the tensors were stacked.
 Why: TensorRT has tensors only, no sequences.
 Before → After: `s = Loop(n, on, SequenceEmpty()) <s' = SequenceInsert(s, a)>; y = ConcatFromSequence<new_axis = 1>(s)`
 → `y = Loop(n, on) <a>`
-Leaves alone: sequences that have elements before the loop or are read in it, elements put in at a position, and results
-that are joined along a dim they have or read in another way.
+Leaves alone: sequences that have elements before the loop or are read inside it, elements inserted at a given position,
+and sequences that are concatenated along an existing dim or read by other operators.
 Numerics: exact.
 """
 
@@ -34,13 +34,13 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             insert = _appended(node, body, place)
             readers = _stacked(graph, node.outputs[place])
             if insert is not None and readers:
-                message = "the loop appends to a sequence, which is stacked behind it"
+                message = "the loop appends to a sequence, which is stacked after the loop"
                 yield finding(message, node, partial(rewrite, graph, node, body, place, context), *readers)
                 break
 
 
 def _appended(node: gs.Node, body: gs.Graph, place: int) -> gs.Node | None:
-    """The SequenceInsert that is all the loop does with this state, which is empty before."""
+    """The SequenceInsert, if it is the only use of this loop state and the sequence starts empty."""
     state, made = body.inputs[2 + place], body.outputs[1 + place]
     insert = producer(made, "SequenceInsert")
     if producer(node.inputs[2 + place], "SequenceEmpty") is None or insert is None:

@@ -1,11 +1,11 @@
 """QuantizeLinear and DequantizeLinear with a zero point, an unsigned type or INT32, or parameters computed at run time.
 
-What it does: writes them as a division or product by the scale, Round, Add, Clip and Cast. Biases that onnxruntime's
-quantizer stored as INT32 become floating point.
+What it does: writes them as a division by the scale or a multiplication with it, and Round, Add, Clip and Cast. Biases
+that onnxruntime's quantizer stored as INT32 become floating point.
 Why: TensorRT takes symmetric quantization only: int8, zero points of zero, constant parameters.
 Before → After: `q = QuantizeLinear(x, s, z)` → `q = Cast<uint8>(Clip(Round(x / s) + z, 0, 255))`
-Leaves alone: quantization the target takes or nothing reads; blocked quantization; types other than int8, uint8 and
-int32; a zero point or type that is not known.
+Leaves alone: quantization that the target takes or whose result nothing reads; blocked quantization; types other than
+int8, uint8 and int32; a zero point or type that is not known.
 Numerics: exact: onnxruntime divides in float32 as well.
 NaN becomes the lowest number of the type, as in onnxruntime.
 """

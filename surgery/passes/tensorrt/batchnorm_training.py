@@ -50,7 +50,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
 
 
 def _mean(build: Build, data: gs.Tensor, axes: list[int]) -> gs.Tensor:
-    """The mean over `axes`; NaN of nothing, where ReduceMean of onnxruntime gives 0."""
+    """The mean over `axes`; NaN over no elements, for which onnxruntime's ReduceMean gives 0."""
     shape = build.context.static_shape(build.node.inputs[0])
     if shape is not None and 0 not in shape:
         return build.axes("ReduceMean", data, axes, keepdims=1)

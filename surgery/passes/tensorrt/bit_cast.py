@@ -1,4 +1,4 @@
-"""BitCast between types of one width.
+"""BitCast between types of the same width.
 
 What it does: computes the bits of a float32 (or the float32 of the bits) by comparing with, and multiplying by, powers
 of two; between int8 and uint8 it adds or subtracts 256.

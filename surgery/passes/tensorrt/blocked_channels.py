@@ -1,14 +1,15 @@
-"""Operators of com.microsoft.nchwc, on channels that lie in memory block by block.
+"""Operators of com.microsoft.nchwc, whose tensors store channels in blocks.
 
-What it does: writes all of a graph's operators of this domain as those of ONNX, puts the weights back in order, leaves
-out what only reorders, and fills up or cuts off channels where their number is no whole number of blocks.
+What it does: replaces all operators of this domain in a graph by operators of ONNX, puts the weights back in order,
+removes nodes that only reorder channels, and pads or slices channels where their number is not a multiple of the block
+size.
 Why: onnxruntime's optimizer writes these operators at its highest level; TensorRT's parser does not know them.
 Before → After: `a = com.microsoft.nchwc.Conv<activation = "Relu">(x, blocked); y =
 com.microsoft.nchwc.ReorderOutput<channels = 8>(a)` → `y = Relu(Conv(x, w))`
-Leaves alone: the whole graph where one of these operators has an unknown attribute or activation, or weights that are
-computed; files on a processor for which onnxruntime has no such operators.
-Numerics: within rounding. The size of a block is not in the file: it is that of the processor that made the file, and
-onnxruntime reads the file with that of the processor at hand, as this pass does.
+Leaves alone: the whole graph if one of these operators has an unknown attribute or activation, or computed weights;
+every file on a processor for which onnxruntime has no such operators.
+Numerics: within rounding. The file does not record the block size, which depends on the processor that wrote the file.
+Like onnxruntime, this pass assumes the block size of the processor it runs on.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _known(node: gs.Node, context: Context) -> bool:
 
 @cache
 def block_size() -> int | None:
-    """How many channels lie side by side on this processor; None where onnxruntime has no blocks here."""
+    """Channels in a block on this processor; None where onnxruntime has no blocked operators."""
     import onnxruntime
 
     words = f"""<ir_version: 8, opset_import: ["" : 17, "{DOMAIN}" : 1]>
@@ -121,9 +122,9 @@ def _convolution(build: Build, node: gs.Node) -> gs.Tensor:
 
 
 def in_order(stored: np.ndarray, groups: int, size: int) -> np.ndarray:
-    """Weights [outputs, inputs, height, width] whose values lie block by block, as ONNX has them.
+    """Weights [outputs, inputs, height, width] in ONNX's order, from values stored in blocks.
 
-    Outputs are in blocks; inputs too where there are at least as many as a block has, else they are as in ONNX.
+    Outputs are stored in blocks. Inputs are too if they fill at least one block; otherwise they are in ONNX's order.
     """
     outputs, inputs, *window = stored.shape
     one_each = groups > 1 and inputs == 1

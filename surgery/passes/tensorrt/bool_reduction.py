@@ -3,8 +3,8 @@
 What it does: reduces in int32 and casts back.
 Why: TensorRT's reductions do not take BOOL.
 Before → After: `y = ReduceMax(x, axes)` on bools → `y = Cast<bool>(ReduceMax(Cast<int32>(x), axes))`
-Leaves alone: every other type, and inputs of unknown type; data that may have a dim of size zero, where the smallest
-int32 would become true.
+Leaves alone: every other type, and inputs of unknown type; data that may have a dim of size zero, because the maximum
+over no elements is the smallest int32, which casts to true.
 Numerics: exact.
 """
 

@@ -1,6 +1,7 @@
-"""Or that a Cast reads.
+"""Or whose result a Cast reads.
 
-What it does: casts both inputs to int32, takes the larger and casts that to bool; every reader gets this tensor.
+What it does: casts both inputs to int32, takes their maximum and casts it to bool; every reader of the Or reads this
+tensor.
 Why: TensorRT gives wrong booleans for Or followed by Cast.
 Before → After: `c = Or(a, b); d = Cast(c)` → `c = Cast<bool>(Max(Cast<int32>(a), Cast<int32>(b))); d = Cast(c)`
 Leaves alone: Or that no Cast reads; models before opset 12, whose Max takes no integers.

@@ -1,9 +1,9 @@
 """Attention as onnxruntime writes it: Attention, QAttention and MultiHeadAttention of com.microsoft.
 
 What it does: writes the projection, the split into heads, the masks, the softmax and the product with the values as
-nodes of their own. Keys and values of earlier runs are put in front; what the next run needs is kept.
-Why: TensorRT's parser does not know these operators, which onnxruntime's optimizer writes; it takes
-com.microsoft.Attention for ONNX's own.
+nodes of their own. Keys and values of earlier runs are concatenated in front; the result is an output for the next run.
+Why: TensorRT's parser does not know these operators, which onnxruntime's optimizer writes; it mistakes
+com.microsoft.Attention for ONNX's Attention.
 Before → After: `y = com.microsoft.Attention<num_heads = 2>(x, w, b)` → `q, k, v = heads of Add(MatMul(x, w), b); y =
 heads merged of MatMul(Softmax(q · kᵀ · scale), v)`
 Leaves alone: buffers that past and present share; rotary embedding inside Attention; masks of four dims, of three

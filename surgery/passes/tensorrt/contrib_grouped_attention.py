@@ -1,14 +1,15 @@
 """GroupQueryAttention of com.microsoft.
 
-What it does: splits the heads, turns queries and keys by their positions, writes new keys and values behind those that
-the cache holds (each row of the batch has a number of its own), repeats keys and values for the queries that share
-them, and writes the masks, the softmax and the products as nodes of their own.
+What it does: splits the heads, rotates queries and keys by their positions, appends new keys and values to those in the
+cache (each row of the batch has its own length), repeats keys and values for the queries that share them, and writes
+the masks, the softmax and the products as nodes of their own.
 Why: TensorRT's parser does not know the operator, which exporters of language models write.
 Before → After: `y, k, v = com.microsoft.GroupQueryAttention(q, k, v, pk, pv, n, total)` → `k = GatherElements(
 Concat(pk, k), places); y = MatMul(Softmax(q · kᵀ · scale + mask), v)`
 Leaves alone: quantized or sliding caches, positions as an input, sinks and smooth softmax, attention that is not
 causal, normalized queries and keys, padded chunks (`query_seqlens`), scores as an output, unknown widths, and a window
-unless the batch or the number of new positions is 1: in padding behind shorter rows onnxruntime computes other values.
+unless the batch or the number of new positions is 1: in the padding after shorter rows onnxruntime computes other
+values.
 Numerics: within rounding.
 """
 
@@ -86,7 +87,7 @@ def _parts(build: Build, node: gs.Node, width: int) -> list[gs.Tensor]:
 def _filled(build: Build, node: gs.Node, query: gs.Tensor) -> gs.Tensor | None:
     """How many positions each row's cache holds, int64[batch, 1]; None where there is no cache.
 
-    Nothing counts where the new positions are all there are.
+    All caches count as empty if the new positions are the whole sequence.
     """
     if optional_input(node, PAST[0]) is None:
         return None
@@ -97,7 +98,7 @@ def _filled(build: Build, node: gs.Node, query: gs.Tensor) -> gs.Tensor | None:
 
 
 def _turned(build: Build, node: gs.Node, heads: gs.Tensor, filled: gs.Tensor | None) -> gs.Tensor:
-    """Queries or keys turned by their positions, which begin behind the cache."""
+    """Queries or keys rotated by their positions, which begin after those in the cache."""
     rows = build.unsqueeze(_steps(build, attention.length_of(build, heads)), 0)
     rows = rows if filled is None else build("Add", filled, rows)
     cosine, sine = (build.unsqueeze(build("Gather", node.inputs[at], rows), 1) for at in (COSINES, SINES))
@@ -135,7 +136,7 @@ def _cached(build: Build, old: gs.Tensor, new: gs.Tensor, places: tuple[gs.Tenso
 
 
 def _mask(build: Build, node: gs.Node, query: gs.Tensor, key: gs.Tensor, filled: gs.Tensor | None) -> gs.Tensor:
-    """What hides later keys and, with a window, those long before: the lowest number there, 0 elsewhere."""
+    """The additive mask: the lowest number for later keys and for keys before the window, 0 elsewhere."""
     rows = build.unsqueeze(_steps(build, attention.length_of(build, query)), 1)
     rows = rows if filled is None else build("Add", build.unsqueeze(filled, 1, 3), rows)
     columns, window = _steps(build, attention.length_of(build, key)), _window(node)
@@ -154,7 +155,7 @@ def _window(node: gs.Node) -> int:
 
 
 def _repeated(build: Build, heads: gs.Tensor, groups: int, times: int, width: int) -> gs.Tensor:
-    """Each head of [batch, heads, length, width] so many times in a row."""
+    """Each head of [batch, heads, length, width] repeated `times` in a row."""
     if times == 1:
         return heads
     spread = build("Expand", build.unsqueeze(heads, 2), build.ints([1, 1, times, 1, 1]))

@@ -1,4 +1,4 @@
-"""Operators of com.microsoft on eight-bit numbers: QLinearAdd and its kind, QuantizeLinear and DequantizeLinear.
+"""QLinearAdd and the other QLinear operators of com.microsoft, and its QuantizeLinear and DequantizeLinear.
 
 What it does: puts DequantizeLinear in front of the floating-point operator and QuantizeLinear behind it, the form that
 TensorRT builds INT8 kernels from; the quantizing operators themselves become those of ONNX.
@@ -9,7 +9,7 @@ QuantizeLinear(Add(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz)), ys
 Leaves alone: a softmax over several dims at once, as before opset 13; pools and convolutions with the channels last
 and an unknown rank; types that ONNX's own operators do not take.
 Numerics: the same eight-bit numbers, except where rounding in float32 falls on the other side of a tie. A softmax is
-quantized with the scale that onnxruntime's kernel has in effect: 1 / 265 for 1 / 265.2.
+quantized with the scale that onnxruntime's kernel really uses: 1 / 265 instead of 1 / 265.2.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _unary(compute: Callable[[Build, gs.Node, gs.Tensor], gs.Tensor]) -> Callabl
 
 
 def _zero(build: Build, node: gs.Node) -> gs.Tensor:
-    """The zero point that is meant where none is given, in the type of the data."""
+    """The default zero point, in the type of the data."""
     return build.constant(0, node.inputs[0].dtype)
 
 
@@ -71,7 +71,7 @@ def _softmax(build: Build, node: gs.Node) -> gs.Tensor:
 
 
 def _whole_steps(build: Build, scale: gs.Tensor) -> gs.Tensor:
-    """The scale that onnxruntime has in effect: it cuts the number of steps between 0 and 1 off to a whole one."""
+    """The scale that onnxruntime really uses: it truncates the number of steps between 0 and 1 to a whole number."""
     one, value = np.float32(1), build.context.constant(scale)
     if value is not None:
         return build.constant(one / np.floor(one / value), np.float32)

@@ -1,15 +1,15 @@
 """Products of quantized matrices: QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul and MatMulNBits of com.microsoft.
 
-What it does: dequantizes both factors, multiplies, and quantizes where the operator does. What DynamicQuantizeMatMul
-quantizes at run time goes through DynamicQuantizeLinear. Packed weights of two, four or eight bits become floating
-point.
+What it does: dequantizes both factors, multiplies, and quantizes where the operator does. DynamicQuantizeLinear
+quantizes the inputs that DynamicQuantizeMatMul quantizes at run time. Packed weights of two, four or eight bits become
+floating point.
 Why: TensorRT's parser knows none of these operators, which onnxruntime's quantizer writes.
 Before → After: `y = com.microsoft.MatMulIntegerToFloat(a, b, as, bs, az, bz)` → `y =
 MatMul(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz))`
-Leaves alone: scales for each row of the first factor; packed weights that are computed, or
-multiplied by inputs that onnxruntime rounds to eight bits (`accuracy_level` 4), or whose rows are in groups (`g_idx`)
-of other than four bits or with packed zero points.
-Numerics: within rounding; onnxruntime adds integers where this adds float32.
+Leaves alone: scales for each row of the first factor; packed weights that are computed, that are multiplied by inputs
+which onnxruntime rounds to eight bits (`accuracy_level` 4), or that have groups of rows (`g_idx`) together with packed
+zero points or other than four bits.
+Numerics: within rounding; onnxruntime sums integers, the replacement sums float32.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _stored(node: gs.Node, context: Context) -> bool:
     known = all(tensor is None or isinstance(tensor, gs.Constant) for tensor in packed)
     plain = not node.attrs.get("weight_prepacked") and int(node.attrs.get("accuracy_level", 0)) in FLOAT_STEPS
     bits, zeros = int(node.attrs.get("bits", 4)), optional_input(node, 3)
-    if optional_input(node, 4) is not None:  # onnxruntime takes other packed zero points than those of the row's group
+    if optional_input(node, 4) is not None:  # onnxruntime does not read the packed zero points of the row's own group
         return known and plain and bits == 4 and (zeros is None or np.dtype(zeros.dtype) != np.uint8)
     return known and plain and bits in (2, 4, 8)
 

@@ -1,11 +1,11 @@
 """RotaryEmbedding of com.microsoft.
 
 What it does: gathers the rows of the cosine and sine tables, and rotates the two halves of each head, or its even and
-odd places, in plain arithmetic.
+odd elements, in plain arithmetic.
 Why: TensorRT's parser does not know the operator, which onnxruntime's optimizer writes.
 Before → After: `y = com.microsoft.RotaryEmbedding(x, p, c, s)` → `a, b = halves of x; y = Concat(a * c[p] - b * s[p],
 b * c[p] + a * s[p])`
-Leaves alone: packed batches; a factor other than 1; tables or heads of unknown width.
+Leaves alone: packed batches; a `scale` other than 1; tables or heads of unknown width.
 Numerics: within rounding.
 """
 
@@ -43,7 +43,7 @@ def _swapped(build: Build, tensor: gs.Tensor) -> gs.Tensor:
 
 
 def _rows(build: Build, heads: gs.Tensor, places: gs.Tensor, table: gs.Tensor) -> gs.Tensor:
-    """The row of each position, [batch or 1, length, 1, half]; one place alone is that of the first position."""
+    """The row of each position, [batch or 1, length, 1, half]; a single id is that of the first position."""
     if len(places.shape) == 1:
         length = build.cast(build("Gather", build("Shape", heads), np.int64(1), axis=0), np.int64)
         places = build("Add", places, build("Range", np.int64(0), length, np.int64(1)))
@@ -52,7 +52,7 @@ def _rows(build: Build, heads: gs.Tensor, places: gs.Tensor, table: gs.Tensor) -
 
 
 def head_width(node: gs.Node) -> int:
-    """How wide a head is: from the heads, which have to be given where only a part is turned, or from the tables."""
+    """Width of a head: from the number of heads, required if only a part of a head is rotated, or from the tables."""
     data, table = node.inputs[0], node.inputs[2]
     if len(data.shape) == 4:
         return int(data.shape[3])

@@ -1,10 +1,10 @@
 """`Loop` with a counting condition and no trip count, as TensorFlow's `while` is exported.
 
 What it does: computes the trip count from the start and the end of the counter; the condition stays.
-Why: TensorRT has to know the length of what a loop collects before the loop runs.
+Why: TensorRT has to know the length of a loop's scan outputs before the loop runs.
 Before → After: `y = Loop("", i < n, i) <body: i' = i + 1, on = i' < n>` → `y = Loop(n - i, i < n, i) <the same body>`
-Leaves alone: loops that collect nothing or have a trip count, and every condition other than the comparison of an
-integer, increased by a constant, with an integer that does not change.
+Leaves alone: loops without scan outputs or with a trip count, and every condition other than the comparison of an
+integer that grows by a constant with an integer that does not change.
 Numerics: exact. Where the body compares after rounding to float32, the loop may end before the trip count, never after
 it.
 """
@@ -25,16 +25,17 @@ from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
-COMPARISONS = {"Less": False, "Greater": True, "LessOrEqual": False, "GreaterOrEqual": True}  # whether turned round
+# Whether the operands are swapped to read the comparison as Less or LessOrEqual.
+COMPARISONS = {"Less": False, "Greater": True, "LessOrEqual": False, "GreaterOrEqual": True}
 INTEGERS = (np.dtype(np.int32), np.dtype(np.int64))
 WIDER = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64)
-EXACT_TO = 1 << 24  # up to which float32 holds every whole number
-OPSET = 12  # since which Max takes whole numbers
+EXACT_TO = 1 << 24  # float32 represents every integer up to here
+OPSET = 12  # the first whose Max takes integers
 
 
 @dataclass(frozen=True)
 class Count:
-    """The counter runs from `start` by `step`, below `end` or up to it; `least` turns are taken in any case."""
+    """The counter runs from `start` in steps of `step` to `end`, inclusive or not; at least `least` iterations run."""
 
     start: gs.Tensor
     end: gs.Tensor
@@ -58,7 +59,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def counted(node: gs.Node, body: gs.Graph, context: Context) -> Count | None:
-    """How the loop counts, or None where it does not, or collects nothing."""
+    """How the loop counts; None if it does not count or has no scan outputs."""
     states = len(node.inputs) - 2
     if len(body.inputs) != states + 2 or len(node.outputs) <= states or len(body.outputs) != len(node.outputs) + 1:
         return None
@@ -91,7 +92,7 @@ def count_turns(graph: gs.Graph, node: gs.Node, context: Context, count: Count) 
 
 
 def _least(first: gs.Tensor, start: gs.Tensor, end: gs.Tensor, reaches: bool, context: Context) -> int | None:
-    """Turns taken whatever the counter: 0 where the first condition is the comparison, 1 where it is true."""
+    """Iterations that run for any counter: 0 if the first condition is the comparison, 1 if it is true."""
     if first.is_empty():
         return 1
     value = context.constant(first)
@@ -119,7 +120,7 @@ def _compared(condition: gs.Tensor) -> tuple[gs.Tensor, gs.Tensor, bool] | None:
     left, right = reversed(maker.inputs) if COMPARISONS[maker.op] else maker.inputs
     reaches = maker.op.endswith("OrEqual")
     if reaches and not (_is_whole(left) and _is_whole(right)):
-        return None  # rounded to a float, what is past the end may seem equal to it
+        return None  # a counter past the end may equal it after rounding to a float
     left, right = _whole(left), _whole(right)
     return (left, right, reaches) if _is_whole(left) and _is_whole(right) else None
 
@@ -137,7 +138,7 @@ def _step(value: gs.Tensor, context: Context) -> tuple[int, gs.Tensor | None]:
 
 
 def _unchanged(limit: gs.Tensor, node: gs.Node, body: gs.Graph) -> gs.Tensor | None:
-    """The tensor outside that `limit` is in every turn, or None where it may change."""
+    """The tensor outside the loop that `limit` equals in every iteration; None if it may change."""
     for place, state in enumerate(body.inputs[2:]):
         if limit is state:
             return node.inputs[2 + place] if _behind(body.outputs[1 + place]) is state else None
@@ -154,7 +155,7 @@ def _behind(tensor: gs.Tensor) -> gs.Tensor:
 
 
 def _whole(tensor: gs.Tensor) -> gs.Tensor:
-    """The whole number that a comparison sees as a float or in more bits."""
+    """The integer tensor before the Casts to a wider type or a float that a comparison reads."""
     tensor = _behind(tensor)
     while (cast := producer(tensor, "Cast")) is not None:
         given = _behind(cast.inputs[0])
@@ -165,7 +166,7 @@ def _whole(tensor: gs.Tensor) -> gs.Tensor:
 
 
 def _is_whole(tensor: gs.Tensor) -> bool:
-    """By its type, that of what it is the sum of (types inside a body are seldom noted), or its constant value."""
+    """Whether a tensor holds integers: by its type, its value, or its summands (loop bodies seldom declare types)."""
     maker = producer(tensor, "Add", "Identity")
     if tensor.dtype is None and maker is not None:
         return any(_is_whole(given) for given in maker.inputs)

@@ -5,7 +5,8 @@ order of a reversed one around before and after.
 Why: from version 10.8 on, TensorRT gives all cumulative sums of a network the axis and direction of one of them.
 Before → After: `a = CumSum(x, 1); b = CumSum<reverse = 1>(x, 0)` → `a = Transpose(CumSum(Transpose(x), 0)); b =
 Slice<step -1>(CumSum(Slice<step -1>(x), 0))`
-Leaves alone: a graph whose cumulative sums have one axis and direction; an axis that is no constant; an unknown rank.
+Leaves alone: a graph whose cumulative sums all have the same axis and direction; an axis that is not constant; an
+unknown rank.
 Numerics: exact, the numbers are added in the same order.
 """
 
@@ -35,7 +36,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def _axis(node: gs.Node, context: Context) -> int | None:
-    """The axis from the front, None where the file does not tell it."""
+    """The axis from the front, None where it is not known."""
     axis, shape = context.constant(node.inputs[1]), node.inputs[0].shape
     if axis is None or axis.size != 1 or not shape:
         return None

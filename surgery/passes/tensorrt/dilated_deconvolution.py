@@ -1,6 +1,6 @@
 """ConvTranspose with both a stride and a dilation.
 
-What it does: puts the zeros that the dilation means between the numbers of the kernel.
+What it does: inserts the zeros of the dilation between the elements of the kernel.
 Why: TensorRT's builder has no such deconvolution.
 Before → After: `y = ConvTranspose<dilations = [2, 2], strides = [2, 2]>(x, w)` → `y = ConvTranspose<strides = [2, 2]>(
 x, w with zeros between)`

@@ -1,14 +1,13 @@
 """DynamicQuantizeLSTM of com.microsoft.
 
-What it does: writes the cell as the body of a Scan, with the data quantized once and the hidden state in each step, as
-onnxruntime's kernel does, and the stored weights in floating point.
-Why: TensorRT's parser does not know the operator, which onnxruntime's quantizer makes of every LSTM.
+What it does: writes the cell as the body of a Scan. As in onnxruntime's kernel, the data is quantized once and the
+hidden state in each step. The stored weights become floating point.
+Why: TensorRT's parser does not know the operator, with which onnxruntime's quantizer replaces every LSTM.
 Before → After: `y = com.microsoft.DynamicQuantizeLSTM(x, w, r, b, ...)` → `y = Scan(h, c, MatMul(quantized x, w) + b)
 <g = MatMul(quantized h, r) + x; the gates of an LSTM>` for each direction
-Leaves alone: computed weights, lengths of the sequences, peepholes, other activations, a clip.
-Numerics: within rounding.
-A processor without VNNI instructions cuts sums of two products off at 16 bits in onnxruntime
-where weights use all eight bits; and with several threads onnxruntime quantizes the rows of a batch one by one.
+Leaves alone: computed weights, sequence lengths, peepholes, other activations, a clip.
+Numerics: within rounding. On a processor without VNNI instructions, onnxruntime limits sums of two products to 16 bits
+if weights use all eight bits. With several threads, onnxruntime quantizes each row of a batch by itself.
 """
 
 from __future__ import annotations

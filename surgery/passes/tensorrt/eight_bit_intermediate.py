@@ -1,7 +1,7 @@
 """UINT8 tensors in the middle of the graph.
 
 What it does: where a Cast to uint8 is followed by another Cast, connects the second one to the value before the first,
-wrapped to eight bits with Mod. Shape and Size, to which the type means nothing, read the value before it.
+wrapped to eight bits with Mod. Shape and Size, which do not depend on the type, read the value before the first Cast.
 Why: TensorRT has UINT8 only for graph inputs and outputs.
 Before → After: `q = Cast<uint8>(x); y = Cast<float>(q)` → `y = Cast<float>(Mod(Cast<int32>(x), 256))`
 Leaves alone: graph outputs in uint8; readers other than Cast (see eight-bit-operator); float64 and unknown types.
@@ -42,7 +42,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, source: gs.Tensor) -> None:
-    """Cast from what was cast to uint8."""
+    """Cast from the value before the Cast to uint8."""
     build = Build(graph, node, context, PASS.code)
     value = source
     if np.dtype(source.dtype).kind != "b":

@@ -1,7 +1,6 @@
 """Einsum with upper-case letters.
 
-What it does: renames the letters to free lower-case ones, and writes down the result that an equation without `->`
-means.
+What it does: renames the letters to free lower-case ones, and adds the result letters to an equation without `->`.
 Why: TensorRT's parser takes lower-case letters only; torchvision's MaxViT has upper-case ones.
 Before → After: `y = Einsum<equation = "BTC,BSC->BTS">(a, b)` → `y = Einsum<equation = "abc,adc->abd">(a, b)`
 Leaves alone: equations of more than 26 letters.
@@ -32,7 +31,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def lower_case(equation: str) -> str:
-    """The same equation in lower-case letters, with its result written down; "" where there are too many letters."""
+    """The same equation in lower-case letters, with its result letters; "" where there are too many letters."""
     plain = equation.replace(" ", "")
     left, arrow, right = plain.partition("->")
     if not arrow:  # the letters that occur once, in the order of the alphabet, behind the dims of an ellipsis

@@ -1,8 +1,8 @@
 """Operators the target does not know although ONNX defines them by simpler ones.
 
-What it does: replaces the node by the function body of ONNX's own operator schema, again and again until the target
-knows every operator that is left. Swish above opset 24 is replaced too: onnxruntime does not run it there, so that its
-result could not be compared.
+What it does: replaces the node by the function body of ONNX's own operator schema, repeatedly, until the target knows
+every operator that is left. Swish above opset 24 is replaced too, because onnxruntime does not run it there and could
+not compare the result.
 Why: TensorRT's parser knows a fixed list of operators and does not look up the bodies that ONNX defines for the rest
 (NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, CenterCropPad, DynamicQuantizeLinear, LinearAttention, ...).
 Before → After: `loss = NegativeLogLikelihoodLoss(x, target)` → `Unsqueeze, GatherElements, Neg, Slice, ReduceMean`

@@ -1,10 +1,11 @@
-"""Convolutions with something fused in or channels last: FusedConv, NhwcConv and NhwcFusedConv of com.microsoft.
+"""Convolutions with a fused activation or with channels last: FusedConv, NhwcConv and NhwcFusedConv of com.microsoft.
 
-What it does: writes the convolution, the addition and the activation as nodes of their own, with Transpose around them
+What it does: writes the convolution, the addition and the activation as separate nodes, with Transpose around them
 where channels come last.
 Why: TensorRT's parser knows none of these operators, which onnxruntime's optimizer writes.
 Before → After: `y = com.microsoft.FusedConv<activation = "Relu">(x, w, b, z)` → `y = Relu(Add(Conv(x, w, b), z))`
-Leaves alone: activations of another name or without their parameters; channels last in an input of unknown rank.
+Leaves alone: activations that ONNX does not have or whose parameters are missing; channels last in an input of unknown
+rank.
 Numerics: within rounding.
 """
 

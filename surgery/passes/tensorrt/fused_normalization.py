@@ -1,7 +1,7 @@
 """SkipLayerNormalization, SkipSimplifiedLayerNormalization, SimplifiedLayerNormalization and EmbedLayerNormalization.
 
-What it does: adds what is to be normalized (or gathers the embeddings and adds them) and writes LayerNormalization, or
-the division by the root of the mean square in float32.
+What it does: adds the inputs (or gathers and adds the embeddings) and writes LayerNormalization, or for the simplified
+operators a division by the root mean square in float32.
 Why: onnxruntime's optimiser writes these operators, which TensorRT's parser does not know.
 Before → After: `y = com.microsoft.SkipLayerNormalization(x, skip, scale, bias)` → `a = Add(x, skip); y =
 LayerNormalization(a, scale, bias)`
@@ -58,7 +58,7 @@ def layer_norm(build: Build, tensor: gs.Tensor, scale: gs.Tensor, bias: gs.Tenso
 
 
 def rms_norm(build: Build, tensor: gs.Tensor, scale: gs.Tensor, epsilon: float) -> gs.Tensor:
-    """`tensor` over the root of the mean of its squares in the last dim, times `scale`; computed in float32."""
+    """`tensor` divided by its root mean square in the last dim, times `scale`; computed in float32."""
     wide = build.cast(tensor, np.float32)
     mean = build.axes("ReduceMean", build("Mul", wide, wide), [-1], keepdims=1)
     root = build("Sqrt", build("Add", mean, np.float32(epsilon)))

@@ -60,10 +60,10 @@ def _known_activation(node: gs.Node, context: Context) -> bool:
 
 
 def turned(build: Build, tensor: gs.Tensor, last: bool, batch: bool) -> gs.Tensor:
-    """`tensor` with the dims in the order that the product has them in.
+    """`tensor` with its dims in the order of the product.
 
-    `batch` says that the first dim of the matrix stands in front of the batch dims; `last` that the last two dims of
-    what that gives are the other way round. Vectors are as they are.
+    `batch`: the first dim of the matrix stands before the batch dims. `last`: once that dim is
+    behind them, the last two dims are swapped. Vectors do not change.
     """
     rank = build.context.rank(tensor) or 0
     order = list(range(rank))

@@ -4,7 +4,7 @@ What it does: adds the tensors and divides the sum by their number.
 Why: TensorRT writes the number of inputs as a float of four bytes and reads two of them, so the mean of two or
 four tensors in half precision is 0.
 Before → After: `m = Mean(a, b)` in float16 → `s = Sum(a, b); m = Div(s, 2)`
-Leaves alone: one input; float32; a type that the file does not tell.
+Leaves alone: one input; float32; an unknown type.
 Numerics: the sum and the quotient are rounded once each, as Mean rounds them; a runtime that multiplies by the inverse
 rounds differently.
 """

@@ -5,7 +5,7 @@ from, and SplitToSequence by Split.
 Why: TensorRT has tensors only, no sequences.
 Before → After: `s = SequenceConstruct(a, b); y = ConcatFromSequence<axis = 0>(s)` → `y = Concat<axis = 0>(a, b)`
 Leaves alone: sequences that are graph inputs or made by a loop, positions known only at run time, splits into an
-unknown number of tensors, and `keepdims = 0` beside sizes of the parts, which ONNX ignores and onnxruntime obeys.
+unknown number of tensors, and `keepdims = 0` together with split sizes, which ONNX ignores and onnxruntime obeys.
 Numerics: exact.
 """
 
@@ -122,7 +122,7 @@ def parts(node: gs.Node, context: Context) -> list[int] | None:
 
 
 def split(graph: gs.Graph, node: gs.Node, context: Context, sizes: list[int]) -> None:
-    """Split, and a sequence of its outputs for the readers still to be answered."""
+    """Split, and a sequence of its outputs for the readers that are not replaced yet."""
     build = Build(graph, node, context, PASS.code)
     data, axis = node.inputs[0], int(node.attrs.get("axis", 0))
     if build.opset < 13:

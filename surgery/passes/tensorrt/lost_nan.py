@@ -1,4 +1,4 @@
-"""Min and Max that a test for NaN reads.
+"""Min and Max whose result is tested for NaN.
 
 What it does: where an input is NaN, takes the sum of the inputs, which is NaN; elsewhere the minimum or maximum.
 Why: TensorRT's Min and Max give the number where one input is NaN; ONNX gives NaN.

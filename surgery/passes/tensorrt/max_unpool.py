@@ -1,4 +1,4 @@
-"""MaxUnpool without an output shape of its own.
+"""MaxUnpool without the input `output_shape`.
 
 What it does: scatters the values into zeros at their indices.
 Why: TensorRT's parser has no MaxUnpool.

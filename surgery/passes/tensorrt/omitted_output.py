@@ -1,6 +1,6 @@
 """An output that is omitted between others.
 
-What it does: gives it a name.
+What it does: gives the omitted output a name.
 Why: TensorRT's parser compares the number of outputs it makes with the number of outputs that have a name.
 Before → After: `a, , b = Split(x)` → `a, unread, b = Split(x)`
 Leaves alone: outputs omitted at the end, and optional outputs, which the operator would have to compute if they had a
@@ -37,7 +37,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
 
 
 def name(node: gs.Node, context: Context) -> None:
-    """Name what has none."""
+    """Give each omitted output a name."""
     for index, tensor in enumerate(node.outputs):
         if tensor.is_empty():
             node.outputs[index] = Variable(context.fresh(f"{node.outputs[0].name or node.op}/unread"))

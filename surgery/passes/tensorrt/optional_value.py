@@ -44,7 +44,7 @@ def contents(node: gs.Node) -> tuple[bool | None, gs.Tensor | None]:
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, present: bool, value: gs.Tensor | None) -> None:
-    """The answer, or the value."""
+    """A constant for OptionalHasElement, the value for OptionalGetElement."""
     build = Build(graph, node, context, PASS.code)
     build.replace(build.constant(np.array(present)) if node.op == "OptionalHasElement" else value)
 

@@ -28,7 +28,7 @@ from surgery.passes.ops.quantize import RANGES, broadcastable, optional_input, q
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
-COUNTED = 1 << 24  # float32 has every whole number up to here
+COUNTED = 1 << 24  # float32 represents every integer up to here
 WIDEST = 255  # of the difference of an eight-bit number and its zero point
 MOST = 64  # pieces of one sum
 PLACES = {  # operator: (a, its scale, its zero point, b, its scale, its zero point)
@@ -83,7 +83,7 @@ def pieces(node: gs.Node, shape: tuple[Any, ...], context: Context) -> list[tupl
 
 
 def reach(node: gs.Node, shape: tuple[Any, ...], context: Context) -> np.ndarray:
-    """How far each place of the summed dim may take a sum: int64[length, sums]."""
+    """The most that each element of the summed dim can add to a sum: int64[length, sums]."""
     summed = 1 if "Conv" in node.op else max(len(shape) - 2, 0)
     inner = int(np.prod(shape[2:])) if "Conv" in node.op else 1
     factor, zero = _second(node, context)

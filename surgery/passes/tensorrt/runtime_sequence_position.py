@@ -56,7 +56,7 @@ def history(sequence: gs.Tensor) -> list[gs.Node] | None:
 
 
 def put_in(steps: list[gs.Node]) -> list[gs.Tensor]:
-    """Every tensor that was ever put in, in the order of that."""
+    """All inserted tensors, in the order of insertion."""
     found = []
     for step in steps:
         if step.op == "SequenceConstruct":
@@ -89,7 +89,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, steps: list[gs.Nod
 
 
 def place_of(build: Build, step: gs.Node, index: int, count: int, otherwise: int) -> gs.Tensor:
-    """The position a step names, from the front, as an int64 scalar; `otherwise` where it names none."""
+    """The position that a step gives, from the front, as an int64 scalar; `otherwise` where it gives none."""
     if len(step.inputs) <= index or step.inputs[index].is_empty():
         return build.ints(otherwise)
     at = build.cast(build.reshape(step.inputs[index], []), np.int64)

@@ -93,7 +93,7 @@ def positive(build: Build, index: gs.Tensor, sizes: np.ndarray) -> gs.Tensor:
 
 
 def neutral_of(reduction: str, dtype: object) -> np.ndarray:
-    """What changes nothing under the reduction."""
+    """The neutral element of the reduction."""
     kind = np.dtype(dtype)  # type: ignore[call-overload]
     if reduction in ("add", "mul"):
         return np.array(int(reduction == "mul"), kind)

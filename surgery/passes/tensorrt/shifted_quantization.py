@@ -1,13 +1,15 @@
-"""Eight-bit numbers around another zero point than 0, between QuantizeLinear and DequantizeLinear.
+"""Eight-bit numbers with a zero point other than 0, between QuantizeLinear and DequantizeLinear.
 
-What it does: shifts those that a product with stored weights reads so that their zero point is 0 of int8. What the
-shift adds to the product is the same for every input, so it is taken off the bias; zeros around a picture are put in
-before it is quantized. Other readers get the same value as before, in floating point: rounded, clipped and scaled.
+What it does: if a product with stored weights reads the numbers, shifts them to int8 with zero point 0. The shift adds
+the same amount to the product for every input, so that amount is subtracted from the bias. Zero padding of a picture is
+inserted before the picture is quantized. Other readers get the same value as before, in floating point: rounded,
+clipped and scaled.
 Why: TensorRT has INT8 products for symmetric int8 quantization only.
 Before → After: `y = Conv(DequantizeLinear(QuantizeLinear(x, s, z), s, z), w, b)` → `q = QuantizeLinear(Round(x / s) +
 z, 1); y = Conv(DequantizeLinear(q, s), w, b - s * z * sum of w)` in int8
-Leaves alone: graph outputs, numbers that anything but DequantizeLinear reads, a scale for each channel; in floating
-point stay products with weights that are no int8 around 0, with computed biases, or with padding by size.
+Leaves alone: graph outputs, numbers that operators other than DequantizeLinear read, a scale for each channel. Products
+stay in floating point if their weights are not int8 with zero point 0, their bias is computed, or `auto_pad` sets their
+padding.
 Numerics: the numbers are the same, shifted; products are within rounding, so that the next eight-bit number may be a
 step away where the product lies halfway between two.
 """
@@ -32,13 +34,13 @@ from surgery.pipeline.rule import Finding, Pass, finding
 
 MIDDLE = {"uint8": 128, "int8": 0}
 PRODUCTS = ("Conv", "MatMul", "Gemm")
-MESSAGE = "eight-bit numbers around {} that a product reads are signed ones around 0 and a bias"
-FLOAT = "eight-bit numbers around {} that no product with int8 weights reads are in floating point"
+MESSAGE = "a product reads eight-bit numbers with zero point {}"
+FLOAT = "eight-bit numbers with zero point {}, which no product with int8 weights reads"
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product that reads shifted numbers: `taken`, times scale and shift, is what the shift adds to it."""
+    """A product that reads shifted numbers: the shift adds `taken` times scale times shift to its result."""
 
     node: gs.Node
     pads: tuple[int, ...]
@@ -166,7 +168,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, shift: int) -> Non
 
 
 def _narrowed(build: Build, moved: gs.Tensor, pads: tuple[int, ...], shift: int) -> Any:
-    """The shifted numbers as int8, with what stands for 0 around the picture."""
+    """The shifted numbers as int8, padded with the number that stands for 0."""
     if pads:
         half = len(pads) // 2
         sizes = build.ints([0, 0, *pads[:half], 0, 0, *pads[half:]])
@@ -175,7 +177,7 @@ def _narrowed(build: Build, moved: gs.Tensor, pads: tuple[int, ...], shift: int)
 
 
 def _read_shifted(build: Build, product: Product, wide: gs.Tensor, moved_by: float) -> None:
-    """Let a product read the shifted numbers, and take off its bias what the shift adds."""
+    """Let a product read the shifted numbers, and subtract from its bias what the shift adds."""
     node, context = product.node, build.context
     replace_input(node, 0, wide)
     if product.pads:

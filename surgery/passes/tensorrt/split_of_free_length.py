@@ -1,11 +1,11 @@
-"""A tensor that is split into pieces of one along an axis of free length, of which single pieces are read.
+"""SplitToSequence into pieces of length one along an axis of free length, of which single pieces are read.
 
 What it does: gathers the piece from the tensor, and reads the number of pieces from its shape.
 Why: TensorRT has tensors only, no sequences. `unbind` along a batch whose size is free is written this way.
 Before → After: `s = SplitToSequence<axis = 0, keepdims = 0>(x: [n, 4]); y = SequenceAt(s, i)` →
 `y = Gather<axis = 0>(x, i)`
-Leaves alone: pieces of more than one or of computed sizes, axes of known length (see known-sequence), sequences that
-are changed before they are read, and `keepdims = 0` beside a size, which ONNX ignores and onnxruntime obeys.
+Leaves alone: pieces longer than one or of computed sizes, axes of known length (see known-sequence), sequences that are
+changed before they are read, and `keepdims = 0` together with split sizes, which ONNX ignores and onnxruntime obeys.
 Numerics: exact for positions within the sequence.
 """
 

@@ -1,10 +1,10 @@
 """Squeeze that names no axes.
 
 What it does: names the dims of size one as axes.
-Why: TensorRT's parser needs the axes of Squeeze before 11.5; exporters leave them out where they read one size of a
-shape.
+Why: TensorRT's parser needs the axes of Squeeze before 11.5; exporters leave the axes out where they read one dim from
+a shape.
 Before → After: `y = Squeeze(x)` with x of [1, 3, 1] → `y = Squeeze(x, [0, 2])`
-Leaves alone: inputs with a free dim, which may be one or not.
+Leaves alone: inputs with a free dim, whose size may or may not be one.
 Numerics: exact.
 """
 

@@ -1,4 +1,4 @@
-"""TensorScatter that the target lacks, or into a cache that has not four dims or is written circularly.
+"""TensorScatter on a target without it, or with a cache that does not have four dims or is written circularly.
 
 What it does: gathers the update for each position of the cache, and keeps the old value at all other positions.
 Why: TensorRT has TensorScatter since 10.15, for 4-D caches in linear mode only.

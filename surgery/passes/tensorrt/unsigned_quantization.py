@@ -1,12 +1,11 @@
-"""Unsigned eight-bit numbers around 128 between QuantizeLinear and DequantizeLinear.
+"""Unsigned eight-bit numbers with zero point 128, between QuantizeLinear and DequantizeLinear.
 
-What it does: makes them signed numbers around 0: the zero point becomes 0 of int8, and stored numbers are shifted
-by 128.
+What it does: makes the numbers signed: the zero point becomes 0 of int8, and stored numbers are shifted by 128.
 Why: TensorRT has INT8 products for symmetric int8 quantization only.
 Before → After: `y = DequantizeLinear(QuantizeLinear(x, s, 128), s, 128)` → `y =
 DequantizeLinear(QuantizeLinear(x, s, 0), s, 0)` in int8
 Leaves alone: other zero points, numbers that something else reads, graph inputs and outputs.
-Numerics: exact: the same 256 steps under other names.
+Numerics: exact: the same 256 steps, numbered from -128 instead of 0.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield finding(MESSAGE, node, partial(_stored, graph, node, context))
 
 
-MESSAGE = "unsigned eight-bit numbers around 128 are signed ones around 0"
+MESSAGE = "eight-bit numbers are unsigned, with zero point 128"
 
 
 def _around_the_middle(node: gs.Node, context: Context) -> bool:

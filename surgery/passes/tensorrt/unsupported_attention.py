@@ -1,7 +1,7 @@
 """Attention that the target has no kernel for.
 
 What it does: replaces Attention by ONNX's own function body (MatMul, Softmax, MatMul and the mask arithmetic).
-Why: TensorRT's Attention takes float16 and bfloat16 with heads of 16 and more, one output, no softcap, no softmax
+Why: TensorRT's Attention takes float16 and bfloat16 with heads at least 16 wide, one output, no softcap, no softmax
 precision, values as wide as keys, and a mask or causality but not both; everything else fails to parse or build.
 Before → After: `y = Attention(q, k, v)` in float32 → `scores = MatMul(q * s, Transpose(k) * s); y =
 MatMul(Softmax(scores), v)`

@@ -1,4 +1,4 @@
-"""SG196: unsigned eight-bit numbers around 128."""
+"""SG196: unsigned eight-bit numbers with zero point 128."""
 
 from __future__ import annotations
 

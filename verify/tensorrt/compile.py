@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class Compiled:
     precisions  number of kernels by the floating types they read and write
     largest     (source, dims, type, bytes) of the largest tensors between kernels, largest first
     scratch, weights, engine   bytes
+    guessed     the sizes in `profiles` were guessed, because nobody gave them
     """
 
     model: str
@@ -64,6 +65,7 @@ class Compiled:
     engine: int = 0
     largest: tuple[tuple[str, tuple[int, ...], str, int], ...] = ()
     profiles: Mapping[str, Any] = field(default_factory=dict)
+    guessed: bool = False
     seconds: float = 0.0
 
     @property
@@ -95,7 +97,7 @@ def compile_model(
     """Build the ONNX file at `path` for `gpu` and say what came of it.
 
     Args:
-        profiles: {input: (min, opt, max)} of the dynamic inputs; None lets the builder adapter guess.
+        profiles: {input: (min, opt, max)} of the dynamic inputs; None: the sizes are guessed.
         engine: file to keep the engine in.
 
     Raises:
@@ -109,7 +111,15 @@ def compile_model(
     if built.ok:
         return _read(Path(path), target, built, seconds)
     messages = (*map(_refusal_text, built.refusals), *built.messages)
-    return Compiled(Path(path).name, target, tensorrt.version(), False, messages, seconds=seconds)
+    profiles, guessed = ({}, False) if built.refusals else (built.profiles, _guessed(built))
+    name = Path(path).name
+    return Compiled(
+        name, target, tensorrt.version(), False, messages, profiles=profiles, guessed=guessed, seconds=seconds
+    )
+
+
+def _guessed(built: tensorrt.BuildResult) -> bool:
+    return built.derived and bool(built.profiles)
 
 
 def _refusal_text(refusal: tensorrt.Refusal) -> str:
@@ -138,6 +148,7 @@ def _read(path: Path, target: str, built: tensorrt.BuildResult, seconds: float) 
         engine=built.engine_bytes,
         largest=_largest(found),
         profiles=built.profiles,
+        guessed=_guessed(built),
         seconds=seconds,
     )
 

@@ -54,7 +54,7 @@ def figures(compiled: Compiled) -> list[tuple[str, str]]:
 def as_report(builds: Sequence[Compiled]) -> Report:
     """The first build's model with one check that holds the figures of all builds, for the HTML page."""
     first = builds[0]
-    messages = [f"{build.model}: {message}" for build in builds for message in build.messages]
+    messages = [f"{build.model}: {message}" for build in builds for message in _messages(build)]
     status: Literal["pass", "fail"] = "pass" if all(build.ok for build in builds) else "fail"
     said = f"{counted(first.kernels, 'kernel')}, {first.fused} of {len(first.attentions)} attentions fused, "
     said += f"{megabytes(first.scratch)} scratch, {megabytes(first.weights)} weights"
@@ -73,9 +73,21 @@ def tables(builds: Sequence[Compiled]) -> list[RenderableType]:
         head.add_row(label, *(column.get(label, "") for column in columns))
     parts: list[RenderableType] = [head]
     for build in builds:
-        parts += [f"{build.model}: {message}" for message in build.messages]
+        parts += [f"{build.model}: {message}" for message in _messages(build)]
         parts += _details(build)
     return parts
+
+
+def _messages(build: Compiled) -> tuple[str, ...]:
+    """What the builder said, and the sizes that were guessed."""
+    if not build.guessed:
+        return build.messages
+    tried = " ".join(
+        f"{option} {name}:{'x'.join(map(str, point))}"
+        for name, points in build.profiles.items()
+        for option, point in zip(("--min-shape", "--input-shape", "--max-shape"), points, strict=True)
+    )
+    return (*build.messages, f"the sizes were guessed, give those you mean: {tried}")
 
 
 def _details(build: Compiled) -> Iterable[RenderableType]:

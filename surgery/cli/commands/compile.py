@@ -85,6 +85,8 @@ def command(
     if page is not None:
         _write_page(builds, page)
     _show(builds, given, style)
+    if output is not None and style == "text" and builds[0].ok:
+        click.echo(f"{output}: engine for GPUs of {builds[0].capability}, written by {builds[0].backend}")
     return 0 if all(build.ok for build in builds) else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import onnx
@@ -120,3 +121,22 @@ def test_engine_that_cannot_be_written_is_one_line_and_leaves_nothing(
     assert sorted(path.name for path in here.iterdir()) == files
     assert surgeon("compile", "static.onnx", "-o", "m.engine", monkeypatch=monkeypatch) == 0
     assert Path("m.engine").stat().st_size > 1000
+    out = said(capfd)
+    assert "m.engine: engine for GPUs of SM89, written by tensorrt" in out
+    assert "guessed" not in out
+
+
+@BUILDS
+def test_sizes_that_nobody_gave_are_said_to_be_guessed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert surgeon("compile", "good.onnx", monkeypatch=monkeypatch) == 0
+    (line,) = (line for line in said(capfd).splitlines() if "guessed" in line)
+    assert line.startswith("good.onnx: the sizes were guessed, give those you mean: --min-shape x:")
+    options = line.split(": ", 2)[2].split()
+    assert options[::2] == ["--min-shape", "--input-shape", "--max-shape"]
+    assert surgeon("compile", "good.onnx", *options, monkeypatch=monkeypatch) == 0
+    assert "guessed" not in said(capfd)
+    for more, guessed in (([], True), (options, False)):
+        assert surgeon("compile", "good.onnx", *more, "--format", "json", monkeypatch=monkeypatch) == 0
+        assert json.loads(said(capfd))["builds"][0]["guessed"] is guessed

@@ -112,10 +112,8 @@ def compile_model(
         return _read(Path(path), target, built, seconds)
     messages = (*map(_refusal_text, built.refusals), *built.messages)
     profiles, guessed = ({}, False) if built.refusals else (built.profiles, _guessed(built))
-    name = Path(path).name
-    return Compiled(
-        name, target, tensorrt.version(), False, messages, profiles=profiles, guessed=guessed, seconds=seconds
-    )
+    refused = Compiled(Path(path).name, target, tensorrt.version(), False, messages, seconds=seconds)
+    return replace(refused, profiles=profiles, guessed=guessed)
 
 
 def _guessed(built: tensorrt.BuildResult) -> bool:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import SurgeonError
+from verify.interface.spec_values import check_order, check_values
 from verify.model.expressions import evaluate
 
 if sys.version_info >= (3, 11):
@@ -162,7 +163,7 @@ def load_spec(
         _set_prompted(sizes, prompted_frames, data["name"])
     fixed = _apply_batch(data, sizes, batch)
     known = _resolve(sizes)
-    symbols = {name: _range(span, known) for name, span in data.get("symbols", {}).items() if name not in fixed}
+    symbols = {name: _range(name, span, known) for name, span in data.get("symbols", {}).items() if name not in fixed}
     known.update(fixed)
     relations = {n: _substitute(text, known) for n, text in data.get("relations", {}).items()}
     modules = {name: _module(name, table, known, symbols, relations) for name, table in data["modules"].items()}
@@ -191,6 +192,7 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
         raise SurgeonError(f"spec {path} is not valid TOML: {error}") from error
     if "name" not in data or not isinstance(data.get("modules"), dict):
         raise SurgeonError(f"spec {path} needs a `name` and at least one [modules.NAME] table")
+    check_values(data)
     return data
 
 
@@ -222,10 +224,12 @@ def _set_prompted(sizes: dict[str, Any], count: int, name: str) -> None:
     sizes["prompted"] = count
 
 
-def _range(span: Sequence[int | str], known: Mapping[str, Dim]) -> tuple[int, ...]:
+def _range(name: str, span: Sequence[int | str], known: Mapping[str, Dim]) -> tuple[int, ...]:
     """Smallest, usual and largest value of a symbol."""
-    numbers = {name: value for name, value in known.items() if isinstance(value, int)}
-    return tuple(value if isinstance(value, int) else evaluate(value, numbers) for value in span)
+    numbers = {key: value for key, value in known.items() if isinstance(value, int)}
+    values = tuple(value if isinstance(value, int) else evaluate(value, numbers) for value in span)
+    check_order(name, values)
+    return values
 
 
 def _resolve(sizes: Mapping[str, Any]) -> dict[str, Dim]:

@@ -39,7 +39,7 @@ USE_EXPORT = ("export", "track", "evaluate", "deepstream")
 
 @contextmanager
 def _reader_may_go() -> Iterator[None]:
-    """Exit 141 when the reader of the output has gone; click would exit 1, which means that a check failed."""
+    """Exit 141 when the reader closes the pipe; click would exit 1, which means that a check failed."""
     try:
         yield
     except BrokenPipeError as gone:
@@ -97,7 +97,7 @@ class LazyGroup(click.Group):
 
 
 def _add_verbose(command: click.Command) -> None:
-    """Give the command, or each command of a group, an option -v where it has none of its own."""
+    """Add an option -v to the command, or to each command of a group, unless it already has one."""
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _add_verbose(inner)
@@ -133,7 +133,7 @@ def surgeon() -> None:
 def main() -> None:
     """Run the command line; exit 0 clean, 1 a check failed, 2 usage or unreadable input, 3 bug, 4 backend missing.
 
-    As in a shell, 130 is an interrupt and 141 means that the reader of the output has gone (`surgeon rules | head`).
+    As in a shell, 130 is an interrupt and 141 means that the reader closed the pipe (`surgeon rules | head`).
     """
     try:
         code = surgeon.main(prog_name="surgeon", standalone_mode=False)
@@ -158,7 +158,7 @@ def main() -> None:
 
 
 def _no_such_option(error: click.NoSuchOption) -> int:
-    """Name what does the same here, for an option that other tools have."""
+    """Suggest what to use instead of an option that only other tools have."""
     from surgery.cli.habits import answer_option
 
     command = error.ctx.command_path.removeprefix("surgeon ") if error.ctx is not None else ""

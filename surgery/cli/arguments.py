@@ -100,7 +100,7 @@ def parse_value(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise SurgeonError(f"'{text}' sets nothing; write it as input=VALUE")
+        raise SurgeonError(f"'{text}' is not an assignment; write it as input=VALUE")
     if value.startswith("@"):
         return name, _array(Path(value[1:]))
     if value.lower() in ("true", "false"):

@@ -1,4 +1,4 @@
-"""Names of commands and options that other tools have, each with what does the same here."""
+"""Names of commands and options of other tools, each with the way to do the same in surgeon."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ OPTIONS_ELSEWHERE: dict[str, dict[str, str]] = {
 
 
 def answer_command(name: str) -> str:
-    """What to say to a command of another tool; "" for a name that none has."""
+    """The hint for a command of another tool; "" for a name that no listed tool has."""
     found = COMMANDS_ELSEWHERE.get(name.lower())
     return f"there is no command '{name}'; use: {found}" if found else ""
 
 
 def answer_option(command: str, option: str) -> str:
-    """What to say to an option of another tool; "" for a name that none has."""
+    """The hint for an option of another tool; "" for a name that no listed tool has."""
     found = OPTIONS_ELSEWHERE.get(command, {}).get(option.replace("_", "-")) or SHARED_OPTIONS.get(option)
     if not found:
         return ""

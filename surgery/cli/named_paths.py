@@ -1,4 +1,4 @@
-"""Paths that were given to `verify`: the models they stand for, and reports of those that stand for none."""
+"""The models that the paths given to `verify` mean, and reports for paths and options that match no model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from verify.report import Report, not_checked
 
 
 def models_behind(paths: Sequence[Path]) -> tuple[list[Path], list[Report]]:
-    """The paths, files of a golden folder replaced by the models they were recorded of; a report for those without."""
+    """The paths, with golden files replaced by the models they were recorded from; a report for each without one."""
     from verify.goldens.find import models_of
     from verify.report import Check
 
@@ -21,12 +21,12 @@ def models_behind(paths: Sequence[Path]) -> tuple[list[Path], list[Report]]:
         own = models_of(path)
         found += [path] if own is None else own
         if own == []:
-            without.append(Report(str(path), [Check("golden", "skip", "no model that it was recorded of is here")]))
+            without.append(Report(str(path), [Check("golden", "skip", "the model it was recorded from is not here")]))
     return found, without
 
 
 def about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Report]:
-    """A report for each folder of --golden that has none of these models, or that holds goldens of models now gone."""
+    """A report for each folder of --golden without a golden of these models, or with goldens of missing models."""
     from verify.goldens.find import folders, is_orphan
     from verify.goldens.index import read_index
     from verify.report import Check
@@ -49,7 +49,7 @@ def about_goldens(given: dict[str, Any], reports: Sequence[Report]) -> list[Repo
 
 
 def about_spec(spec: str | None, reports: Sequence[Report]) -> list[Report]:
-    """A report for a spec file of which no model here is a module: the option named nothing."""
+    """A report for a spec that describes none of the models, so that the option had no effect."""
     checks = [check for report in reports for check in report.checks]
     unknown = [check.message for check in checks if check.name == "interface" and check.status == "skip"]
     if spec is None or len(unknown) < len(reports) or not unknown:

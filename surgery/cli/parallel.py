@@ -1,4 +1,4 @@
-"""Several models at a time, each in a process of its own: the passes are Python, of which a process runs one thread."""
+"""Several models at a time, each in a process of its own, because Python runs one thread of a process at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 4  # processes, unless more are asked for: each holds a model and what it
 
 
 def jobs_for(models: Sequence[Path], wanted: int | None) -> int:
-    """How many processes to use; 1 is this one alone."""
+    """How many processes to use; 1 means only the present one."""
     if wanted is not None:
         return min(wanted, len(models))
     sizes = [model.stat().st_size for model in models if model.is_file()]
@@ -33,9 +33,9 @@ def jobs_for(models: Sequence[Path], wanted: int | None) -> int:
 def run_parallel(
     call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int
 ) -> Iterator[Iterator[Callable[[], T]]]:
-    """For each tuple of arguments, in order, what gives the result of `call` or raises what it raised.
+    """For each tuple of arguments, in order, a function that returns the result of `call` or raises its exception.
 
-    What breaks the body off, as Ctrl-C and SIGTERM do, ends every call as it would end one in this process.
+    An exception in the `with` body, such as from Ctrl-C or SIGTERM, also ends every call that still runs.
     """
     with _ended_by(signal.SIGTERM):
         if jobs < 2:
@@ -64,7 +64,7 @@ def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) ->
 
 @contextmanager
 def _ended_by(number: int) -> Iterator[None]:
-    """Let a signal raise SystemExit, so that what was begun is tidied up, and end with the code a shell gives it."""
+    """Let a signal raise SystemExit with the exit code of a shell, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -81,7 +81,7 @@ def _ended_by(number: int) -> Iterator[None]:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Let Ctrl-C pass: a child that starts meanwhile does so too, until it knows what to do about it."""
+    """Ignore Ctrl-C; a child that starts meanwhile ignores it too, until the child sets a handler."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -90,7 +90,7 @@ def _unheard() -> Iterator[None]:
 
 
 def _called(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-    """`call` in a child, which heeds Ctrl-C meanwhile."""
+    """`call` in a child process, which Ctrl-C interrupts during the call."""
     _heed(True)
     try:
         return call(*arguments)
@@ -99,12 +99,12 @@ def _called(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
 
 
 def _heed(interrupts: bool) -> None:
-    """Raise KeyboardInterrupt at the next Ctrl-C, or let it pass."""
+    """Raise KeyboardInterrupt at the next Ctrl-C, or ignore Ctrl-C."""
     signal.signal(signal.SIGINT, once if interrupts else signal.SIG_IGN)
 
 
 def _interrupt_children() -> None:
-    """Pass Ctrl-C on to children that did not hear it; on Windows all of a console hear it."""
+    """Send Ctrl-C to the children; on Windows every process of a console receives it anyway."""
     from multiprocessing import active_children
 
     if os.name == "posix":

@@ -21,7 +21,7 @@ TEMPORARY = re.compile(r"\S*[/\\]surgeon-\w+[/\\]standard-(input|output)(?:\.par
 
 @dataclass(frozen=True)
 class Output:
-    """The file that becomes standard output when it is whole."""
+    """The temporary file whose content goes to standard output once it is complete."""
 
     path: Path
 

@@ -37,7 +37,7 @@ MOST_OBJECTS = 30  # rows of the table of objects on the screen
     type=click.Choice(["cpu", "cuda", "tensorrt"]),
     default="cpu",
     show_default=True,
-    help="What onnxruntime runs the files on.",
+    help="Where onnxruntime runs the files.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads a video; without it, cores / workers.")
 def command(dataset: Path, models: Path, output: Path, **options: Any) -> int:

@@ -47,7 +47,7 @@ def command(
     from verify.render import show
 
     if not inputs and not outputs:
-        raise SurgeonError("name where the part begins or ends, with --inputs NAME or --outputs NAME")
+        raise SurgeonError("say where the part begins or ends with --inputs NAME or --outputs NAME")
     values = None if check_inputs is None else load_npz(check_inputs)
     (source,), place, stream = fix_streams(click.get_current_context(), (model,), output)
     target = place or source.with_name(f"{source.stem}.part.onnx")

@@ -64,7 +64,7 @@ RESULT = ".fixed.onnx"
 @click.option("--check-inputs", type=PATH, help="Compare on the inputs in this .npz instead of random ones.")
 @click.option("--no-guard", is_flag=True, help="Write without comparing with the original; the report says so.")
 @click.option("--strict", is_flag=True, help="Write nothing and exit 1 if the result cannot be compared.")
-@click.option("--build", is_flag=True, help="Ask the target's builder about the result too, not only its parser.")
+@click.option("--build", is_flag=True, help="Check the result with the target's builder too, not only with its parser.")
 @click.option("--save-external-data", is_flag=True, help="Write weights to a file beside the model.")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), help="Models to fix at a time.  [default: up to 4, a large one alone]"
@@ -118,7 +118,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
 
 
 def _verdicts(target: Path | SurgeonError, given: dict[str, Any]) -> list[Verdict]:
-    """What the target itself says of the file that was written; its refusal counts with `--strict` only."""
+    """The verdict of the target's parser on the written file; a refusal fails with `--strict` only."""
     from surgery.diagnose.verdicts import verdict_of
     from surgery.targets import load_target
 
@@ -166,7 +166,7 @@ def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _as_other_tools(models: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path | None]:
     """`fix IN OUT`, as onnxsim has it, writes OUT if there is no such file yet.
 
-    Of `fix *.onnx`, results of an earlier run are left out.
+    In `fix *.onnx`, results of an earlier run are skipped.
     """
     if len(models) == 2 and models[0].is_file() and not models[1].exists() and models[1].suffix == ".onnx":
         return models[:1], models[1]
@@ -174,14 +174,14 @@ def _as_other_tools(models: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path | 
     for model in models:
         original = model.with_name(f"{model.name.removesuffix(RESULT)}.onnx")
         if model.name.endswith(RESULT) and original in models:
-            click.echo(f"surgeon: {model}: left out, since it is what fix made of {original}", err=True)
+            click.echo(f"surgeon: {model}: skipped, because fix wrote it from {original}", err=True)
         else:
             kept.append(model)
     return tuple(kept), None
 
 
 def _targets(models: tuple[Path, ...], wanted: Path | None, in_place: bool) -> dict[Path, Path | SurgeonError]:
-    """Where the result of each model goes, or the error that says why it has no place."""
+    """The output path of each model, or the error that says why it has none."""
     found: dict[Path, Path | SurgeonError] = {}
     taken: dict[Path, Path] = {}
     for model in models:
@@ -201,11 +201,11 @@ def _target(model: Path, wanted: Path | None, count: int, in_place: bool) -> Pat
             raise SurgeonError("--in-place and -o exclude each other; choose one")
         return model
     if wanted is None and model.name.endswith(RESULT):
-        raise SurgeonError(f"{model}: is what fix made of another model; give -o OUT or --in-place to fix it again")
+        raise SurgeonError(f"{model}: fix wrote it from another model; give -o OUT or --in-place to fix it again")
     if wanted is None:
         return model.with_name(f"{model.stem}{RESULT}")
     if count > 1 and wanted.suffix == ".onnx" and not wanted.is_dir():
-        raise SurgeonError(f"-o {wanted}: is one file, and there are {count} models; give a folder")
+        raise SurgeonError(f"-o {wanted}: is one file for {count} models; give a folder")
     if wanted.is_dir() or count > 1:
         return wanted / model.name
     return wanted
@@ -216,7 +216,7 @@ def _check_several(model: Path, target: Path, taken: dict[Path, Path]) -> None:
     if not model.exists() and model.parent.is_dir():
         raise SurgeonError(f"{model}: no such file; a file to write goes after -o")
     if target in taken:
-        raise SurgeonError(f"{target}: holds the result of {taken[target]}; fix this one by itself")
+        raise SurgeonError(f"{target}: holds the result of {taken[target]}; fix this model in a separate run")
     taken[target] = model
 
 
@@ -229,7 +229,7 @@ def _named(model: Path, error: SurgeonError) -> str:
 def _fixed(
     targets: dict[Path, Path | SurgeonError], options: dict[str, Any], given: dict[str, Any]
 ) -> Iterator[Iterator[tuple[Path, Callable[[], Report]]]]:
-    """For each model what gives its report, once it is fixed, or raises why it was not."""
+    """For each model a function that waits for its report, or raises the error."""
     known = {model: target for model, target in targets.items() if isinstance(target, Path)}
     calls = [(model, target, options) for model, target in known.items()]
     with run_parallel(_fix, calls, jobs_for(list(known), given["jobs"])) as running:

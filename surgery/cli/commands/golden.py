@@ -1,4 +1,4 @@
-"""`surgeon golden`: record what models compute while they are right; list, show and remove what was recorded."""
+"""`surgeon golden`: record the outputs of correct models; list, show and remove the recorded goldens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(name="golden")
 def command() -> None:
-    """Record what a model computes while it is right; `surgeon verify` compares it with that from then on."""
+    """Record the outputs of a correct model; `surgeon verify` compares the model with them later."""
 
 
 @command.command()
@@ -27,7 +27,7 @@ def command() -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder.  [default: the nearest golden, else ./golden]"
 )
-@click.option("--from-torch", is_flag=True, help="Record what stock SAM2 computes, not what the file computes.")
+@click.option("--from-torch", is_flag=True, help="Record the outputs of stock SAM2 instead of the file's.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Checkpoint for --from-torch.")
 def record(
     models: tuple[Path, ...],
@@ -82,13 +82,14 @@ def record(
     type=click.Choice(PRECISIONS),
     default="fp32",
     show_default=True,
-    help="Precision that trtexec builds.",
+    help="Precision of the engine that trtexec builds.",
 )
 @click.option("--golden", "goldens", multiple=True, type=click.Path(path_type=Path), help="Folder of goldens.")
 def trtexec(models: tuple[Path, ...], output: Path, target: str, precision: str, goldens: tuple[Path, ...]) -> int:
-    """Write a folder that shows on a GPU machine, with trtexec alone, what its TensorRT makes of MODELS.
+    """Write a folder that builds and runs MODELS on a GPU machine, with trtexec alone.
 
-    It holds the models, the inputs of their goldens, and run.sh. Copy it there, run run.sh, copy it back, then:
+    The folder holds the models, the inputs of their goldens, and run.sh. Copy the folder there, run run.sh, copy the
+    folder back, then:
     surgeon verify MODELS --device-run FOLDER
     """
     from verify.device.prepare.folder import write_folder
@@ -145,7 +146,7 @@ def _record(path: Path, folder: Path, drawn: dict[str, Any], from_torch: bool, c
 
 
 def _quality(golden: Golden, most: int = 5) -> list[str]:
-    """Lines that say which planted faults a golden catches, and what its inputs do not reach."""
+    """Lines that say which planted faults a golden catches, and which faults its inputs cannot show."""
     from verify.goldens.quality.sensitivity import describe, slipped
 
     def lines(label: str, entries: Sequence[str]) -> list[str]:
@@ -169,7 +170,7 @@ def _stock(path: Path, checkpoint: Path | None) -> tuple[Any, dict[str, str]]:
 
 
 class _progress:
-    """Shows on a terminal what is being run; nothing in a log."""
+    """Shows progress on a terminal; prints nothing to a log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -198,7 +199,7 @@ def _size(golden: Golden) -> str:
 
 
 def _folders(given: tuple[Path, ...]) -> list[Path]:
-    """The folders given, else those that are looked in by default; SurgeonError where there is none."""
+    """The folders given, else the default folders; SurgeonError where there is none."""
     from verify.errors import SurgeonError
     from verify.goldens.find import folders
 
@@ -208,12 +209,12 @@ def _folders(given: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-@command.command(name="list", short_help="List goldens, and say which belong to no model.")
+@command.command(name="list", short_help="List goldens, and say which have no model any more.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 def list_(folders: tuple[Path, ...]) -> int:
-    """List the goldens in FOLDERS, one a line, and say which belong to no model any more.
+    """List the goldens in FOLDERS, one a line, and say which have no model any more.
 
-    When none is given: those in the nearest golden folder and those that come with surgeon.
+    Without FOLDERS: those in the nearest golden folder and those that come with surgeon.
     """
     from verify.goldens.find import is_orphan
     from verify.goldens.index import read_index
@@ -250,9 +251,9 @@ def rm(names: tuple[str, ...], folder: Path | None) -> int:
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--tensors", is_flag=True, help="Also show every output with its tolerance and the reason.")
 def show(folders: tuple[Path, ...], tensors: bool) -> int:
-    """Show what made each golden in FOLDERS.
+    """Show how each golden in FOLDERS was recorded.
 
-    When none is given: those in the nearest golden folder and those that come with surgeon.
+    Without FOLDERS: those in the nearest golden folder and those that come with surgeon.
     """
     from verify.goldens.index import read_index
 

@@ -49,7 +49,7 @@ OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
     type=click.Choice(["cpu", "cuda", "tensorrt"]),
     default="cpu",
     show_default=True,
-    help="What onnxruntime runs the files on.",
+    help="Where onnxruntime runs the files.",
 )
 @click.option("--threads", default=0, show_default=True, type=click.IntRange(min=0), help="CPU threads; 0 uses all.")
 def command(video: str, models: Path, **options: Any) -> int:
@@ -112,9 +112,9 @@ def _check_outputs(video: str, options: dict[str, Any]) -> None:
 
     paths = [options[name] for name in OUTPUTS if options[name]]
     if not paths:
-        raise SurgeonError("nowhere to write; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
+        raise SurgeonError("no output; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
     if any(path.resolve() == Path(video).resolve() for path in paths):
-        raise SurgeonError(f"{video}: is the input; write somewhere else")
+        raise SurgeonError(f"{video}: is the input; choose another output")
 
 
 def _sinks(options: dict[str, Any], source: Source, stack: ExitStack) -> list[Sink]:

@@ -1,4 +1,4 @@
-"""`surgeon verify`: check that models still are what they should be and that TensorRT builds them."""
+"""`surgeon verify`: check the interface of models, their outputs against goldens, and that TensorRT builds them."""
 
 from __future__ import annotations
 
@@ -106,13 +106,13 @@ def command(context: click.Context, /, models: tuple[Path, ...], **given: Any) -
 
 
 def _check_device_options(given: dict[str, Any]) -> None:
-    """Raise SurgeonError for a folder that is none, before models are run, and for --keep without one."""
+    """Raise SurgeonError before models are run: for a wrong --device-run, and for --keep without a verdict to keep."""
     from verify.device.manifest import read_manifest
 
     if given["device_run"] is not None:
         read_manifest(given["device_run"])
     elif given["keep"] and given["backend"] != "tensorrt":
-        raise SurgeonError("--keep: there is no verdict to keep without --device-run FOLDER or --backend tensorrt")
+        raise SurgeonError("--keep needs --device-run FOLDER or --backend tensorrt, which give the verdict to keep")
 
 
 def _device_options(given: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _show(reports: Sequence[Report], given: dict[str, Any]) -> None:
     show(reports, given["style"], quiet=given["quiet"], rules=rule_texts())
     if given["html"] is not None:
         write_html(reports, given["html"], title="surgeon verify", rules=rule_texts())
-    if given["style"] != "text":  # the document is for a program; what was not checked is also said to people
+    if given["style"] != "text":  # programs read the document; people also read here what was not checked
         for report in reports:
             for check in report.checks:
                 if "exit_code" in check.figures:
@@ -180,7 +180,7 @@ def _closed_loop(given: dict[str, Any]) -> Report:
 
 
 def _strict(report: Report) -> Report:
-    """The report with checks that were skipped because a backend is missing as failures of exit code 4."""
+    """The report in which each check that was skipped for a missing backend fails with exit code 4."""
     checks = [
         replace(check, status="fail", figures={**check.figures, "exit_code": MissingBackend.exit_code})
         if check.status == "skip" and check.figures.get("missing")
@@ -195,7 +195,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
     from verify.interface.spec import load_spec
     from verify.model.files import find_models
 
-    folders(given["golden"])  # options that name nothing are one error, not one for each model
+    folders(given["golden"])  # a folder or spec that does not exist is one error, not one for each model
     spec = None if given["spec"] == "none" else given["spec"]
     if spec is not None:
         load_spec(spec)
@@ -222,7 +222,7 @@ def _verify_all(models: Sequence[Path], given: dict[str, Any]) -> list[Report]:
 
 
 def _profiles(shapes: Sequence[str], paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """The profiles of each model: of several models, those of the shapes given that name an input of it.
+    """The profiles of each model: the given shapes whose names are inputs of that model.
 
     Raises:
         SurgeonError: a shape names no input of any model.
@@ -254,7 +254,7 @@ def _stock(checkpoint: Path | None) -> Any:
 
     def check(path: Path, metadata: Any, spec: Any) -> Check:
         if spec is None:
-            return Check("stock SAM2", "skip", "no SAM2 module, so there is nothing to set beside it")
+            return Check("stock SAM2", "skip", "not a SAM2 module, so stock SAM2 has nothing to compare")
         return parity(path, metadata, spec, checkpoint)
 
     return check

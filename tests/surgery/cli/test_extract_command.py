@@ -47,7 +47,7 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["m.onnx"], "name where the part begins or ends, with --inputs NAME or --outputs NAME"),
+        (["m.onnx"], "say where the part begins or ends with --inputs NAME or --outputs NAME"),
         (["nothing.onnx", "--inputs", "a"], "nothing.onnx: no such file"),
         (["m.onnx", "--inputs", "a", "-o", "m.onnx"], "m.onnx: is the model itself; choose another output"),
         (["m.onnx", "--inputs", "a", "-o", "m.onnx/x"], "m.onnx/x: cannot be written"),

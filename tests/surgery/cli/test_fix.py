@@ -119,7 +119,7 @@ def test_a_model_named_twice_is_fixed_once_and_a_result_never_replaces_another(s
         Path(folder, "m.onnx").write_bytes(source.read_bytes())
     result = fix("a/m.onnx", "b/m.onnx", "-o", "out")
     assert result.return_value == 2
-    assert "out/m.onnx: holds the result of a/m.onnx; fix this one by itself" in result.stderr
+    assert "out/m.onnx: holds the result of a/m.onnx; fix this model in a separate run" in result.stderr
     assert Path("out/m.onnx").is_file()
 
 
@@ -144,12 +144,12 @@ def test_results_of_an_earlier_run_are_not_fixed_again(source: Path) -> None:
     assert again.return_value == 0
     assert sorted(path.name for path in source.parent.glob("*.onnx")) == files
     assert again.stderr.splitlines() == [
-        "surgeon: m.fixed.onnx: left out, since it is what fix made of m.onnx",
-        "surgeon: n.fixed.onnx: left out, since it is what fix made of n.onnx",
+        "surgeon: m.fixed.onnx: skipped, because fix wrote it from m.onnx",
+        "surgeon: n.fixed.onnx: skipped, because fix wrote it from n.onnx",
     ]
     alone = fix("m.fixed.onnx")
     assert alone.return_value == 2
-    assert "m.fixed.onnx: is what fix made of another model; give -o OUT or --in-place to fix it again" in alone.stderr
+    assert "m.fixed.onnx: fix wrote it from another model; give -o OUT or --in-place to fix it again" in alone.stderr
     assert fix("m.fixed.onnx", "-o", "twice.onnx").return_value == 0
     assert fix("m.fixed.onnx", "--in-place").return_value == 0
 

@@ -194,5 +194,5 @@ def test_one_file_is_no_place_for_two_models(
 ) -> None:
     Path("n.onnx").write_bytes(WHOLE)
     assert surgeon("fix", "m.onnx", "n.onnx", "-o", "out.onnx", monkeypatch=monkeypatch) == 2
-    assert "-o out.onnx: is one file, and there are 2 models; give a folder" in said(capfd)
+    assert "-o out.onnx: is one file for 2 models; give a folder" in said(capfd)
     assert not Path("out.onnx").exists()

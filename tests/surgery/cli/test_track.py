@@ -122,7 +122,7 @@ def test_command_refuses_to_write_over_its_input_or_nowhere(clip: Path, tmp_path
     networks = toy_networks.write(tmp_path / "toy")
     with pytest.raises(SurgeonError, match="is the input"):
         run(clip, "--models", networks, "--box", "5,5,30,30", "-o", clip)
-    with pytest.raises(SurgeonError, match="nowhere to write"):
+    with pytest.raises(SurgeonError, match="no output; give"):
         run(clip, "--models", networks, "--box", "5,5,30,30")
 
 

@@ -129,4 +129,4 @@ def test_weights_and_goldens_stand_for_their_models(surgeon: Surgeon, good: Path
     path.unlink()
     assert checked(data) == [str(data), "golden"]
     code, words = verify(surgeon, data)
-    assert (code, "no model that it was recorded of is here" in words) == (0, True)
+    assert (code, "the model it was recorded from is not here" in words) == (0, True)

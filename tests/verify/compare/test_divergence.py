@@ -145,7 +145,7 @@ def test_pairs_leave_constants_out() -> None:
 
 def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", MODEL)
-    with pytest.raises(SurgeonError, match="no file and no way"):
+    with pytest.raises(SurgeonError, match="'float12' is neither a file nor a way to run one; use "):
         way(path, "float12")
     with pytest.raises(SurgeonError, match="no such file"):
         way(tmp_path / "none.onnx")

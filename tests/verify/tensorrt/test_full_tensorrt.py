@@ -42,7 +42,8 @@ class Builder:
 class Real:
     def create_network(self, flags):
         keep("network", flags)
-        return SimpleNamespace(num_outputs=1, num_inputs=0)
+        output = SimpleNamespace(name="of the stand-in", dtype=SimpleNamespace(name="FLOAT"), shape=())
+        return SimpleNamespace(num_outputs=1, num_inputs=0, get_output=lambda index: output)
     def create_builder_config(self): return Config()
     def create_optimization_profile(self): return None
     def build_serialized_network(self, network, config): return memoryview(b"engine")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,27 @@ from verify.report import Report
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
 
 
-def verify_cached(path: Path, options: Mapping[str, Any]) -> Report:
-    """The report of `verify_model(path, **options)`, from the cache where it can be.
+@dataclass(frozen=True)
+class Addition:
+    """Something that is added to the report of a model and kept with it.
+
+    add    adds its checks and findings to the report of the file
+    files  what it depends on besides the model: a change of one makes the reports in the cache void
+    key    further text that its result depends on
+    """
+
+    add: Callable[[Path, Report], None]
+    files: tuple[Path, ...] = field(default=())
+    key: str = ""
+
+
+def verify_cached(path: Path, options: Mapping[str, Any], addition: Addition | None = None) -> Report:
+    """The report of `verify_model(path, **options)` with an addition, from the cache where it can be.
 
     Raises:
         SurgeonError, MissingBackend: as `verify_model`.
     """
-    before = _dependencies(path, options)
+    before = _dependencies(path, options, addition)
     known = cache.load(before.key, path) if before else None
     if known is not None:
         return _with_kept_verdicts(known, path, options)
@@ -37,7 +51,9 @@ def verify_cached(path: Path, options: Mapping[str, Any]) -> Report:
 
     weights = _weights(path)
     report = verify_model(path, **options)
-    unchanged = before is not None and before == _dependencies(path, options) and weights == _weights(path)
+    if addition is not None:
+        addition.add(path, report)
+    unchanged = before is not None and before == _dependencies(path, options, addition) and weights == _weights(path)
     if before and unchanged and report.exit_code == 0:
         cache.save(before.key, report, {name: sha for name, (sha, _) in weights.items()})
     return report
@@ -63,7 +79,7 @@ class _Dependencies:
     stamps: tuple[cache.Stamp, ...]
 
 
-def _dependencies(path: Path, options: Mapping[str, Any]) -> _Dependencies | None:
+def _dependencies(path: Path, options: Mapping[str, Any], addition: Addition | None) -> _Dependencies | None:
     """None where a file cannot be read, which the checks will say."""
     places = folders(options.get("goldens") or ())
     spec = str(options.get("spec") or "")
@@ -78,7 +94,8 @@ def _dependencies(path: Path, options: Mapping[str, Any]) -> _Dependencies | Non
     gone = [f"{golden.id} {is_orphan(golden)}" for folder in places for golden in read_index(folder)]
     settings = repr(sorted((name, str(value)) for name, value in options.items()))
     here = [platform.node(), os.environ.get("SURGEON_TENSORRT", "")]
-    parts = [*cache.tools(PACKAGES), *here, settings, *content, *gone]
+    own = [] if addition is None else [addition.key, *(f"{file} {cache.stamp(file)}" for file in addition.files)]
+    parts = [*cache.tools(PACKAGES), *here, settings, *content, *gone, *own]
     return _Dependencies(cache.text_hash("\n".join(parts)), stamps)
 
 

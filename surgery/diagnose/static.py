@@ -85,6 +85,15 @@ def table_findings(view: ModelView, target: Target) -> list[Finding]:
     return [*_of_interface(view, judge, target), *found]
 
 
+def wrong_result_findings(view: ModelView, target: Target) -> list[Finding]:
+    """Findings for nodes that the target takes and computes as something else, and for nothing it refuses."""
+    judge = target.judge
+    if judge is None:
+        return []
+    found = places(view.inferred, judge)
+    return [_of_wrong_result(place, wrong, view, target, judge) for place in found for wrong in place.wrong]
+
+
 def only_by_pass(static: Iterable[Finding], target: Target) -> list[Finding]:
     """Findings of passes about what no condition of the table can tell, such as branches of different rank."""
     found = []

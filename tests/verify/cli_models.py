@@ -13,6 +13,11 @@ from verify.interface.spec import load_spec
 
 HEADER = '<ir_version: 8, opset_import: ["" : 17]>'
 TEXT = "m (float[2,8] x) => (float[2,16] y) { h = MatMul(x, w) y = Tanh(h) }"
+# TensorRT 10.14 gives both sums the same axis.
+TWO_SUMS = (
+    "m (float[2,3] x) => (float[2,3] a, float[2,3] b) { zero = Constant<value = int64 {0}>()"
+    " one = Constant<value = int64 {1}>() a = CumSum(x, zero) b = CumSum(x, one) }"
+)
 
 
 def weight() -> Any:

@@ -146,12 +146,13 @@ def _restore(before: str | None) -> None:
 
 
 def _show(reports: Sequence[Report], given: dict[str, Any]) -> None:
-    from verify.lint import rule_texts
+    from surgery.cli.silent_faults import texts_of
     from verify.render import show, write_html
 
-    show(reports, given["style"], quiet=given["quiet"], rules=rule_texts())
+    rules = texts_of(reports)
+    show(reports, given["style"], quiet=given["quiet"], rules=rules)
     if given["html"] is not None:
-        write_html(reports, given["html"], title="surgeon verify", rules=rule_texts())
+        write_html(reports, given["html"], title="surgeon verify", rules=rules)
     if given["style"] != "text":  # programs read the document; people also read here what was not checked
         for report in reports:
             for check in report.checks:
@@ -261,14 +262,19 @@ def _stock(checkpoint: Path | None) -> Any:
 
 
 def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache: bool) -> Report:
+    from surgery.cli.silent_faults import addition
+
+    own = addition(path, asked=options["tensorrt"])
     with _status(path):
         if no_cache or extra_check is not None or {"device_run", "keep_device_run"} & set(options):
             from verify import verify_model
 
-            return verify_model(path, **options, extra_check=extra_check)
+            report = verify_model(path, **options, extra_check=extra_check)
+            own.add(path, report)
+            return report
         from verify.cached import verify_cached
 
-        return verify_cached(path, options)
+        return verify_cached(path, options, own)
 
 
 def _status(path: Path) -> Any:

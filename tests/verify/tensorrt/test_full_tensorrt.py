@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import pytest
 
-from tests.verify.cli_models import TEXT, decoder, write
+from tests.verify.cli_models import TEXT, TWO_SUMS, decoder, write
 from verify.tensorrt import process
 
 Surgeon = Callable[..., tuple[int, str, str]]
@@ -126,6 +126,18 @@ def test_verdict_is_kept_in_the_same_file(surgeon: Surgeon, good: Path, install:
     onnx.save(model, good)
     _, out, _ = surgeon("verify", good, "--backend", "none", "--format", "json")
     assert json.loads(out)["reports"][0]["verdicts"][0]["state"] == "unknown"
+
+
+def test_what_this_version_computes_wrongly_fails(surgeon: Surgeon, install: Callable[..., None]) -> None:
+    install("10.14.1.48")
+    path = write(Path("net.onnx"), TWO_SUMS)
+    code, out, err = surgeon("verify", path, "--backend", "tensorrt", "--format", "json")
+    assert code == 1, out + err
+    (report,) = json.loads(out)["reports"]
+    failed = {check["name"]: check["message"] for check in report["checks"] if check["status"] == "fail"}
+    command = "surgeon diagnose net.onnx --target tensorrt-10.14"
+    assert failed["silent faults"] == f"TensorRT 10.14 computes 2 places wrongly: {command}"
+    assert {(finding["code"], finding["severity"]) for finding in report["findings"]} == {("SG180", "error")}
 
 
 def test_without_a_gpu_it_is_exit_4_and_one_line(surgeon: Surgeon, install: Callable[..., None]) -> None:

@@ -237,7 +237,11 @@ def test_no_module_hides_an_exported_function() -> None:
 
 
 def test_record_then_verify_by_the_public_functions(model: Path) -> None:
-    golden = record_golden(model, "recorded", sizes={"x": (2, 3)}).golden
+    recording = record_golden(model, "recorded", sizes={"x": (2, 3)})
+    golden = recording.golden
+    assert repr(recording).startswith(f"<golden of {golden.id} in recorded: {len(golden.cases)} cases; catches ")
+    assert "\n" not in repr(recording)
+    assert len(repr(recording)) < 200
     assert golden.cases[0].inputs[0].shape == (2, 3)
     good = verify_model(model, spec=None, goldens=["recorded"], tensorrt=False)
     assert [(check.name, check.status) for check in good.checks] == [("onnx", "pass"), ("golden", "pass")]

@@ -25,9 +25,10 @@ from verify.goldens.index import INDEX, Golden, arrays_hash, identity, place, re
 from verify.goldens.inputs import make_inputs
 from verify.goldens.measure import ReferenceOutputs, record_cases
 from verify.goldens.quality.coverage import measure_coverage
-from verify.goldens.quality.sensitivity import SECONDS, measure_sensitivity
+from verify.goldens.quality.sensitivity import SECONDS, describe, measure_sensitivity
 from verify.goldens.runs import fused_operators, machine, random_operator
 from verify.interface.recognise import read_metadata
+from verify.report import counted
 from verify.run.unrounded import quantizers
 
 if TYPE_CHECKING:
@@ -38,12 +39,18 @@ OTHER_SEED = 7919
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recording:
     """A golden that was written, and in `changes` what it replaced; empty for a model that had none."""
 
     golden: Golden
     changes: str = ""
+
+    def __repr__(self) -> str:
+        """One line, for a notebook; `golden` has all figures."""
+        golden = self.golden
+        quality = f"; {describe(golden.sensitivity)}" if golden.sensitivity else ""
+        return f"<golden of {golden.id} in {golden.folder}: {counted(len(golden.cases), 'case')}{quality}>"
 
 
 def record(

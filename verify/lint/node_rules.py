@@ -34,7 +34,7 @@ def domain_not_imported(scope: Scope) -> Iterator[Breach]:
         return  # SG701 says it once
     missing: dict[str, onnx.NodeProto] = {}
     for node in scope.graph.node:
-        if domain_of(node.domain) not in scope.opsets and not _is_function(scope, node):
+        if domain_of(node.domain) not in scope.opsets:
             missing.setdefault(domain_of(node.domain), node)
     for domain, node in missing.items():
         yield Breach(f"the domain {shown(domain or 'ai.onnx')} of {shown(operator_of(node))} is not imported", node)
@@ -140,10 +140,6 @@ def _in_function(scope: Scope) -> bool:
     while scope.parent is not None:
         scope = scope.parent[0]
     return scope.is_function
-
-
-def _is_function(scope: Scope, node: onnx.NodeProto) -> bool:
-    return any((one.domain, one.name) == (node.domain, node.op_type) for one in scope.model.functions)
 
 
 def _known_domains(scope: Scope) -> Iterator[tuple[onnx.NodeProto, int]]:

@@ -57,6 +57,12 @@ def function(version: int, count: int = 1) -> onnx.ModelProto:
     return model
 
 
+def function_not_imported() -> onnx.ModelProto:
+    model = function(8)
+    del model.opset_import[1]
+    return model
+
+
 def before_ir_4() -> onnx.ModelProto:
     model = weights()
     model.ir_version = 3

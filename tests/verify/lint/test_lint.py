@@ -15,6 +15,7 @@ from tests.verify.lint.models import (
     changed,
     default_of_another_shape,
     function,
+    function_not_imported,
     parsed,
     weights,
 )
@@ -51,7 +52,7 @@ CASES: dict[str, list[onnx.ModelProto]] = {
     "SG720": [before_ir_4()],
     "SG721": [default_of_another_shape()],
     "SG730": [changed(lambda m: m.graph.node[0].ClearField("op_type"))],
-    "SG731": [changed(lambda m: setattr(m.graph.node[0], "domain", "own"))],
+    "SG731": [changed(lambda m: setattr(m.graph.node[0], "domain", "own")), function_not_imported()],
     "SG732": [changed(lambda m: setattr(m.graph.node[0], "op_type", "Rleu"))],
     "SG733": [parsed("g (float[2,2] x) => (float[2,2] y) { y = Scatter(x, x, x) }")],
     "SG734": [

@@ -60,6 +60,17 @@ def test_layers_follow_the_longest_path() -> None:
     assert tops["right"] + HEIGHT < tops["Add"]
 
 
+def test_layers_do_not_depend_on_the_order_of_the_edges() -> None:
+    names = ["d", "c", "b", "a"]
+    chain = {
+        "nodes": [{"id": name, "label": name} for name in names],
+        "edges": [{"from": maker, "to": reader} for reader, maker in pairwise(names)],
+    }
+    found = boxes(drawn(chain))
+    for above, below in pairwise("abcd"):
+        assert found[above][3] < found[below][1]
+
+
 def test_boxes_are_apart_and_inside_the_drawing() -> None:
     svg = drawn(DIAMOND)
     width, height = numbers(svg, "width", "height")

@@ -14,7 +14,7 @@ from verify.errors import SurgeonError
 from verify.render import RuleText, show
 from verify.render.sarif import to_sarif
 from verify.render.text import group_findings, headline, port_text, visible
-from verify.report import Check, Finding, Report
+from verify.report import Check, Finding, Report, Verdict
 
 
 def lines(*reports: Report, quiet: bool = False) -> list[str]:
@@ -50,6 +50,17 @@ def test_checks_stand_in_columns() -> None:
         "",
         "1 model: 1 of 1 failed; checks: 1 passed, 1 failed, 1 skipped",
     ]
+
+
+def test_the_colour_of_a_verdict_is_of_the_judge_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    verdicts = [Verdict("here", "refused", "refuses 1 place"), Verdict("table", "refused", "refuses it", asked=False)]
+    red, dim = (line for line in lines(Report("m.onnx", verdicts=verdicts)) if "refuses" in line)
+    assert "\x1b[1;31mrefuses 1 place" in red
+    assert "\x1b[2mrefuses it" in dim
+    assert "for information" in dim
 
 
 def test_long_text_hangs_beside_its_label(monkeypatch: pytest.MonkeyPatch) -> None:

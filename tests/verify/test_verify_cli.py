@@ -189,6 +189,16 @@ def test_a_golden_folder_that_has_none_of_the_models_is_an_error(surgeon: Surgeo
     assert "no golden of these models; it has ../net.onnx" in " ".join(out.split())
 
 
+def test_a_golden_that_cannot_be_read_is_said_once(surgeon: Surgeon, good: Path) -> None:
+    (data,) = Path("golden").glob("*.npz")
+    data.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
+    code, out, _ = surgeon("verify", good, "--no-trt", "--golden", "golden")
+    assert code == 2
+    assert "a Git LFS pointer" in out
+    assert "no golden" not in out
+    assert "1 model: 1 of 1 failed" in out
+
+
 def test_external_data(surgeon: Surgeon) -> None:
     path = write(Path("ext.onnx"), save_as_external_data=True, location="ext.bin", size_threshold=0)
     assert surgeon("golden", "record", path)[0] == 0

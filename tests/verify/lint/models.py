@@ -57,6 +57,12 @@ def function(version: int, count: int = 1) -> onnx.ModelProto:
     return model
 
 
+def without_ir_version() -> onnx.ModelProto:
+    model = weights()
+    model.ClearField("ir_version")
+    return model
+
+
 def function_not_imported() -> onnx.ModelProto:
     model = function(8)
     del model.opset_import[1]

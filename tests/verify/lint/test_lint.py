@@ -18,11 +18,16 @@ from tests.verify.lint.models import (
     function_not_imported,
     parsed,
     weights,
+    without_ir_version,
 )
 from verify.lint import RULES, lint, rule_texts
 
 CASES: dict[str, list[onnx.ModelProto]] = {
-    "SG700": [changed(lambda m: m.ClearField("ir_version")), changed(lambda m: setattr(m, "ir_version", 99))],
+    "SG700": [
+        changed(lambda m: m.ClearField("ir_version")),
+        changed(lambda m: setattr(m, "ir_version", 99)),
+        without_ir_version(),
+    ],
     "SG701": [changed(lambda m: m.ClearField("opset_import"))],
     "SG702": [changed(lambda m: m.opset_import.add(domain="own", version=0))],
     "SG703": [changed(lambda m: m.opset_import.add(domain="ai.onnx", version=17))],

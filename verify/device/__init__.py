@@ -1,1 +1,1 @@
-"""What trtexec said and measured on another machine: the folder that goes there, and the verdict on what comes back."""
+"""Runs of trtexec on another machine: writes the folder that goes there, and checks the folder that comes back."""

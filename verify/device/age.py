@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 
 def age(date: str, now: datetime | None = None) -> str:
-    """`today`, `yesterday` or `3 days ago`; the date itself where it lies ahead."""
+    """`today`, `yesterday` or `3 days ago`; the date itself if it is in the future."""
     try:
         then = datetime.strptime(date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     except ValueError:

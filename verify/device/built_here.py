@@ -21,17 +21,17 @@ NAMES = ("tensorrt", "tensorrt parser", "tensorrt builder")
 
 
 def built_here(path: Path, model: onnx.ModelProto, checks: Sequence[Check], goldens: Sequence[Path]) -> DeviceRun:
-    """What the checks of `verify.tensorrt.check.check_tensorrt` come to, to be kept beside the golden.
+    """The verdict of the checks of `verify.tensorrt.check.check_tensorrt`, to be kept beside the golden.
 
     Raises:
-        SurgeonError: full TensorRT did not run here, or the model has no golden to keep it beside.
+        SurgeonError: full TensorRT did not run here, or the model has no golden to keep the verdict beside.
     """
     ran = [c for c in checks if c.name in NAMES and str(c.figures.get("version", "")).startswith("tensorrt ")]
     found = find_golden(path, model, folders(goldens))
     if not ran:
         raise SurgeonError("--keep: full TensorRT built nothing here; give --backend tensorrt or --device-run FOLDER")
     if found is None:
-        raise SurgeonError(f"--keep: {path} has no golden to keep it beside; surgeon golden record {path}")
+        raise SurgeonError(f"--keep: {path} has no golden; record one with: surgeon golden record {path}")
     (verdict,) = verdicts_of(checks)
     figures = ran[-1].figures
     precision = str(figures.get("precision", "its own precision"))

@@ -1,4 +1,4 @@
-"""Judge what came back from the GPU machine: this file and these inputs, the build, and the outputs."""
+"""Check a run that came back from the GPU machine: its file and inputs, its build, and its outputs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ FILE, BUILD, OUTPUTS = "device file", "device build", "device outputs"
 
 @dataclass(frozen=True)
 class DeviceRun:
-    """What a run on another machine comes to.
+    """The verdict on a run on another machine.
 
-    message  holds `{when}` in the place of the age, which changes
+    message with `{when}` as a placeholder for the age of the run
     sha256   content of the model that ran (`verify.goldens.find.content_hash`)
     date     UTC, e.g. "2026-11-27T10:00:00Z"; empty where run.sh could not tell
     """
@@ -49,7 +49,7 @@ class DeviceRun:
 
     @property
     def verdict(self) -> Verdict:
-        """The same as the verdict of that machine."""
+        """The run as the verdict of that machine."""
         message = self.message.replace("{when}", age(self.date))
         return Verdict(judge_name(self.tensorrt, self.gpu), self.state, message)
 
@@ -57,7 +57,7 @@ class DeviceRun:
 def check_device_run(
     path: Path, model: onnx.ModelProto, folder: Path, goldens: Sequence[Path] = (), scale: float = 1.0
 ) -> DeviceRun:
-    """Judge the run of `model` in a folder that `surgeon golden trtexec` made and run.sh filled.
+    """Check the run of `model` in a folder that `surgeon golden trtexec` made and run.sh filled.
 
     Raises:
         SurgeonError: the folder has no manifest or a damaged one, or a golden cannot be read.
@@ -99,7 +99,7 @@ def check_device_run(
 
 
 def _stopped(name: str, message: str) -> DeviceRun:
-    """A run of which nothing can be said."""
+    """A run without a verdict."""
     return DeviceRun([Check(name, "fail", message)], "unknown", message)
 
 
@@ -111,7 +111,7 @@ def _not_this_file(path: Path, manifest: Manifest) -> str:
 
 
 def _require_same_files(folder: Path, manifest: Manifest, entry: ModelFiles) -> dict[str, str]:
-    """The date of each step by model and log, where all files are those that the folder was made with.
+    """The date of each step by model and log, once all files are known to be those that the folder was made with.
 
     Raises:
         SurgeonError: run.sh was of another folder, or a model or an input has changed. A model that was not copied back
@@ -119,7 +119,7 @@ def _require_same_files(folder: Path, manifest: Manifest, entry: ModelFiles) -> 
     """
     lines = _result(folder)
     if lines and lines[0] != f"folder {manifest.id}":
-        raise SurgeonError("its results are of an older folder; empty it, make it and run it again")
+        raise SurgeonError("its results are of an older folder; empty the folder, make it and run it again")
     changed = [line.removeprefix("changed ") for line in lines if line.startswith("changed ")]
     if any(f"/{entry.folder}/" in line for line in changed):
         raise SurgeonError(f"the GPU machine had another file: {changed[0]}")
@@ -220,7 +220,7 @@ def _as_recorded(dumped: Dumped, dtype: str) -> Any:
 
 
 def _loosened(tolerance: Any, dumped: Dumped) -> dict[str, Any]:
-    """The tolerance; for numbers of six digits with what their rounding alone can change."""
+    """The tolerance; for numbers of six digits it includes their rounding error."""
     import numpy as np
 
     found = {key: value for key, value in dict(tolerance).items() if key != "noise"}
@@ -235,19 +235,19 @@ def _loosened(tolerance: Any, dumped: Dumped) -> dict[str, Any]:
 
 
 def _require_inputs(folder: Path, files: CaseFiles, log: Log) -> None:
-    """Raise SurgeonError where the log or the dump of an input says that other values went in."""
+    """Raise SurgeonError if the log or the dump of an input shows that trtexec read other values."""
     for one in files.inputs:
         if not one.file:
             continue
         if one.name in log.random or one.name in log.assumed or one.name not in log.loaded:
             how = "random values" if one.name in log.random else "other values than those of the golden"
-            raise SurgeonError(f"input {one.name} had {how}, so that the outputs cannot be judged")
+            raise SurgeonError(f"input {one.name} had {how}, so the outputs cannot be compared")
         if Path(log.loaded[one.name]).name != one.file:
             raise SurgeonError(f"input {one.name} was read from {log.loaded[one.name]}, not from {one.file}")
         dump = log.raw.get(("input", one.name))
         place = folder / Path(dump[2]).name if dump else None
         if place is not None and place.is_file() and place.stat().st_size and file_hash(place) != one.sha256:
-            raise SurgeonError(f"the dump of input {one.name} is not what was given: an older file of that name?")
+            raise SurgeonError(f"the dump of input {one.name} has other values; is it an older file?")
 
 
 def _times(folder: Path) -> list[float]:
@@ -271,7 +271,7 @@ def _judged(
     if problems:
         more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
         run.checks.append(Check(OUTPUTS, "fail", problems[0] + more, figures))
-        return replace(run, message=f"built it {{when}}, but the outputs cannot be judged: {problems[0]}")
+        return replace(run, message=f"built it {{when}}, but the outputs cannot be compared: {problems[0]}")
     if not total.tensors:
         message = "no output of the golden has a tolerance for another machine"
         run.checks.append(Check(OUTPUTS, "skip", message, figures))

@@ -1,4 +1,4 @@
-"""One or two engines of another machine as tables and as plain data."""
+"""One or two engines that trtexec built on another machine, as tables and as plain data."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def notes(engine: Engine) -> list[str]:
     if any(layer.how == "between" for layer in engine.layers):
         found.append("a fused region counts as all nodes between the first and the last of its name, which is a guess")
     if engine.unmatched:
-        found.append(f"{engine.unmatched} rows of the profile belong to no layer: of another run?")
+        found.append(f"{engine.unmatched} rows of the profile belong to no layer; is the profile from another run?")
     if engine.milliseconds is not None:
         found.append("the time of a layer is divided equally among its nodes")
     return found

@@ -45,7 +45,7 @@ def keep(run: DeviceRun, given: Sequence[Path] = ()) -> Path:
     """Write a run into device.json beside its golden, or in `./golden` where the golden came with surgeon.
 
     Raises:
-        SurgeonError: nothing is known of the run that could be kept, or the file cannot be read or written.
+        SurgeonError: the run has no verdict to keep, or the file cannot be read or written.
     """
     if run.golden is None or not run.sha256:
         raise SurgeonError(f"nothing was kept: {run.message}")
@@ -88,7 +88,7 @@ def places(given: Sequence[Path] = ()) -> list[Path]:
 
 
 def kept_verdicts(path: Path, model: onnx.ModelProto, given: Sequence[Path] = ()) -> list[Verdict]:
-    """What other machines said of this model earlier; of a file that has changed since they know nothing.
+    """Earlier verdicts of other machines on this model; each is unknown if the file has changed since.
 
     Raises:
         SurgeonError: a file of verdicts is damaged.

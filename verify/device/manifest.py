@@ -32,7 +32,7 @@ class Input:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """One case of a golden: its folder inside the model's, its inputs, and tolerances that the golden has not."""
+    """One case of a golden: its folder inside the model's, its inputs, and tolerances that the golden does not have."""
 
     folder: str
     name: str
@@ -71,7 +71,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Write it with its id, and return it so."""
+    """Write the manifest with its id, and return that manifest."""
     text = json.dumps(asdict(manifest), sort_keys=True)
     whole = Manifest(manifest.tensorrt, manifest.models, hashlib.sha256(text.encode()).hexdigest()[:16])
     content = {"format": FORMAT, **asdict(whole)}

@@ -1,4 +1,4 @@
-"""The trtexec of each TensorRT version: its flags, the types of its bindings, and how it wants shapes to be written."""
+"""The trtexec of each TensorRT version: its flags, the types of its bindings, and its syntax of shapes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BINDINGS = {
     "uint8": "uint8",
     "bool": "bool",
 }
-# What trtexec calls a type in the name of a raw dump, in 8.x and since.
+# Names of types in the file names of raw dumps, in 8.x and later.
 RAW_TYPES = {
     "Float": "float32",
     "Half": "float16",
@@ -43,7 +43,7 @@ RAW_TYPES = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What an input is given in a shape flag: its dims, or the values of an input that holds a shape."""
+    """The value of an input in a shape flag: its dims, or the values of an input that holds a shape."""
 
     name: str
     values: tuple[int, ...]
@@ -79,8 +79,8 @@ class Trtexec:
         """Arguments that build an engine and run nothing.
 
         Args:
-            points: what dynamic inputs are given at the smallest, usual and largest point; three empty lists where
-                none is dynamic, because trtexec refuses shapes for a static model.
+            points: shapes of dynamic inputs at the smallest, usual and largest point; three empty lists where none is
+                dynamic, because trtexec refuses shapes for a static model.
             typed: half precision is written into the graph.
         """
         words = [f"--onnx={model}", f"--saveEngine={engine}", "--skipInference", "--profilingVerbosity=detailed"]

@@ -80,7 +80,7 @@ def draw_inputs(
         style: "random" (normal floats, integers within their range), "zeros" (the low end of every range),
             "edge" (signed zeros, large and small floats, the ends of integer ranges).
         seed: same seed, same arrays.
-        confined: what `input_ranges` gives for the model, where that is known already.
+        confined: the result of `input_ranges` for the model, if already computed.
         ranges: value range of an integer input by name, instead of the one read from its uses.
 
     Raises:

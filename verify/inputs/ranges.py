@@ -11,7 +11,7 @@ from verify.model.walk import dims_of
 if TYPE_CHECKING:
     import onnx
 
-# Operators that hand their first input on, unchanged in value.
+# Operators that pass their first input on without changing its values.
 CARRIERS = {
     "Identity", "Cast", "CastLike", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Tile",
     "Concat", "Slice", "Split", "Gather",
@@ -97,7 +97,7 @@ def _shapes(graph: onnx.GraphProto) -> dict[str, list[int | None]]:
 def _reach(
     name: str, users: dict[str, list[tuple[onnx.NodeProto, int]]], shapes: dict[str, list[int | None]]
 ) -> Range | None:
-    """What the operators allow that `name` reaches through carriers; at most a few thousand are looked at."""
+    """The range allowed by the operators that `name` reaches through carriers; looks at a few thousand at most."""
     seen, todo, span = {name}, [name], None
     while todo and len(seen) < 5000:
         for node, position in users.get(todo.pop(), ()):

@@ -30,7 +30,7 @@ def draw(kind: str, shape: Shape, dtype: str, seed: str, **options: Any) -> Arra
     """An array of one of `KINDS`.
 
     Args:
-        kind: what it holds in use.
+        kind: what the model uses the array for.
         shape: of the array.
         dtype: a NumPy name; also those of ml_dtypes.
         seed: any text; the same text gives the same values.
@@ -89,7 +89,7 @@ def _heavy(shape: Shape, seed: str, _: Any) -> Array:
 
 
 def _edges(shape: Shape, seed: str, _: Any) -> Array:
-    """Normal values, one in three replaced by one at which operators behave in another way."""
+    """Normal values, one in three replaced by a number at which operators change their behaviour."""
     choice = words(f"{seed}/edges", math.prod(shape))
     edge = np.asarray(EDGES)[(choice >> np.uint64(8)) % np.uint64(len(EDGES))]
     values: Array = np.where(choice % np.uint64(3) == 0, edge, standard(seed, math.prod(shape)))
@@ -149,7 +149,7 @@ def _along_first(values: Array, size: int) -> tuple[Array, int]:
 
 
 def _mask(shape: Shape, seed: str, _: Any) -> Array:
-    """Smooth blobs between -10 and 10, most of them at an end, one mask for each leading index."""
+    """Smooth blobs between -10 and 10, most values at either end, one mask for each leading index."""
     planes = []
     for index in range(math.prod(shape[:-2])):
         coarse = (standard(f"{seed}/{index}", COARSE_MASK**2) * 65536.0).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a runtime says of a model that it cannot run, without status codes, C++ sources and paths of temporary files."""
+"""Error messages of runtimes, without status codes, C++ source locations and paths of temporary files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NOISE = (
     re.compile(r"\S*\.(?:cc|cpp|h|hpp):\d+ (?:[\w:~<>*&, ]+\((?:[^()]|\([^()]*\))*\)(?:::<[^>]*>[^ ]*)?(?: const)? )?"),
     re.compile(r"(?:(?<=: )|^)[^.:]*? was false\. "),
 )
-WITHOUT_KIND = (NotImplementedError, RuntimeError)  # the kind says no more than the message
+WITHOUT_KIND = (NotImplementedError, RuntimeError)  # the kind adds nothing to the message
 
 
 def one_line(error: BaseException, width: int = 300) -> str:
-    """What an exception says, on one line of at most `width` characters; with its kind where that says more."""
+    """The message of an exception on one line of at most `width` characters, with its kind if that adds something."""
     text = " ".join(str(error).split())
     known = bool(ONNXRUNTIME.search(text)) or type(error) in WITHOUT_KIND
     for noise in NOISE if known else ():

@@ -1,4 +1,4 @@
-"""onnxruntime made ready for one model: its options, a limit in seconds, the number types that NumPy lacks."""
+"""Prepares onnxruntime for one model: session options, a time limit, and number types that NumPy lacks."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def ready(
 
 
 def _require(providers: Sequence[str], present: Sequence[str]) -> None:
-    """Raise MissingBackend where a provider is absent: onnxruntime would run everything on the CPU and say nothing."""
+    """Raise MissingBackend where a provider is absent: onnxruntime would silently run everything on the CPU."""
     for name in providers:
         if name not in present:
             raise MissingBackend(f"onnxruntime has no {name} here; it has {', '.join(present)}")
 
 
 def _session_options(optimize: bool, threads: int, shared: bool) -> Any:
-    """One thread at a time per operator, no talk, and with `shared` the memory of the common arena."""
+    """Session options: one operator at a time, no log output, and with `shared` the memory of the common arena."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -125,6 +125,6 @@ def _from_ort(value: Any) -> Any:
     if not kind:
         return value.numpy()
     if kind.endswith("int4"):
-        raise TypeError("onnxruntime hands out no 4-bit outputs")
+        raise TypeError("onnxruntime does not return 4-bit outputs")
     memory = (ctypes.c_char * value.tensor_size_in_bytes()).from_address(value.data_ptr())
     return np.frombuffer(bytes(memory), np.dtype(getattr(ml_dtypes, kind))).reshape(value.shape())

@@ -21,8 +21,8 @@ from verify.run.session import open_session
 
 OFFSET = 128
 MICROSOFT = "com.microsoft"
-# The products of an operator: the operand that may be int8 and its zero point, the one that is uint8 then (-1: always)
-# and its zero point.
+# The products of an operator, as places of inputs: the operand that may be int8 and its zero point, and the operand
+# that must then be uint8 (-1: it always is) and its zero point.
 PRODUCTS = {
     ("", "MatMulInteger"): [(1, 3, 0, 2)],
     ("", "QLinearMatMul"): [(3, 5, 0, 2)],
@@ -99,13 +99,13 @@ def _saturating(node: onnx.NodeProto, types: dict[str, int]) -> list[tuple[int, 
 
 
 def _operand_type(node: onnx.NodeProto, place: int, zero: int, types: dict[str, int]) -> int:
-    """The type of an operand, or of its zero point: inference knows no type behind onnxruntime's own operators."""
+    """The type of an operand, or of its zero point: inference finds no types after onnxruntime's own operators."""
     names = [node.input[at] for at in (place, zero) if at < len(node.input)]
     return next((types[name] for name in names if types.get(name)), TensorProto.UNDEFINED)
 
 
 def _unsigned(node: onnx.NodeProto, stem: str, types: dict[str, int]) -> Iterator[onnx.NodeProto]:
-    """The node, behind those that make its int8 operands uint8; `stem` begins the names of new tensors."""
+    """The node, after nodes that convert its int8 operands to uint8; `stem` is the prefix of new tensor names."""
     made = onnx.NodeProto()
     made.CopyFrom(node)
     for values, zero in _saturating(node, types):

@@ -1,4 +1,4 @@
-"""Run a model on named inputs: onnxruntime first, onnx.reference where that cannot, failures returned as data.
+"""Run a model on named inputs in onnxruntime, or in onnx.reference if onnxruntime fails; failures are returned as data.
 
 session = open_session("model.onnx")
 run = session.run({"x": array})
@@ -73,7 +73,7 @@ class Session:
 
 
 def without_onnxruntime(why: str) -> None:
-    """Have `open_session` in this process do without onnxruntime from now on, and say `why` where it is asked for."""
+    """Stop `open_session` in this process from using onnxruntime; a session that requires it fails with `why`."""
     _missing.append(why)
 
 
@@ -92,12 +92,12 @@ def open_session(
 
     Args:
         model: path, serialized bytes or ModelProto; above 2 GB it must be a path.
-        backend: "onnxruntime", "reference" (slow), or "auto": the second where the first cannot load the model.
+        backend: "onnxruntime", "reference" (slow), or "auto": "reference" only if onnxruntime cannot load it.
         optimize: let onnxruntime rewrite the graph; off, so that each node computes what the file says.
         threads: of onnxruntime; one gives the same sums every time.
         base_dir: folder of external data when `model` is not a path.
-        shared_memory: take working memory from one arena for all sessions that do, which keeps it: quicker for the
-            second of two models, and less in all than an arena each.
+        shared_memory: take working memory from an arena that all such sessions share and that keeps its
+            memory: the second of two models runs faster, and both need less than with an arena each.
         in_order: run nodes in the order they are written, not in the one onnxruntime prefers.
 
     Raises:
@@ -143,7 +143,7 @@ def _reference(model: Model, base_dir: str | os.PathLike[str] | None) -> Any:
     halted = [Halt()]
 
     class Watched(ReferenceEvaluator):  # type: ignore[misc]
-        """Looks at the clock before each node, where the evaluator calls its log."""
+        """Checks the time limit before each node: the evaluator calls its log there."""
 
         def _log(self, level: int, pattern: str, *args: Any) -> None:
             if time.perf_counter() > deadline[0] or halted[0].asked:

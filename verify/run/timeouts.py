@@ -1,4 +1,4 @@
-"""How a run is ended: by word from another thread, or past a limit in seconds."""
+"""Ends a run when another thread asks for it, or after a time limit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-WAITS = 3  # times the limit is waited for, while this process hardly runs
+WAITS = 3  # how often the limit may pass while this process gets little processor time
 
 
 class Halt:
-    """How one thread tells a run in another to end: `ask` stops it, and those that begin after it."""
+    """Lets one thread end a run in another: `ask` stops the present run and those that begin later."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -26,14 +26,14 @@ class Halt:
             self.limits.terminate = True
 
     def watch(self, limits: Any) -> None:
-        """Let `limits`, the RunOptions of a run that is to begin, obey."""
+        """Register `limits`, the RunOptions of the next run, which `ask` then terminates."""
         self.limits = limits
         limits.terminate = self.asked
 
 
 @contextmanager
 def beside(call: Callable[[Halt], T]) -> Iterator[Future[T]]:
-    """`call` in another thread beside the body. What breaks the body off, as Ctrl-C does, ends it.
+    """Run `call` in another thread during the `with` body. An exception in the body, such as Ctrl-C, ends the call.
 
     with beside(lambda halt: session.run(inputs, halt=halt)) as running:
         ...
@@ -50,9 +50,9 @@ def beside(call: Callable[[Halt], T]) -> Iterator[Future[T]]:
 
 @contextmanager
 def ended_after(timeout: float | None, end: Callable[[], None]) -> Iterator[None]:
-    """Call `end` from another thread when the body takes over `timeout` seconds; without a limit never.
+    """Call `end` from another thread if the body takes over `timeout` seconds; None and 0 set no limit.
 
-    Seconds in which this process hardly ran are not the body's: a lid was shut, or others had the processors.
+    Time in which this process got little processor time, as on a suspended or busy machine, does not count.
     """
     if not timeout:
         yield

@@ -1,7 +1,7 @@
 """An eight-bit model without its rounding: shows small changes that the steps of its quantisation hide.
 
 Where values are rounded to one of 256 steps, a wrong weight may change no output for most inputs, and the last bit of a
-sum may change one. Without the rounding both show as what they are: the first as an error, the second as nothing.
+sum may change one. Without the rounding, the wrong weight shows as an error and the last bit makes no difference.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from verify.run.fused import FUSED, written_out
 if TYPE_CHECKING:
     import onnx
 
-# Operators on eight-bit numbers that hand them on as they are; their floats can take the place of the numbers.
+# Operators that pass eight-bit numbers on unchanged, so that they work on floats as well.
 CARRIERS = (
     "Concat", "Flatten", "Gather", "Identity", "MaxPool", "Max", "Min", "Pad", "Reshape", "Resize", "Slice", "Split",
     "Squeeze", "Transpose", "Unsqueeze", "Expand", "Tile",
 )  # fmt: skip
-MIXERS = ("Concat", "Max", "Min")  # of these all inputs must have one zero point
+MIXERS = ("Concat", "Max", "Min")  # all inputs of these must share one zero point
 # Float operators that may stand between Round and Cast where QuantizeLinear is written out.
 LIMITING = ("Add", "Sub", "Min", "Max", "Clip", "Where", "Identity")
 WHOLE = ("INT8", "UINT8", "INT16", "UINT16", "INT32", "INT64")
@@ -60,14 +60,14 @@ def _target(cast: onnx.NodeProto) -> str:
 
 
 def without_rounding(model: onnx.ModelProto, through_zero: bool = False) -> onnx.ModelProto | None:
-    """A model in which values are scaled and limited as before but not rounded; None where that cannot be done.
+    """A model in which values are scaled and limited as before but not rounded; None where that is impossible.
 
     It can be done where what QuantizeLinear makes reaches DequantizeLinear, directly or through operators that move
     data, also where the two are written out as arithmetic, or fused into operators that compute in eight bits. Weights
     that are stored in eight bits stay as they are.
 
     Args:
-        through_zero: add zero points and take them away again, which rounds small values in the last bits.
+        through_zero: add and subtract zero points, which rounds small values in the last bits.
     """
     import onnx
 
@@ -103,7 +103,7 @@ class _Without:
     """Rewrites one node after the other.
 
     rounds, casts  as of `_rounded_casts`
-    through_zero   add the zero point and take it away again, as models do in which the arithmetic is written out
+    through_zero   add and subtract the zero point, as models do in which the arithmetic is written out
     whole          tensors that were whole numbers of a quantisation and hold floats now, each with the zero point that
                    was not added, because the sum would round small values
     """

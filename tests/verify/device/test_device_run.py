@@ -68,12 +68,12 @@ def test_right_outputs_pass(surgeon: Surgeon, good: Path, run_script: RunScript,
     [
         ("crash", "device build", "ended in the middle: its log has no last line"),
         ("refuse", "device build", "not built: No importer registered for op: ToyNorm; surgeon diagnose MODEL --log"),
-        ("random", "device outputs", "input x had random values, so that the outputs cannot be judged"),
+        ("random", "device outputs", "input x had random values, so the outputs cannot be compared"),
         ("stale", "device outputs", "output y: its raw dump is not of the same run as output.json"),
         ("scale", "device outputs", "y (normal): largest error / RMS"),
         ("nan", "device outputs", "1 elements are NaN on one side only"),
         ("inf", "device outputs", "1 elements are infinite on one side only"),
-        ("wrong type", "device outputs", "output y: the engine gives fp16, the model float32: another model?"),
+        ("wrong type", "device outputs", "output y: the engine gives fp16, the model float32; is it another model?"),
     ],
 )
 def test_each_fault_is_named(
@@ -124,7 +124,7 @@ def _older_run() -> None:
         (_truncate("y.output*.raw"), "device outputs", "is cut short: 123 bytes instead of 128"),
         (_truncate("output.json"), "device outputs", "output.json is cut short; copy the folder again"),
         (_truncate("input0.bin"), "device file", "case1/input0.bin in the folder is not what was written there"),
-        (_truncate("x.input*.raw"), "device outputs", "the dump of input x is not what was given"),
+        (_truncate("x.input*.raw"), "device outputs", "the dump of input x has other values"),
         (_change_raw, "device outputs", "output y: its raw dump is not of the same run as output.json"),
         (_remove("net/build.log"), "device file", "it was not run: there is no net/build.log"),
         (_remove("net/case1/trtexec.log"), "device outputs", "it was not run: there is no trtexec.log"),

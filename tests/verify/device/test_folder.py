@@ -62,7 +62,7 @@ def test_what_cannot_be_written_leaves_nothing(surgeon: Surgeon, good: Path, opt
 def test_folder_that_is_not_empty_or_not_ours(surgeon: Surgeon, good: Path) -> None:
     code, _, err = surgeon("golden", "trtexec", good, "-o", "golden")
     assert code == 2
-    assert "is there and not empty" in err
+    assert "exists and is not empty" in err
     code, _, err = surgeon("verify", good, "--device-run", "golden")
     assert code == 2
     assert "no manifest.json here" in err

@@ -1,1 +1,1 @@
-"""Makes the folder that runs on a GPU machine: models, inputs, run.sh, and what the outputs may differ by."""
+"""Makes the folder that runs on a GPU machine: models, inputs, run.sh, and tolerances of the outputs."""

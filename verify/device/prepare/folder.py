@@ -39,7 +39,7 @@ def write_folder(
     goldens: Sequence[Path] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
-    """Write a folder with all that a machine with trtexec needs to run the goldens of `models`.
+    """Write a folder with everything that a machine with trtexec needs to run the goldens of `models`.
 
     Args:
         folder: must not exist, or be empty.
@@ -53,7 +53,7 @@ def write_folder(
     """
     release = trtexec_of(tensorrt)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SurgeonError(f"{folder}: is there and not empty; choose another folder with -o")
+        raise SurgeonError(f"{folder}: exists and is not empty; choose another folder with -o")
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
@@ -129,7 +129,7 @@ def _points(
 ) -> tuple[list[Shape], list[Shape], list[Shape]]:
     """The smallest, usual and largest point of each dynamic input: the range of the cases, and the largest of them.
 
-    The profile of a spec can be far larger than any case, and an engine for it may not fit on the GPU.
+    The profile of a spec can be far larger than any case, and an engine for that profile may not fit on the GPU.
     """
     usual = max(inputs, key=lambda arrays: sum(array.size for array in arrays.values()))
     points: tuple[list[Shape], list[Shape], list[Shape]] = ([], [], [])
@@ -166,7 +166,7 @@ def _write_case(
         dtype = release.binding(str(array.dtype), name)
         file = f"input{number}.bin"
         target = model_folder / folder / file
-        target.write_bytes(as_binding(array, dtype, name).tobytes() or b"\0")  # trtexec wants one byte for no elements
+        target.write_bytes(as_binding(array, dtype, name).tobytes() or b"\0")  # trtexec refuses empty files
         inputs.append(Input(name, dtype, tuple(array.shape), file, file_hash(target)))
     files = {one.name: one.file for one in inputs if one.file}
     command = quoted(release.run(f"../{ENGINE}", said, files))

@@ -1,4 +1,4 @@
-"""How far outputs may be from a golden in half precision: measured by rounding every tensor of the model to it."""
+"""Tolerances of outputs in half precision, measured by rounding every tensor of the model to float16."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def half_tolerances(path: Path, cases: Sequence[Case], data: Mapping[str, Any]) 
     """For each case the tolerance of each output, in the form of `verify.compare.tolerance.derive`.
 
     Raises:
-        SurgeonError: the model cannot be run so, or an output is not finite in half precision where it should be.
+        SurgeonError: the rounded model cannot be run, or an output is not finite in half precision where it should be.
     """
     session = open_session(rounded_model(path).SerializeToString())
     found = []
@@ -38,7 +38,7 @@ def half_tolerances(path: Path, cases: Sequence[Case], data: Mapping[str, Any]) 
             if figures.get("inf_mismatch") or figures.get("nan_mismatch"):
                 raise SurgeonError(
                     f"{path}: in fp16, output {output.name} becomes infinite or NaN (simulated here); "
-                    "build it in fp32, or lower only what can be: surgeon fix --precision mixed"
+                    "build it in fp32, or lower only the nodes that allow it: surgeon fix --precision mixed"
                 )
             tolerances[output.name] = derive({ROUNDED: figures}, output.dtype)
         found.append(tolerances)

@@ -1,4 +1,4 @@
-"""Inputs that hold a shape, which trtexec is given as values in its shape flags and not as a file."""
+"""Inputs that hold a shape; trtexec takes their values in its shape flags, not from a file."""
 
 from __future__ import annotations
 

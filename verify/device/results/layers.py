@@ -18,7 +18,7 @@ from verify.model.walk import node_name
 if TYPE_CHECKING:
     import onnx
 
-# What the words of layers.json for a type are called elsewhere.
+# ONNX's name of each type in layers.json.
 TYPES = {"FP32": "float32", "FLOAT": "float32", "FP16": "float16", "HALF": "float16", "BF16": "bfloat16"}
 TYPES |= {"BFLOAT16": "bfloat16", "INT8": "int8", "INT32": "int32", "INT64": "int64", "BOOL": "bool", "FP8": "fp8"}
 METADATA = re.compile(r"\[ONNX Layer: ([^\x1e\x1f]*?)\](?=[\x1e\x1f]|$)")
@@ -105,13 +105,13 @@ def read_engine(model: onnx.ModelProto, layers: Path, profile: Path | None = Non
 
 
 def _judge(folder: Path) -> str:
-    """The machine of the log beside the file, as far as there is one."""
+    """The machine named in the log beside the file, if there is one."""
     log = read_log(folder / RUN_LOG)
     return judge_name(log.version, log.gpu) if log is not None else judge_name("", "")
 
 
 def _entries(path: Path) -> list[Any]:
-    """The layers as they stand in the file: objects, or names where it was not built with detailed verbosity."""
+    """The layers as the file has them: objects, or only names if the engine was built without detailed verbosity."""
     try:
         text = path.read_bytes().decode("utf-8", errors="replace")
         text = re.sub(r'"(?:[^"\\]|\\.)*"|-?\b(?:nan|inf)\b', lambda m: m[0] if m[0][0] == '"' else "null", text)

@@ -1,4 +1,4 @@
-"""What a log of trtexec says of its run: version, GPU, inputs, files written, times, and whether it passed."""
+"""Reads the log of a trtexec run: version, GPU, inputs, files written, times, and whether the run passed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 PREFIX = re.compile(r"^\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[([VIWEF])\] ?(.*)$")
 FIRST = re.compile(r"^&&&& RUNNING TensorRT\.trtexec \[TensorRT v(\d+)\][^#]*# ?(.*)$", re.M)
 LAST = re.compile(r"^&&&& (PASSED|FAILED) TensorRT\.trtexec", re.M)
-# Lines at E that only repeat that something failed.
+# Messages of severity E that only repeat that something failed.
 REPEATS: tuple[str, ...] = (
     "Failed to parse onnx file",
     "Parsing model failed",
@@ -27,14 +27,14 @@ PARSER = re.compile(
 
 @dataclass(frozen=True)
 class Log:
-    """What one log says; a text is empty, and a number None, where it says nothing.
+    """The content of one log; a text is empty, and a number None, if the log does not state it.
 
-    passed    what the last line says; None where there is none, because trtexec was killed or crashed
+    passed    whether the last line is PASSED; None without such a line, because trtexec was killed or crashed
     loaded    the file that each input was read from
     random    inputs that were filled with random numbers
     assumed   dynamic inputs whose shape trtexec made up
     raw       the file that each binding was dumped to, with its type and dims: {("output", "y"): ("fp32", "1.4", file)}
-    errors    what it says at E and F, without the lines that only repeat that something failed
+    errors    messages of severity E and F, without those that only repeat that something failed
     """
 
     version: str = ""
@@ -64,7 +64,7 @@ def read_log(path: Path) -> Log | None:
 
 
 def parse_log(text: str) -> Log:
-    """What the text of a log says."""
+    """The content of a log's text."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n")
     lines = _messages(text)
     said = "\n".join(message for _, message in lines)

@@ -1,4 +1,4 @@
-"""The outputs that trtexec wrote: raw dumps where they are there and whole, else the rounded numbers of output.json."""
+"""The outputs that trtexec wrote: raw dumps if present and complete, else the rounded numbers of output.json."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _raw(folder: Path, log: Log, name: str, dtype: str) -> Any:
     if not file.is_file():
         return None
     if RAW_TYPES.get(kind) != dtype:
-        raise SurgeonError(f"output {name}: the engine gives {kind}, the model {dtype}: another model?")
+        raise SurgeonError(f"output {name}: the engine gives {kind}, the model {dtype}; is it another model?")
     shape = tuple(int(dim) for dim in dims.split(".") if dim)
     content, element = file.read_bytes(), array_type(dtype)
     wanted = math.prod(shape) * element.itemsize
@@ -81,7 +81,7 @@ def read_json(path: Path) -> dict[str, tuple[str, str]] | None:
     The file is no JSON where a name has a quote, a value is not finite, or an output's shape depends on the data.
 
     Raises:
-        SurgeonError: it ends in the middle.
+        SurgeonError: the file is cut short.
     """
     try:
         text = path.read_bytes().decode("utf-8", errors="replace")
@@ -97,7 +97,7 @@ def read_json(path: Path) -> dict[str, tuple[str, str]] | None:
 
 
 def _from_json(written: Mapping[str, tuple[str, str]], name: str, dtype: str) -> Any:
-    """Values of an output of output.json; None where it does not hold them: 8-bit numbers are raw characters there."""
+    """Values of an output of output.json; None for 8-bit numbers, which the file holds as raw characters."""
     import numpy as np
 
     dims, text = written[name]
@@ -114,7 +114,7 @@ def _from_json(written: Mapping[str, tuple[str, str]], name: str, dtype: str) ->
 
 
 def _require_same(name: str, raw: Any, text: Any) -> None:
-    """Raise SurgeonError where the raw dump and output.json are of two runs."""
+    """Raise SurgeonError if the raw dump and output.json are from different runs."""
     import numpy as np
 
     left, right = raw.astype(np.float64), text.astype(np.float64)

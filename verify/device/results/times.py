@@ -10,7 +10,7 @@ from pathlib import Path
 
 from verify.errors import SurgeonError
 
-# Names are not escaped in this file, so that it need not be JSON; older versions write no median.
+# Names are not escaped in this file, so it may not be valid JSON; older versions write no median.
 ROW = re.compile(r'\{ *"name" *: *"(.*?)", *"timeMs" *: *([^ ,]+) *, *"averageMs" *: *([^ ,]+) *,')
 
 
@@ -24,7 +24,7 @@ class ProfileRow:
 
 @dataclass(frozen=True)
 class Times:
-    """The timed queries of a run, in milliseconds: of the GPU's computing, and of the whole query with transfers."""
+    """Times of the queries of a run, in milliseconds: GPU compute, and the whole query with transfers."""
 
     queries: int
     compute_median: float
@@ -49,7 +49,7 @@ def read_profile(path: Path) -> list[ProfileRow]:
 
 
 def read_times(path: Path) -> Times:
-    """What times.json comes to.
+    """The times in times.json.
 
     Raises:
         SurgeonError: it cannot be read or is cut short.

@@ -76,6 +76,7 @@ def command(
     fixed = dict(map(parse_dim, sizes))
     profiles = profiles_for(model, shapes, smallest, largest, fixed)
     if show_command:
+        _warn_of_open_sizes(model, profiles)
         click.echo(trtexec(model, profiles, output))
         return 0
     builds = [compile_model(model, profiles, gpu, engine=output)]
@@ -99,6 +100,16 @@ def _require_alone(**given: Any) -> None:
     for name, value in given.items():
         if value:
             raise SurgeonError(f"{options[name]} belongs to a build; --layers only reads what trtexec wrote")
+
+
+def _warn_of_open_sizes(model: Path, profiles: Any) -> None:
+    """Name the inputs for which trtexec would take 1 as every open size."""
+    from verify.model.read import read_model
+    from verify.tensorrt.profiles import dynamic_inputs
+
+    names = ", ".join(name for name in dynamic_inputs(read_model(model)) if name not in (profiles or {}))
+    if names:
+        click.echo(f"{model}: trtexec takes 1 for each open size of {names}; give --input-shape", err=True)
 
 
 def _show_engines(model: Path, sources: list[Path | None], profile: Path | None, times: Path | None, style: str) -> int:

@@ -126,6 +126,17 @@ def test_engine_that_cannot_be_written_is_one_line_and_leaves_nothing(
     assert "guessed" not in out
 
 
+def test_trtexec_command_without_sizes_says_what_trtexec_takes(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert surgeon("compile", "good.onnx", "--trtexec", monkeypatch=monkeypatch) == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("trtexec --onnx=good.onnx")
+    assert err == "good.onnx: trtexec takes 1 for each open size of x; give --input-shape\n"
+    assert surgeon("compile", "good.onnx", "--trtexec", "--input-shape", "x:2x3", monkeypatch=monkeypatch) == 0
+    assert capfd.readouterr().err == ""
+
+
 @BUILDS
 def test_sizes_that_nobody_gave_are_said_to_be_guessed(
     here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""What a fault can reach: proofs that it changes no output, whatever the inputs are."""
+"""Proofs that a fault changes no output of the model, whatever the inputs are."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _fixed_dim(
 
 
 def same_axes(one: onnx.ModelProto, other: onnx.ModelProto) -> bool:
-    """Whether all that differs is how axes are counted: from the other end, or along the only one."""
+    """Whether only the numbers of axes differ: counted from the other end, or along an only axis."""
     graph = infer_types(one).graph
     ranks = {
         v.name: len(found)

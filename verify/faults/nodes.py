@@ -70,7 +70,7 @@ def stored_tensors(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 
 def _all_equal(tensor: onnx.TensorProto | None, value: float) -> bool:
-    """Whether a stored tensor holds this value only; false where it is not at hand."""
+    """Whether a stored tensor holds this value only; false where the values are not loaded."""
     if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
         return False
     return bool((onnx.numpy_helper.to_array(tensor) == value).all())
@@ -160,7 +160,7 @@ def _change(attribute: onnx.AttributeProto, pick: random.Random) -> bool:
 
 
 def left_out(model: onnx.ModelProto, pick: random.Random) -> str:
-    """A node of one main input that hands it on unchanged."""
+    """A node with one main input, which the fault passes on unchanged."""
     positive = _never_negative(model)
 
     def shows(node: onnx.NodeProto) -> bool:

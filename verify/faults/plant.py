@@ -37,9 +37,9 @@ def load(path: Path) -> onnx.ModelProto:
 
 
 def plant(model: onnx.ModelProto, seed: int) -> Iterator[Fault]:
-    """Faults of all kinds by turns, no two the same; they may repeat a kind without end, so take as many as needed.
+    """Faults of all kinds by turns, no two the same. The iterator may be endless; take as many faults as needed.
 
-    A fault may stop the model from running, or change nothing (`verify.faults.effect`): both are for the caller to see.
+    A fault may stop the model from running or change nothing; the caller checks both with `verify.faults.effect`.
     """
     pick = random.Random(seed)
     kinds = list(KINDS)

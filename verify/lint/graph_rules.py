@@ -30,21 +30,21 @@ def not_sorted(scope: Scope) -> Iterator[Breach]:
     for place, node in enumerate(scope.graph.node):
         for name in dict.fromkeys(filter(None, node.input)):
             if not scope.visible(name, place) and name in scope.made:
-                yield Breach(f"reads {shown(name)}, which a later node makes", node)
+                yield Breach(f"reads {shown(name)}, which a later node computes", node)
 
 
 def not_made(scope: Scope) -> Iterator[Breach]:
     for place, node in enumerate(scope.graph.node):
         for name in dict.fromkeys(filter(None, node.input)):
             if name not in scope.made and not scope.visible(name, place):
-                yield Breach(f"reads {shown(name)}, which nothing makes", node)
+                yield Breach(f"reads {shown(name)}, which does not exist", node)
 
 
 def output_not_made(scope: Scope) -> Iterator[Breach]:
     outputs = scope.graph.output if scope.is_function else [value.name for value in scope.graph.output]
     for name in dict.fromkeys(filter(None, outputs)):
         if name not in scope.made and (scope.is_main or not scope.around(name)):
-            yield Breach(f"nothing makes the output {shown(name)}")
+            yield Breach(f"nothing computes the output {shown(name)}")
 
 
 def made_twice(scope: Scope) -> Iterator[Breach]:
@@ -120,7 +120,7 @@ RULES = (
         "SG710",
         "graph-without-name",
         "Every graph and every function has a name.",
-        "Give it one.",
+        "Give the graph or function a name.",
         graph_without_name,
     ),
     Rule(
@@ -133,7 +133,7 @@ RULES = (
     Rule(
         "SG712",
         "unsorted-nodes",
-        "A node stands after the nodes whose outputs it reads.",
+        "A node comes after the nodes whose outputs it reads.",
         "Sort the nodes.",
         not_sorted,
         fixable=True,
@@ -148,22 +148,22 @@ RULES = (
     Rule(
         "SG714",
         "undefined-output",
-        "A graph makes its outputs.",
-        "Export again, or take the output away.",
+        "A graph computes each of its outputs.",
+        "Export again, or remove the output.",
         output_not_made,
     ),
     Rule(
         "SG715",
         "tensor-made-twice",
-        "Every tensor of a graph has one maker (static single assignment).",
-        "Rename one of the two tensors and what reads it.",
+        "Every tensor of a graph has one definition (static single assignment).",
+        "Rename one of the two tensors, also where nodes read it.",
         made_twice,
     ),
     Rule(
         "SG716",
         "name-listed-twice",
         "Inputs have distinct names, and so have initializers.",
-        "Rename one of them, or take it away.",
+        "Rename or remove one of them.",
         listed_twice,
     ),
     Rule(

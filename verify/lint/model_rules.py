@@ -108,7 +108,7 @@ RULES = (
     Rule(
         "SG705",
         "function-twice",
-        "Functions differ in domain, name or overload.",
+        "No two functions have the same domain, name and overload.",
         "Rename one of them and the nodes that call it.",
         function_twice,
         "model",

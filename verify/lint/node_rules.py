@@ -31,7 +31,7 @@ def no_operator(scope: Scope) -> Iterator[Breach]:
 
 def domain_not_imported(scope: Scope) -> Iterator[Breach]:
     if not scope.opsets:
-        return  # SG701 says it once
+        return  # SG701 reports it once
     missing: dict[str, onnx.NodeProto] = {}
     for node in scope.graph.node:
         if domain_of(node.domain) not in scope.opsets:
@@ -143,7 +143,7 @@ def _in_function(scope: Scope) -> bool:
 
 
 def _known_domains(scope: Scope) -> Iterator[tuple[onnx.NodeProto, int]]:
-    """Nodes of ONNX's own domains that name an operator and whose domain is imported, with its version."""
+    """Nodes of ONNX's own domains that name an operator and whose domain is imported, each with that version."""
     own = {(one.domain, one.name) for one in scope.model.functions}
     for node in scope.graph.node:
         domain = domain_of(node.domain)
@@ -187,7 +187,7 @@ RULES = (
         "SG731",
         "domain-not-imported",
         "A model, or a function, imports a version of each domain whose operators it uses.",
-        "Import the domain; without a version the meaning of the operator is open.",
+        "Import the domain; without a version the operator is not defined.",
         domain_not_imported,
     ),
     Rule(
@@ -215,21 +215,21 @@ RULES = (
         "SG735",
         "required-input-left-out",
         "Only optional inputs may be left out.",
-        "Give the input.",
+        "Add the missing input.",
         input_left_out,
     ),
     Rule(
         "SG736",
         "unknown-attribute",
         "A node has only attributes that its operator knows.",
-        "Take the attribute away, or import the version that has it.",
+        "Remove the attribute, or import the version that has it.",
         unknown_attribute,
     ),
     Rule(
         "SG737",
         "missing-attribute",
         "A node has all attributes that its operator needs.",
-        "Give the attribute.",
+        "Add the missing attribute.",
         missing_attribute,
     ),
     Rule(

@@ -33,7 +33,7 @@ class Rule:
     advice    what to do
     find      yields the breaches: given the model for `of` "model", else the scope of each graph and function body
     fixable   whether `surgeon fix` writes a model without the breach
-    severity  "warning" for what the specification forbids and onnx.checker and the runtimes take
+    severity  "warning" if onnx.checker and the runtimes accept the breach
     """
 
     code: str
@@ -63,24 +63,24 @@ def as_finding(rule: Rule, breach: Breach, path: str) -> Finding:
 
 
 def text(value: str | bytes) -> str:
-    """A string of the model; protobuf hands text that is not UTF-8 out as bytes."""
+    """A string of the model; protobuf returns text that is not UTF-8 as bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def shown(value: str | bytes) -> str:
-    """A name in quotes, cut where it is long."""
+    """A name in quotes, shortened if it is long."""
     whole = text(value)
     return f"'{whole}'" if len(whole) <= SHOWN else f"'{whole[:SHOWN]}...' ({len(whole):,} characters)"
 
 
 def name_of(node: onnx.NodeProto) -> str:
-    """The node's name, or one made of its first output, or of its operator."""
+    """The node's name, else its first output or its operator."""
     made = next((text(name) for name in node.output if name), text(node.op_type))
     return text(node.name) or f"node_of_{made}"
 
 
 def operator_of(node: onnx.NodeProto) -> str:
-    """The operator, with the domain where that is not ONNX's own."""
+    """The operator, with its domain unless that is ONNX's own."""
     domain = text(node.domain)
     return text(node.op_type) if domain in ("", "ai.onnx") else f"{domain}::{text(node.op_type)}"
 

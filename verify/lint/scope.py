@@ -11,7 +11,7 @@ from verify.model.walk import initializer_names, opsets_of, subgraphs
 if TYPE_CHECKING:
     import onnx
 
-BEFORE = -1  # place of what stands before all nodes: inputs and initializers
+BEFORE = -1  # place of inputs and initializers, which come before all nodes
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Scope:
     model      the model it belongs to
     opsets     version of each imported domain, "" for ONNX's own
     parent     the graph around it, and the place in it of the node that holds this one
-    made       name -> place of the first node that makes it, BEFORE for inputs and initializers
+    made       tensor name -> place of the first node that makes the tensor, BEFORE for inputs and initializers
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""SG184: Or that a Cast reads."""
+"""SG184: Or whose result a Cast reads."""
 
 from __future__ import annotations
 

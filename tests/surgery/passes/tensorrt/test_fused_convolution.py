@@ -1,4 +1,4 @@
-"""SG173: convolutions of com.microsoft with something fused in."""
+"""SG173: convolutions of com.microsoft with a fused activation or channels last."""
 
 from __future__ import annotations
 

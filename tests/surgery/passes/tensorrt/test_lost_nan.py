@@ -1,4 +1,4 @@
-"""SG183: Min and Max that a test for NaN reads."""
+"""SG183: Min and Max whose result is tested for NaN."""
 
 from __future__ import annotations
 

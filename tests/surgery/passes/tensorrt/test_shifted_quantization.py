@@ -1,4 +1,4 @@
-"""SG198: eight-bit numbers around another zero point than 0, with products in INT8 where TensorRT has them."""
+"""SG198: eight-bit numbers with a zero point other than 0, with products in INT8 where TensorRT has them."""
 
 from __future__ import annotations
 

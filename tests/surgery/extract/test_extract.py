@@ -138,6 +138,18 @@ def test_part_that_computes_something_else_is_not_written(tmp_path: Path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
+@pytest.mark.parametrize("expected", [np.float64([1, 2]), np.float32([[1, 2]])], ids=["type", "shape"])
+def test_part_of_another_type_or_shape_is_not_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: np.ndarray
+) -> None:
+    path = saved(tmp_path, '<ir_version: 9, opset_import: ["" : 18]> g (float[2] x) => (float[2] y) { y = Relu(x) }')
+    runs = [{"x": np.float32([1, 2]), "y": expected}]
+    monkeypatch.setattr("surgery.extract.run_whole", lambda *_, **__: parity.Whole("onnxruntime", runs))
+    with pytest.raises(CheckFailed, match="'y' differs from the whole on set 1"):
+        extract(path, tmp_path / "part.onnx", ["x"], ["y"])
+    assert not (tmp_path / "part.onnx").exists()
+
+
 def test_what_cannot_be_run_is_unchecked(tmp_path: Path) -> None:
     text = """<ir_version: 9, opset_import: ["" : 18, "me" : 1]>
     g (float[2] x) => (float[2] y) { a = me.Foo(x)  b = Relu(x)  y = Add(a, b) }"""

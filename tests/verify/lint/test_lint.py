@@ -77,6 +77,8 @@ CASES: dict[str, list[onnx.ModelProto]] = {
                 "g (float[2] x) => (float[2] y) { y = Softmax(x) }"),
         changed(lambda m: attribute(m, name="axis", ref_attr_name="n", type=onnx.AttributeProto.INT),
                 "g (float[2] x) => (float[2] y) { y = Softmax(x) }"),
+        changed(lambda m: attribute(m, name="axis", type=onnx.AttributeProto.INT, i=0, f=1.0),
+                "g (float[2] x) => (float[2] y) { y = Softmax(x) }"),
         changed(lambda m: attribute(m, name="axis"), "g (float[2] x) => (float[2] y) { y = Softmax(x) }"),
         changed(lambda m: attribute(m, name="value", type=onnx.AttributeProto.TENSOR),
                 "g (float[2] x) => (float[2] y, float z) { y = Neg(x)  z = Constant() }"),

@@ -15,6 +15,7 @@ scales is rounded once, as in onnxruntime.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial, reduce
 from itertools import pairwise
@@ -85,7 +86,7 @@ def pieces(node: gs.Node, shape: tuple[Any, ...], context: Context) -> list[tupl
 def reach(node: gs.Node, shape: tuple[Any, ...], context: Context) -> np.ndarray:
     """The most that each element of the summed dim can add to a sum: int64[length, sums]."""
     summed = 1 if "Conv" in node.op else max(len(shape) - 2, 0)
-    inner = int(np.prod(shape[2:])) if "Conv" in node.op else 1
+    inner = math.prod(shape[2:]) if "Conv" in node.op else 1
     factor, zero = _second(node, context)
     if factor is None or zero is None or zero.size not in (1, shape[0 if "Conv" in node.op else -1]):
         return np.full((shape[summed], 1), WIDEST * WIDEST * inner, np.int64)
@@ -94,7 +95,7 @@ def reach(node: gs.Node, shape: tuple[Any, ...], context: Context) -> np.ndarray
     distance = np.moveaxis(np.abs(factor.astype(np.int16) - zero.astype(np.int16)), summed, 0)
     if "Conv" in node.op:
         distance = distance.reshape(*distance.shape[:2], inner).sum(2, dtype=np.int64)
-    return np.asarray(WIDEST * distance.reshape(shape[summed], -1).astype(np.int64))
+    return np.asarray(WIDEST * distance.reshape(shape[summed], math.prod(distance.shape[1:])).astype(np.int64))
 
 
 def _second(node: gs.Node, context: Context) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from tests.surgery.passes.comparing import Case, keeps_values, operators, run, same, stays
+from tests.surgery.passes.comparing import Case, keeps_values, operators, parse, run, same, stays
 
 CODE = "SG161"
 REWRITES = [
@@ -148,3 +148,11 @@ def test_a_product_in_an_unrolled_loop() -> None:
     x = np.array([[1, -2], [0.5, 3]], np.float32)
     fixed = same(text, 18, "SG161", [{"x": x}])
     assert not operators(fixed) & {"Loop", "QLinearMatMul"}
+
+
+def test_a_factor_without_elements_gives_zeros() -> None:
+    model = parse("g (uint8[2,0] a) => (int32[2,3] y) <uint8[0,3] b = {}> { y = MatMulInteger(a, b) }", 13)
+    fixed, report = surgery.fix_model(model)
+    assert not [check.message for check in report.checks if "could not examine" in check.message]
+    (result,) = ReferenceEvaluator(fixed).run(None, {"a": np.zeros((2, 0), np.uint8)})
+    np.testing.assert_array_equal(result, np.zeros((2, 3), np.int32))

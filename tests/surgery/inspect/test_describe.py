@@ -60,6 +60,15 @@ def test_weights_of_branches_and_constants_count(tmp_path: Path) -> None:
     }
 
 
+def test_tensors_in_a_list_of_an_attribute_are_weights(tmp_path: Path) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 18, "own" : 1]> g (float[2] x) => (float[2] y) { y = own.Op(x) }'
+    model = onnx.parser.parse_model(text)
+    tensors = [numpy_helper.from_array(np.zeros(count, np.float32)) for count in (3, 5)]
+    model.graph.node[0].attribute.append(helper.make_attribute("tables", tensors))
+    onnx.save(model, tmp_path / "m.onnx")
+    assert sorted(one.bytes for one in describe(tmp_path / "m.onnx").weights) == [12, 20]
+
+
 @pytest.mark.parametrize(
     ("dtype", "elements", "size"),
     [(TensorProto.INT4, 5, 3), (TensorProto.UINT4, 4, 2), (TensorProto.BFLOAT16, 5, 10), (TensorProto.DOUBLE, 5, 40),

@@ -14,7 +14,7 @@ from surgery.graph.nodes import number_of
 from surgery.graph.schemas import attribute_type
 
 Attribute = onnx.AttributeProto
-MADE_UP = re.compile(r"unk__\d+@\d+|@.*:\d+", re.DOTALL)  # prefix of the dim names that `surgery.graph.infer` makes up
+MADE_UP = re.compile(r"unk__\d+@\d+|@.*:\d+", re.DOTALL)  # dim names that `surgery.graph.infer` makes up
 
 
 def copy_fields(source: Any, target: Any, left_out: set[str]) -> None:

@@ -21,7 +21,7 @@ NOISE = (
     re.compile(r"\S*\.(?:cc|cpp|h|hpp):\d+ (?:[\w:~<>*&, ]+\((?:[^()]|\([^()]*\))*\)(?:::<[^>]*>[^ ]*)?(?: const)? )?"),
     re.compile(r"(?:(?<=: )|^)[^.:]*? was false\. "),
 )
-WITHOUT_KIND = (NotImplementedError, RuntimeError)  # the kind adds nothing to the message
+WITHOUT_KIND = (NotImplementedError, RuntimeError)  # exceptions whose class name says nothing that the message does not
 
 
 def one_line(error: BaseException, width: int = 300) -> str:

@@ -19,6 +19,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
+from surgery.passes.ops.quantize import optional_input
 from surgery.passes.tensorrt.known_sequence import parts
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -40,9 +41,10 @@ def _into_ones(split: gs.Node, context: Context) -> bool:
     rank, axis = context.rank(split.inputs[0]), int(split.attrs.get("axis", 0))
     if rank is None or not -rank <= axis < rank:
         return False
-    if len(split.inputs) < 2 or split.inputs[1].is_empty():
+    given = optional_input(split, 1)
+    if given is None:
         return True
-    size = context.constant(split.inputs[1])
+    size = context.constant(given)
     return size is not None and size.ndim == 0 and int(size) == 1 and bool(split.attrs.get("keepdims", 1))
 
 
@@ -53,7 +55,7 @@ def _axis(split: gs.Node) -> int:
 def _read(graph: gs.Graph, node: gs.Node, split: gs.Node, context: Context) -> None:
     build = Build(graph, node, context, CODE)
     piece = build("Gather", split.inputs[0], build.reshape(node.inputs[1], []), axis=_axis(split))
-    drops = len(split.inputs) < 2 and not split.attrs.get("keepdims", 1)
+    drops = optional_input(split, 1) is None and not split.attrs.get("keepdims", 1)
     build.replace(piece if drops else build.unsqueeze(piece, _axis(split)))
 
 

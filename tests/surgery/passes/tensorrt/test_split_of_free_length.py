@@ -18,6 +18,14 @@ REWRITES = [
         gone=SEQUENCES,
     ),
     Case(
+        "unbind with a size that is left out",
+        """g (float[n,4] x) => (float[4] y) <int64 i = {1}> {
+          s = SplitToSequence<axis = 0, keepdims = 0>(x, "")
+          y = SequenceAt(s, i)
+        }""",
+        gone=SEQUENCES,
+    ),
+    Case(
         "pieces that keep their dim, from the end, and how many there are",
         """g (float[2,n,4] x, int64 i) => (float[2,1,4] y, int64 count) {
           s = SplitToSequence<axis = -2>(x)

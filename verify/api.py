@@ -71,20 +71,55 @@ def verify_model(
         ('onnx', 'well-formed')
     """
     from verify.model.on_disk import on_disk
+    from verify.model.read import read_model
     from verify.render.notebook import running
 
-    wanted = False if device_run is not None and tensorrt is None else tensorrt
     with on_disk(model) as (path, name), running(f"verifying {name}"):
-        report = _checked(path, spec, goldens, wanted, strict, scale, min_sensitivity, profiles, extra_check)
-        if device_run is not None or goldens is not None:
-            folders = [Path(folder) for folder in goldens or ()]
-            _add_devices(report, path, folders, scale, device_run, keep_device_run)
+        report = verify_read_model(
+            path,
+            read_model(path),
+            spec=spec,
+            goldens=goldens,
+            tensorrt=tensorrt,
+            strict=strict,
+            scale=scale,
+            min_sensitivity=min_sensitivity,
+            profiles=profiles,
+            extra_check=extra_check,
+            device_run=device_run,
+            keep_device_run=keep_device_run,
+        )
     report.model = name
+    return report
+
+
+def verify_read_model(
+    path: Path,
+    model: onnx.ModelProto,
+    *,
+    spec: str | Path | Spec | None = "sam2",
+    goldens: Sequence[str | os.PathLike[str]] | None = (),
+    tensorrt: bool | None = None,
+    strict: bool = False,
+    scale: float = 1.0,
+    min_sensitivity: float | None = None,
+    profiles: Mapping[str, Any] | None = None,
+    extra_check: ExtraCheck | None = None,
+    device_run: str | os.PathLike[str] | None = None,
+    keep_device_run: bool = False,
+) -> Report:
+    """`verify_model` of a file that `verify.model.read.read_model` has read, so that a large one is read once."""
+    wanted = False if device_run is not None and tensorrt is None else tensorrt
+    report = _checked(path, model, spec, goldens, wanted, strict, scale, min_sensitivity, profiles, extra_check)
+    if device_run is not None or goldens is not None:
+        folders = [Path(folder) for folder in goldens or ()]
+        _add_devices(report, path, model, folders, scale, device_run, keep_device_run)
     return report
 
 
 def _checked(
     path: Path,
+    model: onnx.ModelProto,
     spec: str | Path | Spec | None,
     goldens: Sequence[str | os.PathLike[str]] | None,
     tensorrt: bool | None,
@@ -102,11 +137,9 @@ def _checked(
     from verify.interface.run import check_run
     from verify.interface.spec import load_spec
     from verify.lint import lint
-    from verify.model.read import read_model
     from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
     from verify.tensorrt.profiles import check_given
 
-    model = read_model(path)
     check_given(model, path, profiles or {})
     metadata = read_metadata(model)
     module = recognise(model, path, spec) if isinstance(spec, (str, Path)) else spec
@@ -140,6 +173,7 @@ def _checked(
 def _add_devices(
     report: Report,
     path: Path,
+    model: onnx.ModelProto,
     goldens: Sequence[Path],
     scale: float,
     device_run: str | os.PathLike[str] | None,
@@ -149,16 +183,15 @@ def _add_devices(
     from verify.device.built_here import built_here
     from verify.device.check import check_device_run
     from verify.device.kept import keep, kept_verdicts
-    from verify.model.read import read_model
 
     if device_run is None and keep_device_run:
-        keep(built_here(path, read_model(path), report.checks, goldens), goldens)
+        keep(built_here(path, model, report.checks, goldens), goldens)
     if device_run is None:
         own = {one.judge.partition(" (")[0] for one in report.verdicts} if keep_device_run else set()
-        kept = kept_verdicts(path, read_model(path), goldens)
+        kept = kept_verdicts(path, model, goldens)
         report.verdicts += [one for one in kept if one.judge.partition(" on ")[0] not in own]
         return
-    run = check_device_run(path, read_model(path), Path(device_run), goldens, scale)
+    run = check_device_run(path, model, Path(device_run), goldens, scale)
     report.checks += run.checks
     report.verdicts.append(run.verdict)
     if keep_device_run and run.state != "unknown":  # the failed check says why nothing is known

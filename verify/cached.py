@@ -11,7 +11,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from verify import cache
 from verify.device.kept import DEVICE
@@ -20,6 +20,9 @@ from verify.goldens.find import folders, is_orphan
 from verify.goldens.index import INDEX, read_index
 from verify.report import Report
 
+if TYPE_CHECKING:
+    import onnx
+
 PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "tensorrt")
 
 
@@ -27,12 +30,12 @@ PACKAGES = ("onnx-surgeon", "onnx", "onnxruntime", "numpy", "tensorrt-rtx", "ten
 class Addition:
     """Something that is added to the report of a model and kept with it.
 
-    add    adds its checks and findings to the report of the file
+    add    adds its checks and findings to the report of the file, which is given as it was read
     files  what it depends on besides the model: a change of one makes the reports in the cache void
     key    further text that its result depends on
     """
 
-    add: Callable[[Path, Report], None]
+    add: Callable[[Path, onnx.ModelProto, Report], None]
     files: tuple[Path, ...] = field(default=())
     key: str = ""
 
@@ -47,15 +50,26 @@ def verify_cached(path: Path, options: Mapping[str, Any], addition: Addition | N
     known = cache.load(before.key, path) if before else None
     if known is not None:
         return _with_kept_verdicts(known, path, options)
-    from verify.api import verify_model
+    from verify.model.read import read_model
 
-    weights = _weights(path)
-    report = verify_model(path, **options)
-    if addition is not None:
-        addition.add(path, report)
-    unchanged = before is not None and before == _dependencies(path, options, addition) and weights == _weights(path)
+    model = read_model(path)
+    weights = _weights(path, model)
+    report = verify_with(path, model, options, addition)
+    unchanged = before == _dependencies(path, options, addition) and weights == _weights(path, model)
     if before and unchanged and report.exit_code == 0:
         cache.save(before.key, report, {name: sha for name, (sha, _) in weights.items()})
+    return report
+
+
+def verify_with(
+    path: Path, model: onnx.ModelProto, options: Mapping[str, Any], addition: Addition | None = None
+) -> Report:
+    """The report of `verify_model(path, **options)` with an addition; `model` is the file as it was read."""
+    from verify.api import verify_read_model
+
+    report = verify_read_model(path, model, **options)
+    if addition is not None:
+        addition.add(path, model, report)
     return report
 
 
@@ -99,10 +113,9 @@ def _dependencies(path: Path, options: Mapping[str, Any], addition: Addition | N
     return _Dependencies(cache.text_hash("\n".join(parts)), stamps)
 
 
-def _weights(path: Path) -> dict[str, tuple[str, cache.Stamp]]:
+def _weights(path: Path, model: onnx.ModelProto) -> dict[str, tuple[str, cache.Stamp]]:
     """SHA-256 and stamp of each file beside the model that holds its weights, by its path from there."""
     from verify.model.external import external_files
-    from verify.model.read import read_model
 
-    files = external_files(path, read_model(path))
+    files = external_files(path, model)
     return {os.path.relpath(file, path.parent): (cache.file_hash(file), cache.stamp(file)) for file in files}

@@ -11,6 +11,8 @@ from surgery.cli.streams import shown
 from verify.report import Check, Report
 
 if TYPE_CHECKING:
+    import onnx
+
     from verify.cached import Addition
     from verify.render.rule_text import RuleText
 
@@ -37,14 +39,14 @@ def _full_tensorrt() -> str:
     return version if product == "tensorrt" else ""
 
 
-def _add(path: Path, report: Report, version: str) -> None:
+def _add(path: Path, model: onnx.ModelProto, report: Report, version: str) -> None:
     from surgery.diagnose.silent_faults import NAME, silent_faults
 
     if any(check.name == "onnx" and check.status == "fail" for check in report.checks):
         report.checks.append(Check(NAME, "skip", "not looked for in a file that is not well-formed"))
         return
     try:
-        checks, findings = silent_faults(path, shown(str(path)), version)
+        checks, findings = silent_faults(model, shown(str(path)), version)
     except Exception as error:  # the checks that passed must still be shown
         said = f"the graph cannot be searched: {type(error).__name__}: {error}"
         checks, findings = [Check(NAME, "skip", said)], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.rules import rule_texts
@@ -12,30 +12,29 @@ from surgery.diagnose.static import wrong_result_findings
 from surgery.targets import TARGETS, load_target
 from surgery.targets.table import load_table, version_of
 from surgery.targets.wrong_results import wrong_results
-from verify.model.read import read_model
 from verify.report import Check, Finding, counted
+
+if TYPE_CHECKING:
+    import onnx
 
 NAME = "silent faults"
 # Those that DeepStream ships, and the first of the next major version.
 VERSIONS = tuple(name.partition("-")[2] for name in TARGETS if name.startswith("tensorrt-1"))
 
 
-def silent_faults(file: Path, name: str, version: str = "") -> tuple[list[Check], list[Finding]]:
-    """The nodes of an ONNX file that some version of full TensorRT is known to compute wrongly, with no error.
+def silent_faults(model: onnx.ModelProto, name: str, version: str = "") -> tuple[list[Check], list[Finding]]:
+    """The nodes of a model that some version of full TensorRT is known to compute wrongly, with no error.
 
     Args:
-        file: an ONNX file that can be read.
-        name: how messages name the file.
+        model: its large weights may lie in other files.
+        name: how messages name its file.
         version: the TensorRT that was asked for, "10.14.1.48"; its faults fail the check. Empty: every one of
             VERSIONS is asked, and faults are warnings, or notes where the values decide.
 
     Returns:
         A check, none where there are warnings instead; a finding for each fault of each node.
-
-    Raises:
-        SurgeonError: the file cannot be read.
     """
-    view = ModelView(read_model(file))
+    view = ModelView(model)
     if version:
         return _of_version(view, name, ".".join(version.split(".")[:2]))
     findings = _merged({one: _findings(view, one) for one in VERSIONS}, name)

@@ -36,7 +36,7 @@ def bad(name: str = "bad.onnx", **options: Any) -> Path:
 
 def swapping(before: Swap = lambda: None, after: Swap = lambda: None) -> Any:
     """Have something happen right before and right after the checks of a model."""
-    checks = api.verify_model
+    checks = api.verify_read_model
 
     def swapped(*arguments: Any, **options: Any) -> Any:
         before()
@@ -44,7 +44,7 @@ def swapping(before: Swap = lambda: None, after: Swap = lambda: None) -> Any:
         after()
         return report
 
-    return mock.patch.object(api, "verify_model", swapped)
+    return mock.patch.object(api, "verify_read_model", swapped)
 
 
 def test_a_second_run_is_from_the_cache(good: Path) -> None:

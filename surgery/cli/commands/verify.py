@@ -267,11 +267,10 @@ def _verify_one(path: Path, options: dict[str, Any], extra_check: Any, no_cache:
     own = addition(path, asked=options["tensorrt"])
     with _status(path):
         if no_cache or extra_check is not None or {"device_run", "keep_device_run"} & set(options):
-            from verify import verify_model
+            from verify.cached import verify_with
+            from verify.model.read import read_model
 
-            report = verify_model(path, **options, extra_check=extra_check)
-            own.add(path, report)
-            return report
+            return verify_with(path, read_model(path), {**options, "extra_check": extra_check}, own)
         from verify.cached import verify_cached
 
         return verify_cached(path, options, own)

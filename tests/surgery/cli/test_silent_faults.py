@@ -13,6 +13,7 @@ import pytest
 
 from surgery.diagnose import silent_faults
 from tests.verify.cli_models import TEXT, TWO_SUMS, write
+from verify.model import read
 
 Verify = Callable[..., tuple[int, str]]
 
@@ -90,3 +91,11 @@ def test_a_search_that_fails_is_a_skip_not_a_pass(verify: Verify) -> None:
         code, out = verify(write(Path("net.onnx"), TWO_SUMS))
     assert code == 0
     assert "skip silent faults the graph cannot be searched: ValueError: no such row" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("option", [[], ["--no-cache"]])
+def test_a_model_is_read_once_for_all_checks(verify: Verify, option: list[str]) -> None:
+    path = write(Path("net.onnx"), TWO_SUMS)
+    with mock.patch.object(read, "require_content", wraps=read.require_content) as reading:
+        assert verify(path, *option)[0] == 0
+    assert [Path(call.args[0]).name for call in reading.call_args_list] == ["net.onnx"]

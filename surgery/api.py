@@ -18,7 +18,8 @@ from surgery import steps
 from surgery.files import model_file as files
 from surgery.guard.prove import Original
 from surgery.isolated import FAULTS, Died, run_isolated
-from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, with_spec, wrong_type
+from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, pass_tuple, with_spec, wrong_type
+from surgery.pipeline.rule import Pass
 from surgery.precision import DEFAULT_MAX_ERROR
 from surgery.precision.calibration import Calibration, calibration
 from surgery.precision.step import Precision
@@ -48,6 +49,7 @@ def fix_model(
     input_shapes: Shapes | None = None,
     set_inputs: Mapping[str, Any] | None = None,
     outputs: Names = (),
+    passes: Pass | Iterable[Pass] = (),
     check_inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     guard: bool = True,
     strict: bool = False,
@@ -70,6 +72,7 @@ def fix_model(
         input_shapes: dims of inputs by name; a number fixes a dim, a name or -1 leaves it free.
         set_inputs: inputs that become constants, by name.
         outputs: name or names of tensors that become the outputs.
+        passes: a pass or passes of your own, which run after those of surgeon; docs/howto/write-a-pass.md has one.
         check_inputs: inputs to compare on instead of drawn ones: an .npz file, or arrays by name.
         guard: compare before returning; without it the report says "unchecked".
         strict: raise where nothing could be compared.
@@ -108,6 +111,7 @@ def fix_model(
         input_shapes=input_shapes,
         set_inputs=set_inputs,
         outputs=outputs,
+        passes=passes,
     )
     if not isinstance(model, onnx.ModelProto):
         raise wrong_type("model", model, "an onnx.ModelProto; for a file there is surgery.fix")
@@ -135,6 +139,7 @@ def fix(
     input_shapes: Shapes | None = None,
     set_inputs: Mapping[str, Any] | None = None,
     outputs: Names = (),
+    passes: Pass | Iterable[Pass] = (),
     check_inputs: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     guard: bool = True,
     strict: bool = False,
@@ -156,7 +161,7 @@ def fix(
         isolated: work in a process of its own, as `surgeon fix` does. If onnxruntime crashes there, onnx.reference
             compares in its place; in this process a crash would end the caller. The findings of the report are then
             plain data, without their fixes.
-        target, select, ignore, skip_nodes, fold_limit, loop_limit, spec, input_shapes, set_inputs, outputs,
+        target, select, ignore, skip_nodes, fold_limit, loop_limit, spec, input_shapes, set_inputs, outputs, passes,
             check_inputs, guard, strict, precision, max_error, calibrate, unfused_attention: as those of `fix_model`.
 
     Raises:
@@ -185,6 +190,7 @@ def fix(
         input_shapes=input_shapes,
         set_inputs=set_inputs,
         outputs=outputs,
+        passes=passes,
     )
     half = _precision(precision, max_error, calibrate, unfused_attention)
     source, destination = _path("source_path", source_path), _path("target_path", target_path)
@@ -212,6 +218,8 @@ def fix(
 def _fix_isolated(given: dict[str, Any]) -> Report:
     """`fix` in a process of its own; if a library dies there, once more with onnx.reference for onnxruntime."""
     target, without = _path("target_path", given["target_path"]), ""
+    if any(getattr(rule.find, "__module__", "") == "__main__" for rule in pass_tuple(given["passes"])):
+        raise SurgeonError("passes: isolated=True takes passes from an importable module; leave isolated out here")
     while True:
         try:
             return run_isolated(_fix_as_data, given, without)

@@ -79,8 +79,8 @@ def rewrite(
         CheckFailed: the result is still wrong after `MOST_LEFT_OUT` passes were left out, or nothing could be compared
             under `strict`.
     """
-    rules = all_passes()
-    check_codes((*options.select, *options.ignore))
+    rules = all_passes(options.passes)
+    check_codes((*options.select, *options.ignore), rules)
     check_names(options, original.model)
     why = refusal(original.model)
     outcome = Outcome(original.model, [], Context(options)) if why else _applied(original, rules, options)
@@ -100,7 +100,7 @@ def rewrite(
         checks = [Check("parity", "pass", "unchanged, byte for byte")]
     if checks[0].status == "skip" and guard.strict:
         raise CheckFailed(f"nothing was written: {checks[0].message}")
-    troubles = [Check("pass", "skip", trouble) for trouble in outcome.context.troubles]
+    troubles = [Check("pass", "skip", trouble) for trouble in dict.fromkeys(outcome.context.troubles)]
     return Result(outcome.model, attempt.runnable, outcome, why, (*left_out, *troubles, *checks))
 
 

@@ -41,15 +41,19 @@ def _input(graph: gs.Graph, name: str) -> gs.Variable:
 
 
 def pin_shapes(graph: gs.Graph, shapes: Mapping[str, Sequence[int | str]]) -> None:
-    """Give inputs the dims stated; a number must agree with the one the model has, -1 leaves a dim as it is."""
+    """Give inputs the dims stated: a number or name for a free dim, -1 to leave a dim as it is.
+
+    A dim that the model fixes to a number stays that number: its nodes may hold the same number as a constant.
+    """
     for name, dims in shapes.items():
         tensor = _input(graph, name)
         old = list(tensor.shape) if tensor.shape is not None else [None] * len(dims)
         if len(old) != len(dims):
             raise SurgeonError(f"input '{name}' has {len(old)} dims, not {len(dims)}: {list(dims)}")
         for axis, (was, dim) in enumerate(zip(old, dims, strict=True)):
-            if isinstance(was, int) and isinstance(dim, int) and dim >= 0 and was != dim:
-                raise SurgeonError(f"input '{name}' is fixed at {was} in dim {axis}, so it cannot be {dim}")
+            if isinstance(was, int) and was != dim and not (isinstance(dim, int) and dim < 0):
+                more = "; export the model with a free dim" if isinstance(dim, str) else ""
+                raise SurgeonError(f"input '{name}' is fixed at {was} in dim {axis}, so it cannot be {dim}{more}")
         tensor.shape = [was if isinstance(dim, int) and dim < 0 else dim for was, dim in zip(old, dims, strict=True)]
 
 

@@ -122,14 +122,21 @@ def _loaded() -> tuple[tuple[Pass, ...], PlugIns]:
     return own, load_plug_ins(own)
 
 
-def all_passes() -> tuple[Pass, ...]:
-    """Every pass: those listed in PIPELINE, then those that other packages offer as entry points `surgeon.passes`.
+def all_passes(given: Iterable[Pass] = ()) -> tuple[Pass, ...]:
+    """Every pass: those listed in PIPELINE, those that packages offer as entry points `surgeon.passes`, then `given`.
 
     Raises:
         SurgeonError: two of them have the same code.
     """
     own, plug_ins = _loaded()
-    return (*own, *plug_ins.passes)
+    found = {rule.code: rule for rule in (*own, *plug_ins.passes)}
+    for rule in given:
+        other = found.setdefault(rule.code, rule)
+        if other is not rule:
+            raise SurgeonError(
+                f"passes: the code {rule.code} of '{rule.name}' is that of '{other.name}' too; choose another code"
+            )
+    return tuple(found.values())
 
 
 def plug_in_failures() -> tuple[str, ...]:
@@ -142,9 +149,10 @@ def plug_in_checks() -> list[Check]:
     return [Check("plug-in", "skip", f"not loaded, so its passes did not run: {text}") for text in plug_in_failures()]
 
 
-def check_codes(codes: Iterable[str]) -> None:
-    """Raise SurgeonError for a code, or the beginning of one, that no pass has."""
+def check_codes(codes: Iterable[str], passes: Iterable[Pass] | None = None) -> None:
+    """Raise SurgeonError for a code, or the beginning of one, that no pass has; `passes` are all by default."""
+    known = [rule.code for rule in (all_passes() if passes is None else passes)]
     for code in codes:
-        if not any(rule.code.startswith(code) for rule in all_passes()):
+        if not any(name.startswith(code) for name in known):
             failed = "".join(f" (a plug-in was not loaded: {text})" for text in plug_in_failures())
             raise SurgeonError(f"no pass has the code '{code}'; see surgeon rules{failed}")

@@ -9,9 +9,10 @@ from typing import Any
 
 import onnx
 
+from surgery.pipeline.rule import Pass
 from verify.errors import SurgeonError, did_you_mean
 from verify.interface.recognise import recognise
-from verify.interface.spec import Spec
+from verify.interface.spec import Spec, load_spec
 from verify.model.walk import every_node, node_name
 
 FOLD_LIMIT = 64 * 1024
@@ -32,6 +33,7 @@ class Options:
     input_shapes  dims of an input by its name; a number fixes a dim, a name or -1 leaves it free
     set_inputs    inputs that become constants, by name
     outputs       names of the tensors that become the outputs; empty keeps those of the model
+    passes        passes that run after those of surgeon and of plug-ins
     """
 
     target: str = "tensorrt-rtx"
@@ -44,6 +46,7 @@ class Options:
     input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
     set_inputs: dict[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    passes: tuple[Pass, ...] = ()
 
 
 def checked_options(
@@ -57,6 +60,7 @@ def checked_options(
     input_shapes: Mapping[str, Sequence[int | str]] | None,
     set_inputs: Mapping[str, Any] | None,
     outputs: str | Iterable[str],
+    passes: Pass | Iterable[Pass] = (),
 ) -> Options:
     """The options, each of its type; a string where several are wanted is one.
 
@@ -76,6 +80,7 @@ def checked_options(
         input_shapes={name: _dims(name, dims) for name, dims in shapes.items()},
         set_inputs=_mapping("set_inputs", set_inputs),
         outputs=strings("outputs", outputs),
+        passes=pass_tuple(passes),
     )
 
 
@@ -106,8 +111,17 @@ def with_spec(options: Options, spec: str | Path | Spec | None, model: onnx.Mode
         raise wrong_type("spec", spec, "a name, the path of a TOML file or a Spec")
     found = recognise(model, path, spec)
     if found is None:
-        raise SurgeonError(f"{path or 'the model'}: is no module of spec '{spec}' by name, inputs or outputs")
+        name = path or "the model"
+        raise SurgeonError(f"{name}: is no module of spec '{spec}' by name, inputs or outputs; {_choice(spec, path)}")
     return replace(options, spec=found)
+
+
+def _choice(spec: str | Path, path: Path | None) -> str:
+    """How to say which module of the spec a model is."""
+    modules = load_spec(spec).modules.values()
+    if path is not None:
+        return f"name the file as the spec does: {', '.join(module.file for module in modules)}"
+    return f"give verify.interface.spec.load_spec('{spec}')[NAME], NAME: {', '.join(one.module for one in modules)}"
 
 
 def strings(option: str, value: Any) -> tuple[str, ...]:
@@ -120,6 +134,17 @@ def strings(option: str, value: Any) -> tuple[str, ...]:
     for entry in found:
         if not isinstance(entry, str):
             raise wrong_type(option, value, "a string or several")
+    return found
+
+
+def pass_tuple(value: Any) -> tuple[Pass, ...]:
+    """One pass or several as a tuple."""
+    if isinstance(value, Pass):
+        return (value,)
+    found = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    for entry in found:
+        if not isinstance(entry, Pass):
+            raise wrong_type("passes", entry, "a surgery.pipeline.rule.Pass or several")
     return found
 
 

@@ -54,7 +54,8 @@ def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[Finding]:
         except (SurgeonError, MemoryError):
             raise
         except Exception as error:
-            context.troubles.append(f"{rule.code} could not examine '{path or 'the graph'}': {error!r}")
+            place = f"'{path}'" if path else "the graph"
+            context.troubles.append(f"{rule.code} could not examine {place}: {error!r}")
 
 
 def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import SurgeonError
-from verify.interface.spec_values import check_order, check_values
+from verify.interface.spec_values import check_names, check_order, check_values
 from verify.model.expressions import evaluate
 
 if sys.version_info >= (3, 11):
@@ -37,12 +37,6 @@ else:
 
 Dim = int | str
 Shape = tuple[int, ...]
-# What an input may hold: the kinds of `verify.inputs.seeded`, which needs NumPy and is not imported here.
-VALUES = (
-    "normal", "uniform", "heavy", "edges", "integers", "ends", "sweep", "constant", "photo", "mask", "coordinates",
-    "labels", "signs", "count",
-)  # fmt: skip
-PORT_KEYS = ("name", "dims", "description", "dtype", "values")
 
 
 @dataclass(frozen=True)
@@ -153,14 +147,24 @@ def load_spec(
 
     `image_size` replaces the size `image`, `prompted_frames` the size `prompted` (from 1 up). `batch` is an integer,
     "dynamic", or None for what the file says; an integer above 1 also fixes the symbol that "dynamic" would use.
-    Raises SurgeonError for an unknown name, unreadable TOML, or a dim that names nothing.
+    Raises SurgeonError for an unknown name, unreadable TOML, a value of the wrong kind, or a dim that names nothing.
     """
     data = _read(name_or_path)
+    try:
+        check_values(data)
+        return _resolved(data, image_size, batch, prompted_frames)
+    except SurgeonError as error:
+        raise SurgeonError(f"spec {name_or_path}: {error}") from error
+
+
+def _resolved(
+    data: dict[str, Any], image_size: int | None, batch: int | str | None, prompted_frames: int | None
+) -> SpecFile:
     sizes = dict(data.get("sizes", {}))
     if image_size is not None:
         sizes["image"] = image_size
     if prompted_frames is not None:
-        _set_prompted(sizes, prompted_frames, data["name"])
+        _set_prompted(sizes, prompted_frames)
     fixed = _apply_batch(data, sizes, batch)
     known = _resolve(sizes)
     symbols = {name: _range(name, span, known) for name, span in data.get("symbols", {}).items() if name not in fixed}
@@ -192,7 +196,6 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
         raise SurgeonError(f"spec {path} is not valid TOML: {error}") from error
     if "name" not in data or not isinstance(data.get("modules"), dict):
         raise SurgeonError(f"spec {path} needs a `name` and at least one [modules.NAME] table")
-    check_values(data)
     return data
 
 
@@ -216,9 +219,9 @@ def _apply_batch(data: dict[str, Any], sizes: dict[str, Any], batch: int | str |
     return dict.fromkeys(dynamic.values(), batch) if batch > 1 else {}
 
 
-def _set_prompted(sizes: dict[str, Any], count: int, name: str) -> None:
+def _set_prompted(sizes: dict[str, Any], count: int) -> None:
     if "prompted" not in sizes:
-        raise SurgeonError(f"spec {name!r} has no size `prompted`, so prompted frames cannot be chosen")
+        raise SurgeonError("has no size `prompted`, so prompted frames cannot be chosen")
     if count < 1:
         raise SurgeonError(f"prompted frames is {count}; give a whole number from 1 up")
     sizes["prompted"] = count
@@ -253,16 +256,11 @@ def _module(
 ) -> Spec:
     def port(entry: Mapping[str, Any]) -> Port:
         where = f"{name}.{entry['name']}"
-        _check_names("key", list(entry), PORT_KEYS, where)
-        _check_names("kind of values", [entry.get("values", "normal")], VALUES, where)
         dims = tuple(_dim(dim, known, symbols, relations, where) for dim in entry["dims"])
         text, values = entry.get("description", ""), entry.get("values", "normal")
         return Port(entry["name"], entry.get("dtype", "float32"), dims, text, values)
 
-    try:
-        inputs, outputs = (tuple(port(entry) for entry in table[side]) for side in ("inputs", "outputs"))
-    except KeyError as error:
-        raise SurgeonError(f"module {name} of the spec lacks {error}") from error
+    inputs, outputs = (tuple(port(entry) for entry in table[side]) for side in ("inputs", "outputs"))
     title, file = table.get("title", name), table.get("file", f"{name}.onnx")
     return Spec(name, title, file, inputs, outputs, symbols, relations, table.get("optional", False))
 
@@ -271,17 +269,11 @@ def _check_golden(
     golden: Mapping[str, Sequence[Mapping[str, Any]]], modules: Mapping[str, Spec], symbols: Mapping[str, Any]
 ) -> None:
     """SurgeonError where a case of [golden] names no module, symbol or input."""
-    _check_names("module", list(golden), list(modules), "[golden]")
+    check_names("module", list(golden), list(modules), "[golden]")
     for name, cases in golden.items():
         known = [*symbols, *(port.name for port in modules[name].inputs)]
         for case in cases:
-            _check_names("symbol or input", [key for key in case if key != "edges"], known, f"[golden] {name}")
-
-
-def _check_names(kind: str, names: Sequence[str], known: Sequence[str], where: str) -> None:
-    for name in names:
-        if name not in known:
-            raise SurgeonError(f"spec: {where}: no {kind} {name!r}; choose {', '.join(known)}")
+            check_names("symbol or input", [key for key in case if key != "edges"], known, f"[golden] {name}")
 
 
 def _dim(

@@ -39,6 +39,12 @@ def test_input_shape_pins_dims() -> None:
     assert "Constant" in [node.op_type for node in model.graph.node]
 
 
+def test_a_free_dim_takes_another_name() -> None:
+    model = fixed(input_shapes={"x": ("rows", -1)})
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    assert (dims[0].dim_param, dims[1].dim_value) == ("rows", 4)
+
+
 def test_output_cuts() -> None:
     model = fixed(outputs=("h",))
     assert [info.name for info in model.graph.output] == ["h"]
@@ -52,6 +58,7 @@ def test_output_cuts() -> None:
         ({"set_inputs": {"sr": "abc"}}, "cannot be"),
         ({"input_shapes": {"x": (1, 2, 3)}}, "has 2 dims"),
         ({"input_shapes": {"x": (1, 5)}}, "fixed at 4"),
+        ({"input_shapes": {"x": (1, "k")}}, "fixed at 4 in dim 1, so it cannot be k; export the model with a free dim"),
         ({"outputs": ("nope",)}, "not in the model"),
         ({"outputs": ("p",)}, "inside a subgraph"),
         ({"target": "gpu"}, "unknown target"),

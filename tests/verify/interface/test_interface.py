@@ -249,7 +249,7 @@ def spec_error(tmp_path: Path, old: str, new: str) -> str:
     [
         ('name = "toy"', "", "needs a `name` and at least one [modules.NAME] table"),
         ('"side"]', '"sides"]', "one.x: dim 'sides' is neither a size nor a symbol of the spec"),
-        ("inputs = [{ name", "entries = [{ name", "module two of the spec lacks 'inputs'"),
+        ("inputs = [{ name", "entries = [{ name", "[modules.two] lacks 'inputs'"),
         ("[sizes]", "[sizes", "is not valid TOML"),
         ('"image // 4"', '"picture // 4"', "cannot evaluate 'picture // 4'"),
         ("[1, 2, 4]", "[1, 4]", "[symbols] rows is [1, 4]; give [smallest, usual, largest]"),

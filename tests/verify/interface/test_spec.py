@@ -12,7 +12,8 @@ import pytest
 from verify.errors import SurgeonError
 from verify.inputs.seeded import KINDS
 from verify.interface.recognise import read_metadata, recognise, write_metadata
-from verify.interface.spec import VALUES, Spec, load_spec
+from verify.interface.spec import Spec, load_spec
+from verify.interface.spec_values import DTYPES, VALUES
 from verify.interface.tables import render_table, render_tables
 from verify.model.expressions import evaluate
 
@@ -229,10 +230,28 @@ outputs = [{ name = "y", dims = ["rows", 3] }]
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('values = "normal"', 'values = "norm"', "m.x: no kind of values 'norm'; choose normal, uniform"),
-        ("values =", "value =", "m.x: no key 'value'; choose name, dims, description, dtype, values"),
+        (
+            'values = "normal"',
+            'values = "norm"',
+            "inputs: x: no kind of values 'norm'; choose normal, uniform",
+        ),
+        ("values =", "value =", "[modules.m] inputs: x: no key 'value'; choose name, dims, description, dtype, values"),
         ("rows = 3", "row = 3", "[golden] m: no symbol or input 'row'; choose rows, x"),
         ("m = [{", "n = [{", "[golden]: no module 'n'; choose m"),
+        ("m = [{ rows = 3, x = 1.0 }]", "m = 3", "[golden] m is 3; give [{ symbol = size, input = constant }, ...]"),
+        ("m = [{ rows = 3, x = 1.0 }]", "m = [3]", "[golden] m is [3]; give [{ symbol"),
+        ("[golden]", "[goldens]", "the file: no table 'goldens'; choose name, sizes, symbols"),
+        ("[modules.m]", "[modules.m]\nfiles = 'm.onnx'", "[modules.m]: no key 'files'; choose title, file, optional"),
+        ('"rows", 3] }', '"rows", 3], dtype = "flot32" }', "[modules.m] outputs: y: no dtype 'flot32'; choose float32"),
+        (
+            '"rows", 3] }',
+            '"rows", 3], values = "mask" }',
+            "y: values says what an input holds; an output has none",
+        ),
+        ('name = "y"', 'name = "x"', "[modules.m] outputs: x: two inputs or outputs of the module have this name"),
+        ('name = "y"', 'name = " "', "[modules.m] outputs:  : name is ' '; give a text that is not empty"),
+        ('name = "y", ', "", "[modules.m] outputs: a port without a name lacks 'name'"),
+        ('"y", dims = ["rows", 3]', '"y"', "[modules.m] outputs: y lacks 'dims'"),
     ],
 )
 def test_names_that_name_nothing_are_an_error(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -240,8 +259,39 @@ def test_names_that_name_nothing_are_an_error(tmp_path: Path, old: str, new: str
     path.write_text(SMALL)
     assert load_spec(path)["m"].ranges["rows"] == (1, 2, 4)
     path.write_text(SMALL.replace(old, new))
-    with pytest.raises(SurgeonError, match=re.escape(said)):
+    with pytest.raises(SurgeonError, match=re.escape(said)) as caught:
         load_spec(path)
+    assert str(caught.value).startswith(f"spec {path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["3", "true", '""', '" "', "[1]"])
+@pytest.mark.parametrize("key", ["title", "file"])
+def test_title_and_file_are_texts(tmp_path: Path, key: str, wrong: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL + f"{key} = {wrong}\n")
+    with pytest.raises(SurgeonError, match=rf"\[modules.m\] {key} is .*; give a text"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize("wrong", ["3", '""'])
+def test_name_of_a_spec_is_a_text(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL.replace('name = "own"', f"name = {wrong}", 1))
+    with pytest.raises(SurgeonError, match=r"own.toml: name is .*; give a text"):
+        load_spec(path)
+
+
+def test_optional_is_true_or_false(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(SMALL + "optional = 'yes'\n")
+    with pytest.raises(SurgeonError, match=r"\[modules.m\] optional is 'yes'; give true or false"):
+        load_spec(path)
+
+
+def test_every_element_type_of_onnx_can_be_written_in_a_spec() -> None:
+    names = {name.lower() for name, _ in onnx.TensorProto.DataType.items()} - {"undefined", "float", "double"}
+    assert set(DTYPES) >= names | {"float32", "float64"}
 
 
 def test_kinds_of_values_are_those_that_can_be_drawn() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -30,6 +31,16 @@ COMMANDS: dict[str, str] = {
     "track": "Track objects through a video with the four SAM2 files, without torch.",
     "evaluate": "Score the SAM2 files over a data set in the layout of DAVIS or SA-V: J, F, J&F.",
     "deepstream": "Write the settings of DeepStream's MaskTracker for the four SAM2 files.",
+}
+
+# Parameters that take `-` for a model on standard input or output.
+TAKE_DASH: dict[str, tuple[str, ...]] = {
+    "fix": ("models", "target_path"),
+    "extract": ("model", "output"),
+    "verify": ("models",),
+    "diagnose": ("models",),
+    "inspect": ("models",),
+    "compile": ("model", "other"),
 }
 
 VERBOSE = "Print seconds, versions, and the traceback of a bug."
@@ -89,11 +100,31 @@ class LazyGroup(click.Group):
         module = import_module(f"surgery.cli.commands.{name.replace('-', '_')}")
         loaded: click.Command = module.command
         _add_verbose(loaded)
+        _refuse_dash(loaded, TAKE_DASH.get(name, ()))
         return loaded
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _refuse_dash(command: click.Command, taken: tuple[str, ...]) -> None:
+    """Make `-` an error for every path of the command, or of each command of a group, except those `taken`."""
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _refuse_dash(inner, taken)
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Path) and parameter.name not in taken:
+            parameter.callback = partial(_no_dash, parameter.callback)
+
+
+def _no_dash(
+    callback: Callable[..., Any] | None, context: click.Context, parameter: click.Parameter, value: Any
+) -> Any:
+    if "-" in map(str, value if isinstance(value, tuple) else (value,)):
+        command = context.command_path.removeprefix("surgeon ")
+        place = command if isinstance(parameter, click.Argument) else f"{command} {parameter.opts[0]}"
+        raise SurgeonError(f"{place} -: give a path; - is the model of {', '.join(TAKE_DASH)} only")
+    return callback(context, parameter, value) if callback is not None else value
 
 
 def _add_verbose(command: click.Command) -> None:

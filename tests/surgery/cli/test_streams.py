@@ -107,3 +107,29 @@ def test_a_model_that_nothing_runs_is_reported_without_paths_and_codes(
     assert "onnxruntime and onnx.reference: no operator me::Own" in said
     assert str(tmp_path) not in said
     assert "[ONNXRuntimeError]" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (("golden", "record", "-"), "golden record"),
+        (("golden", "record", "in.onnx", "-o", "-"), "golden record -o"),
+        (("golden", "trtexec", "in.onnx", "-o", "-"), "golden trtexec -o"),
+        (("golden", "list", "-"), "golden list"),
+        (("verify", "in.onnx", "--golden", "-"), "verify --golden"),
+        (("verify", "in.onnx", "--html", "-"), "verify --html"),
+        (("diagnose", "in.onnx", "--repro", "-"), "diagnose --repro"),
+        (("fix", "in.onnx", "--report", "-"), "fix --report"),
+        (("compile", "in.onnx", "-o", "-"), "compile -o"),
+        (("extract", "in.onnx", "--outputs", "a", "--check-inputs", "-"), "extract --check-inputs"),
+        (("deepstream", "-", "-o", "out"), "deepstream"),
+    ],
+)
+def test_a_dash_elsewhere_is_one_line_and_makes_no_file(tmp_path: Path, arguments: tuple[str, ...], place: str) -> None:
+    onnx.save(MODEL, tmp_path / "in.onnx")
+    done = surgeon(tmp_path, *arguments, given=MODEL.SerializeToString())
+    assert done.returncode == 2
+    assert done.stdout == b""
+    said = "give a path; - is the model of fix, extract, verify, diagnose, inspect, compile only"
+    assert done.stderr.decode() == f"surgeon: {place} -: {said}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]

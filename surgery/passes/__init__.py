@@ -34,6 +34,7 @@ PIPELINE: tuple[str, ...] = (
     "cleanup.stacked_shuffle",
     "cleanup.nested_concat",
     "cleanup.reshape_around_product",
+    "cleanup.zero_initial_state",
     "cleanup.duplicate_initializer",
     "cleanup.common_subexpression",
     "cleanup.unused_node",

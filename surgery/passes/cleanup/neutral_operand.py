@@ -4,9 +4,9 @@ What it does: removes Mul and Div by one, Sub of zero, Add of zero, And with tru
 Why: TensorRT imports each of them as a layer. Exporters write them for weights at their starting values: biases of
 zero, scales of one.
 Before → After: `y = MatMul(x, w); z = Add(y, [0, 0])` → `z = MatMul(x, w)`
-Leaves alone: a constant that makes the result larger than the other operand; Add of a float +0.0 unless a product
-makes the other operand, since it turns -0.0 into +0.0 and the zeros of a product are positive already; Sub of -0.0 for
-the same reason; a node between a graph input and a graph output.
+Leaves alone: a constant that makes the result larger than the other operand; Add of a float +0.0, since it turns -0.0
+into +0.0, unless a product makes the other operand (its zeros are positive already) or products alone read the result
+(they give the same for both zeros); Sub of -0.0 for the same reason; a node between a graph input and a graph output.
 Numerics: exact.
 """
 
@@ -25,6 +25,7 @@ from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
 PRODUCTS = ("MatMul", "Conv", "ConvTranspose")
+FACTORS = 2  # the inputs of a product that it multiplies; Conv adds the third
 Rule = Callable[[Any, gs.Tensor], bool]
 
 
@@ -35,12 +36,25 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         for node in context.nodes(graph, op):
             for place in places:
                 value, other = context.constant(node.inputs[place]), 1 - place
-                if value is None or not value.size or not is_neutral(value, node.inputs[other]):
+                if value is None or not value.size:
+                    continue
+                neutral = is_neutral(value, node.inputs[other])
+                if not neutral and not (op == "Add" and not value.any() and _is_only_multiplied(graph, node, context)):
                     continue
                 if _keeps_shape(value, node.inputs[other]) and can_bypass(graph, node, other):
                     message = f"returns '{node.inputs[other].name}' unchanged"
                     yield finding(message, node, partial(bypass, graph, node, other))
                     break
+
+
+def _is_only_multiplied(graph: gs.Graph, node: gs.Node, context: Context) -> bool:
+    """Whether only products read the result, for which the sign of a zero makes no difference."""
+    result = node.outputs[0]
+    products = all(
+        reader.op in PRODUCTS and not reader.domain and not any(tensor is result for tensor in reader.inputs[FACTORS:])
+        for reader in result.outputs
+    )
+    return products and bool(result.outputs) and not context.is_output(graph, result)
 
 
 def _keeps_shape(value: Any, other: gs.Tensor) -> bool:

@@ -6,8 +6,8 @@ values.
 Why: TensorRT joins most of these itself; fewer nodes are left for it and for the later passes.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
 Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape that copies dims (0) or keeps
-zeros; Slices with computed bounds, or whose first result is read elsewhere; a Reshape before an Unsqueeze whose result
-is read elsewhere. A first node whose result is a graph output stays and makes it.
+zeros; Slices with computed bounds, or whose first result is read by anything but such Slices; a Reshape before an
+Unsqueeze whose result is read elsewhere. A first node whose result is a graph output stays and makes it.
 Numerics: exact.
 """
 
@@ -103,8 +103,16 @@ def _reshape(graph: gs.Graph, node: gs.Node, before: gs.Node, shape: list[int], 
 
 
 def _cuts(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> list[list[int]] | None:
-    """Starts, ends, axes and steps of both, or None where one Slice cannot do it."""
-    if len(node.inputs[0].outputs) != 1 or context.is_output(graph, node.inputs[0]):
+    """Starts, ends, axes and steps of both, or None where the first Slice would stay for another reader."""
+    between = node.inputs[0]
+    if context.is_output(graph, between) or any(_joined(reader, before, context) is None for reader in between.outputs):
+        return None
+    return _joined(node, before, context)
+
+
+def _joined(node: gs.Node, before: gs.Node, context: Context) -> list[list[int]] | None:
+    """Starts, ends, axes and steps of two Slices, or None where one Slice cannot do the work of both."""
+    if node.op != "Slice" or node.domain or node.inputs[0] is not before.outputs[0]:
         return None
     rank, cuts = context.rank(node.inputs[0]), list[list[int]]([[], [], [], []])
     for one in (before, node):

@@ -44,6 +44,20 @@ REWRITES = [
         }""",
         after="g (int64[2] x, bool[2] p) => (int64[2] y, bool[2] q) { a = Neg(x)  y = Abs(a)  n = Not(p)  q = Not(n) }",
     ),
+    Case(
+        "a zero in front of products, for which 0.0 and -0.0 are the same",
+        """g (float[2,2] x, float[2,2] w) => (float[2,2] y, float[2,2] z) <float zero = {0}> {
+          a = Neg(x)
+          b = Add(a, zero)
+          y = MatMul(b, w)
+          z = MatMul(w, b)
+        }""",
+        after="""g (float[2,2] x, float[2,2] w) => (float[2,2] y, float[2,2] z) {
+          a = Neg(x)
+          y = MatMul(a, w)
+          z = MatMul(w, a)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -59,6 +73,31 @@ LEFT_ALONE = [
           a = Neg(x)
           b = Add(a, zero)
           y = Reciprocal(b)
+        }""",
+    ),
+    Case(
+        "a zero that turns -0.0 into 0.0 for a product and for another reader",
+        """g (float[2,2] x, float[2,2] w) => (float[2,2] y, float[2,2] z) <float zero = {0}> {
+          a = Neg(x)
+          b = Add(a, zero)
+          y = MatMul(b, w)
+          z = Reciprocal(b)
+        }""",
+    ),
+    Case(
+        "a zero in front of a product, and an output",
+        """g (float[2,2] x, float[2,2] w) => (float[2,2] y, float[2,2] b) <float zero = {0}> {
+          a = Neg(x)
+          b = Add(a, zero)
+          y = MatMul(b, w)
+        }""",
+    ),
+    Case(
+        "a zero in front of the bias of a convolution",
+        """g (float[1,1,4] x, float[2,1,3] w, float[2] c) => (float[1,2,2] y) <float zero = {0}> {
+          a = Neg(c)
+          b = Add(a, zero)
+          y = Conv(x, w, b)
         }""",
     ),
     Case(

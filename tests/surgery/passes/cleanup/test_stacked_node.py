@@ -72,6 +72,21 @@ REWRITES = [
         }""",
     ),
     Case(
+        "two Slices of the result of another",
+        """g (float[4,6] x) => (float[3,2] y, float[3,4] z)
+        <int64[1] a = {1}, int64[1] e = {4}, int64[1] r = {0}, int64[1] f = {2}, int64[1] c = {1}, int64[1] g = {6}> {
+          p = Slice(x, a, e, r)
+          y = Slice(p, r, f, c)
+          z = Slice(p, f, g, c)
+        }""",
+        after="""g (float[4,6] x) => (float[3,2] y, float[3,4] z)
+        <int64[2] t0 = {1, 0}, int64[2] t1 = {4, 2}, int64[2] t2 = {0, 1}, int64[2] t3 = {1, 2},
+        int64[2] t4 = {4, 6}, int64[2] t5 = {0, 1}> {
+          y = Slice(x, t0, t1, t2)
+          z = Slice(x, t3, t4, t5)
+        }""",
+    ),
+    Case(
         "Slices with and without steps",
         """g (float[4,6] x) => (float[2,3] y)
         <int64[1] a = {0}, int64[1] e = {9}, int64[1] r = {0}, int64[1] s = {2}, int64[1] f = {3},
@@ -163,6 +178,15 @@ LEFT_ALONE = [
         int64[1] c = {1}> {
           p = Slice(x, a, e, r, s)
           y = Slice(p, a, f, c)
+        }""",
+    ),
+    Case(
+        "another Slice cuts the dim of the first",
+        """g (float[4,6] x) => (float[3,2] y, float[2,6] z)
+        <int64[1] a = {1}, int64[1] e = {4}, int64[1] r = {0}, int64[1] f = {2}, int64[1] c = {1}> {
+          p = Slice(x, a, e, r)
+          y = Slice(p, r, f, c)
+          z = Slice(p, a, e, r)
         }""",
     ),
     Case(

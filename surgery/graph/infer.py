@@ -107,14 +107,18 @@ def _read_types(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int)
         dtype = dtype_of(info.type.tensor_type.elem_type)
         if dtype is not None:
             tensor.dtype = dtype
-        tensor.shape = _merged(tensor.shape, dims_of(info.type.tensor_type), run)
+        known = tensor.shape if tensor.snapshot_inferred else None  # what the file declares is in the inferred shape
+        tensor.shape = _merged(known, dims_of(info.type.tensor_type), run)
         tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
 
 
 def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int | str | None] | None:
-    """The known shape, completed by the inferred one; names that inference made up are valid for one run only."""
+    """The inferred shape with the numbers that are known already; None where inference leaves a declared shape open.
+
+    Names that inference made up are valid for one run only.
+    """
     if new is None:
-        return old  # type: ignore[no-any-return]
+        return None
     named = [f"{dim}@{run}" if isinstance(dim, str) and dim.startswith("unk__") else dim for dim in new]
     if old is None or len(old) != len(named):
         return named

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import onnx
 
+from verify.model.infer_again import without_mistakes
 from verify.model.walk import tensors, walk_graphs
 
 SMALL = 4096  # initializers up to this size in bytes are kept for inference, whatever their type
@@ -17,12 +19,17 @@ INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 def infer_types(model: onnx.ModelProto, data_prop: bool = True) -> onnx.ModelProto:
     """A copy of the model with the types and shapes that ONNX infers, without the values of large weights.
 
-    Where inference fails the copy has only the declared types; it may be the model itself then.
+    Shapes that ONNX is known to infer wrongly are left open. Where inference fails the copy has only the declared
+    types; it may be the model itself then.
 
     Args:
         data_prop: follow the contents of shapes too, which ONNX gets wrong in places.
     """
-    model = _without_weights(model)
+    return without_mistakes(_without_weights(model), partial(_infer, data_prop=data_prop))
+
+
+def _infer(model: onnx.ModelProto, data_prop: bool) -> onnx.ModelProto:
+    """ONNX's inference, with its mistakes; the model itself where inference fails."""
     plain = None
     for follow in (True, False) if data_prop else (False,):
         try:

@@ -2,13 +2,13 @@
 
 What it does: dequantizes both factors, multiplies, and quantizes where the operator does. DynamicQuantizeLinear
 quantizes the inputs that DynamicQuantizeMatMul quantizes at run time. Packed weights of two, four or eight bits become
-floating point.
+floating point; inputs that onnxruntime rounds to eight bits (`accuracy_level` 4) are rounded alike, block by block.
 Why: TensorRT's parser knows none of these operators, which onnxruntime's quantizer writes.
 Before → After: `y = com.microsoft.MatMulIntegerToFloat(a, b, as, bs, az, bz)` → `y =
 MatMul(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz))`
-Leaves alone: scales for each row of the first factor; packed weights that are computed, that are multiplied by inputs
-which onnxruntime rounds to eight bits (`accuracy_level` 4), or that have groups of rows (`g_idx`) together with packed
-zero points or other than four bits.
+Leaves alone: scales for each row of the first factor; packed weights that are computed; groups of rows (`g_idx`) of
+other than four bits, or with packed zero points other than 8, which onnxruntime does not read; `accuracy_level` 4 with
+inputs other than float32, or with two bits in blocks for which onnxruntime rounds nothing.
 Numerics: within rounding; onnxruntime sums integers, the replacement sums float32.
 """
 
@@ -25,7 +25,10 @@ from surgery.passes.ops.quantize import dequantized, optional_input, requantized
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 
-FLOAT_STEPS = (0, 1, 2, 3)  # accuracy levels at which onnxruntime multiplies floating-point inputs
+EIGHT_BITS = 4  # the accuracy level at which onnxruntime rounds the inputs
+ROUNDED_BLOCKS = {2: (32, 64, 128), 4: (16, 32, 64, 128, 256), 8: (16, 32, 64, 128, 256)}  # bits: sizes of blocks
+DEFAULT_ZERO = 8  # of four bits
+STEPS = 127.0  # between 0 and the largest absolute value of a block
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
@@ -67,8 +70,30 @@ def _times(
 
 def _packed(build: Build, node: gs.Node) -> gs.Tensor:
     weights = build.constant(unpacked(node, build.context), node.inputs[0].dtype)
-    product, bias = build("MatMul", node.inputs[0], weights), optional_input(node, 5)
+    data = _rounded(build, node) if _rounds_inputs(node) else node.inputs[0]
+    product, bias = build("MatMul", data, weights), optional_input(node, 5)
     return product if bias is None else build("Add", product, bias)
+
+
+def _rounded(build: Build, node: gs.Node) -> gs.Tensor:
+    """The inputs in multiples of 1 / 127 of the largest absolute value of their block of the last dim."""
+    size, length, data = int(node.attrs["block_size"]), int(node.attrs["K"]), node.inputs[0]
+    rank, missing = len(data.shape), -length % size
+    if missing:
+        data = build("Pad", data, build.ints([0] * (2 * rank - 1) + [missing]))
+    whole = build.reshape(data, [0] * (rank - 1) + [(length + missing) // size, size])
+    step = build("Div", build.axes("ReduceMax", build("Abs", whole), [rank], keepdims=1), STEPS)
+    inverse = build("Where", build("Equal", step, 0.0), step, build("Reciprocal", step))
+    near = build("Mul", build("Round", build("Mul", whole, inverse)), step)
+    flat = build.reshape(near, [0] * (rank - 1) + [length + missing])
+    return build.slice(flat, [rank - 1], [0], [length]) if missing else flat
+
+
+def _rounds_inputs(node: gs.Node) -> bool:
+    """Whether onnxruntime rounds the inputs: not where it unpacks the weights, as for groups and float zero points."""
+    zeros = optional_input(node, 3)
+    packs = optional_input(node, 4) is None and (zeros is None or np.dtype(zeros.dtype) == np.uint8)
+    return packs and int(node.attrs.get("accuracy_level", 0)) == EIGHT_BITS
 
 
 def unpacked(node: gs.Node, context: Context) -> np.ndarray:
@@ -116,11 +141,24 @@ def _gemm_scales(node: gs.Node, context: Context) -> bool:
 def _stored(node: gs.Node, context: Context) -> bool:
     packed = [optional_input(node, place) for place in (1, 2, 3, 4)]
     known = all(tensor is None or isinstance(tensor, gs.Constant) for tensor in packed)
-    plain = not node.attrs.get("weight_prepacked") and int(node.attrs.get("accuracy_level", 0)) in FLOAT_STEPS
-    bits, zeros = int(node.attrs.get("bits", 4)), optional_input(node, 3)
-    if optional_input(node, 4) is not None:  # onnxruntime does not read the packed zero points of the row's own group
-        return known and plain and bits == 4 and (zeros is None or np.dtype(zeros.dtype) != np.uint8)
-    return known and plain and bits in (2, 4, 8)
+    bits, size = (int(node.attrs.get(name, 4)) for name in ("bits", "block_size"))
+    if not known or node.attrs.get("weight_prepacked") or bits not in ROUNDED_BLOCKS:
+        return False
+    if packed[3] is not None:
+        return bits == 4 and _default_zeros(node, packed[2], context)
+    if not _rounds_inputs(node):
+        return True
+    float32 = node.inputs[0].dtype is not None and np.dtype(node.inputs[0].dtype) == np.float32
+    return float32 and context.rank(node.inputs[0]) is not None and size in ROUNDED_BLOCKS[bits]
+
+
+def _default_zeros(node: gs.Node, zeros: gs.Tensor | None, context: Context) -> bool:
+    """Whether the zero points are floats or all the default: onnxruntime takes the default for packed ones."""
+    if zeros is None or np.dtype(zeros.dtype) != np.uint8:
+        return True
+    blocks = -(-int(node.attrs["K"]) // int(node.attrs["block_size"]))
+    codes = _codes(context.constant(zeros), 4).reshape(int(node.attrs["N"]), -1)[:, :blocks]
+    return bool((codes == DEFAULT_ZERO).all())
 
 
 FORMS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.surgery.passes.comparing import Case, stays
@@ -61,19 +62,59 @@ REWRITES = [
           1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}> { y = com.microsoft.MatMulNBits<K = 32, N = 1, bits = 4,
           block_size = 16>(a, w, s, , i) }""",
     ),
+    contrib(
+        "default zero points of rows in groups",
+        """g (float[B,32] a) => (float[B,1] y) <uint8[1, 2, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
+          92, 121, 150, 179}, float[2] s = {0.1, 0.2}, uint8[1] z = {136}, int32[32] i = {0, 1, 1, 0, 0, 0, 1, 1, 0, 1,
+          0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}> { y = com.microsoft.MatMulNBits<K = 32,
+          N = 1, bits = 4, block_size = 16>(a, w, s, z, i) }""",
+    ),
+    contrib(
+        "inputs rounded to eight bits",
+        """g (float[B,T,16] a) => (float[B,T,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5,
+          34, 63, 92, 121, 150, 179}, float[2] s = {0.1, 0.2}> { y = com.microsoft.MatMulNBits<K = 16, N = 2,
+          bits = 4, block_size = 16, accuracy_level = 4>(a, w, s) }""",
+    ),
+    contrib(
+        "inputs rounded to eight bits, the last block not full",
+        """g (float[B,24] a, float[1] k) => (float[B,1] y) <uint8[1, 2, 16] w = {0, 29, 58, 87, 116, 145, 174, 203, 232,
+          5, 34, 63, 92, 121, 150, 179, 208, 237, 10, 39, 68, 97, 126, 155, 184, 213, 242, 15, 44, 73, 102, 131},
+          float[2] s = {0.1, 0.2}, uint8[2] z = {33, 120}> { y = com.microsoft.MatMulNBits<K = 24, N = 1, bits = 8,
+          block_size = 16, accuracy_level = 4>(a, w, s, z, , k) }""",
+    ),
+    contrib(
+        "inputs of zeros, rounded to eight bits",
+        """g (float[2,16] a) => (float[2,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
+          92, 121, 150, 179}, float[2] s = {0.1, 0.2}> { y = com.microsoft.MatMulNBits<K = 16, N = 2, bits = 4,
+          block_size = 16, accuracy_level = 4>(a, w, s) }""",
+        a=np.zeros((2, 16)),
+    ),
+    contrib(
+        "groups of rows, for which onnxruntime does not round the inputs",
+        """g (float[B,32] a) => (float[B,1] y) <uint8[1, 2, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
+          92, 121, 150, 179}, float[2] s = {0.1, 0.2}, int32[32] i = {0, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0, 1,
+          1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}> { y = com.microsoft.MatMulNBits<K = 32, N = 1, bits = 4,
+          block_size = 16, accuracy_level = 4>(a, w, s, , i) }""",
+    ),
 ]
 LEFT_ALONE = [
     contrib(
-        "packed zero points of rows in groups, which onnxruntime takes from elsewhere",
+        "packed zero points of rows in groups, which onnxruntime does not read",
         """g (float[B,32] a) => (float[B,1] y) <uint8[1, 2, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5, 34, 63,
           92, 121, 150, 179}, float[2] s = {0.1, 0.2}, uint8[1] z = {33}, int32[32] i = {0, 1, 1, 0, 0, 0, 1, 1, 0, 1,
           0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0}> { y = com.microsoft.MatMulNBits<K = 32,
           N = 1, bits = 4, block_size = 16>(a, w, s, z, i) }""",
     ),
     contrib(
-        "eight-bit inputs",
-        """g (float[B,16] a) => (float[B,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5,
-          34, 63, 92, 121, 150, 179}, float[2] s = {0.1, 0.2}> { y = com.microsoft.MatMulNBits<K = 16, N = 2,
+        "two bits in blocks of 16, for which onnxruntime rounds no inputs",
+        """g (float[B,16] a) => (float[B,2] y) <uint8[2, 1, 4] w = {0, 29, 58, 87, 116, 145, 174, 203}, float[2] s =
+          {0.1, 0.2}> { y = com.microsoft.MatMulNBits<K = 16, N = 2, bits = 2, block_size = 16, accuracy_level = 4>
+          (a, w, s) }""",
+    ),
+    contrib(
+        "rounded inputs of half precision",
+        """g (float16[B,16] a) => (float16[B,2] y) <uint8[2, 1, 8] w = {0, 29, 58, 87, 116, 145, 174, 203, 232, 5,
+          34, 63, 92, 121, 150, 179}, float16[2] s = {11878, 12902}> { y = com.microsoft.MatMulNBits<K = 16, N = 2,
           bits = 4, block_size = 16, accuracy_level = 4>(a, w, s) }""",
     ),
     contrib(

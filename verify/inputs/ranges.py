@@ -27,6 +27,12 @@ AXES |= {(f"Reduce{kind}", 1) for kind in REDUCTIONS}
 PADS = {("Pad", 1)}
 # Inputs that index an axis of the first input: position and how the axis is found.
 INDICES = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "ScatterElements": 1, "ScatterND": 1, "Scatter": 1}
+# Inputs that index the rows of another input, a table: (operator, position) and the position of the table.
+ROWS = {
+    ("EmbedLayerNormalization", 0): 2,
+    ("EmbedLayerNormalization", 1): 4,
+    ("EmbedLayerNormalization", 8): 3,
+}
 # Scales of quantization: a scale of zero means nothing.
 SCALES = {
     ("QuantizeLinear", 1),
@@ -127,6 +133,9 @@ def _allowed(node: onnx.NodeProto, position: int, shapes: dict[str, list[int | N
     if node.op_type in CLASSES and position == 1:
         shape = shapes.get(node.input[0])
         return Range(0, (shape[1] or 1) - 1 if shape is not None and len(shape) > 1 else 0)
+    if place in ROWS and ROWS[place] < len(node.input):
+        table = shapes.get(node.input[ROWS[place]])
+        return Range(0, max((table[0] or 1) - 1, 0) if table else 0)
     if INDICES.get(node.op_type) == position:
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
         shape = shapes.get(node.input[0])

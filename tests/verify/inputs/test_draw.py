@@ -117,9 +117,9 @@ def test_uses_confine_an_input(ports: str, body: str, wanted: Range | None) -> N
 def test_ids_of_an_embedding_of_onnxruntime_stay_inside_its_tables() -> None:
     made = onnx.parser.parse_model(
         """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
-        g (int32[B,4] ids, int32[B,4] kinds, int32[B,4] places, float[9,8] words, float[6,8] positions, float[2,8] types,
-          float[8] scale, float[8] bias) => (float y, int32 m) { y, m = com.microsoft.EmbedLayerNormalization(
-          ids, kinds, words, positions, types, scale, bias, , places) }"""
+        g (int32[B,4] ids, int32[B,4] kinds, int32[B,4] places, float[9,8] words, float[6,8] positions,
+          float[2,8] types, float[8] scale, float[8] bias) => (float y, int32 m) {
+          y, m = com.microsoft.EmbedLayerNormalization(ids, kinds, words, positions, types, scale, bias, , places) }"""
     )
     assert input_ranges(made) == {"ids": Range(0, 8), "kinds": Range(0, 1), "places": Range(0, 5)}
 

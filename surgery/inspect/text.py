@@ -65,7 +65,7 @@ def print_row(console: Console, label: str, lines: Sequence[str | list[str]]) ->
         texts = [one] if isinstance(one, str) else _filled(one, width)
         for line in (line for text in texts for line in Text(visible(text)).wrap(console, width, overflow="fold")):
             line.rstrip()
-            console.print(Text.assemble("  ", (f"{label:{INDENT - 2}}", "dim"), line))
+            console.print(Text.assemble("  ", (f"{label:{INDENT - 2}}", "dim"), line), soft_wrap=True)
             label = ""
 
 

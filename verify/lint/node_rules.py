@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.lint.rule import Breach, Rule, Scope, operator_of, shown, text
 from verify.model.walk import domain_of
+from verify.report import counted
 
 if TYPE_CHECKING:
     import onnx
@@ -61,7 +62,7 @@ def number_of_values(scope: Scope) -> Iterator[Breach]:
         ):
             if not least <= count <= most:
                 wanted = f"{least}" if least == most else f"at least {least}" if count < least else f"at most {most}"
-                yield Breach(f"{count} {kind}{'' if count == 1 else 's'}; {node.op_type} has {wanted}", node)
+                yield Breach(f"{counted(count, kind)}; {node.op_type} has {wanted}", node)
 
 
 def input_left_out(scope: Scope) -> Iterator[Breach]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from verify.lint.rule import Breach, Rule, Scope, shown
+from verify.report import counted
 
 if TYPE_CHECKING:
     import onnx
@@ -63,10 +64,12 @@ def number_of_values(scope: Scope) -> Iterator[Breach]:
         bits, field, entries = TYPES[kind]
         wanted = math.prod(tensor.dims)
         typed = len(getattr(tensor, field))
-        size = f"{_called(tensor)} has {wanted:,} value{'' if wanted == 1 else 's'} by its dims"
+        size = f"{_called(tensor)} has {counted(wanted, 'value')} by its dims"
         if tensor.HasField("raw_data") and not typed:
             if kind != "STRING" and len(tensor.raw_data) != (need := (wanted * bits + 7) // 8):
-                yield Breach(f"{size}, which take {need:,} bytes, and {len(tensor.raw_data):,} are stored", node)
+                yield Breach(
+                    f"{size}, which take {counted(need, 'byte')}, and {len(tensor.raw_data):,} are stored", node
+                )
         else:
             need = wanted * entries if entries else (wanted * bits + 7) // 8
             if typed != need:

@@ -255,3 +255,97 @@ def test_the_margin_has_room_for_half_a_label() -> None:
     }
     (width,) = numbers(drawn(graph), "width")
     assert width == pytest.approx(200 + 2 * (len(label) * 7.4 / 2 + 8), abs=1)
+
+
+def test_two_boxes_an_arrow_and_its_label_at_their_places() -> None:
+    """Sizes in pixels: a box is 7.4 a character and 28 wide, 72 at least, and 40 high; layers are 58 apart."""
+    nodes = [{"id": "1", "label": "ConstantOfShape12"}, {"id": "2", "label": "Add", "refused": True}]
+    svg = drawn({"nodes": nodes, "edges": [{"from": "1", "to": "2", "label": "shape[12]"}]})
+    assert numbers(svg, "width", "height") == (283, 154)
+    assert boxes(svg) == {
+        "ConstantOfShape12": pytest.approx((64.4, 8, 218.2, 48), abs=0.06),
+        "Add": pytest.approx((105.3, 106, 177.3, 146), abs=0.06),
+    }
+    paths = [path.get("d") for path in svg.iter("path")]
+    assert paths == [
+        "M141.3 48.0C141.3 77.0 141.3 77.0 141.3 100.0",
+        "M137.3 98.0L145.3 98.0L141.3 106.0Z",
+    ]
+    words = {str(text.text): numbers(text, "x", "y") for text in svg.iter("text")}
+    assert words == {
+        "ConstantOfShape12": (141.3, 32),
+        "Add": (141.3, 123),
+        "refused": (141.3, 138),
+        "shape[12]": (141.3, 78),
+    }
+    (paper,) = [numbers(one, "x", "y", "width", "height") for one in svg.iter("rect") if one.get("class") == "behind"]
+    assert paper == pytest.approx((108, 67, 66.6, 14), abs=0.06)
+
+
+def test_labels_that_do_not_meet_share_the_line_in_the_middle() -> None:
+    pairs = [("a" * 30, "c" * 30), ("b" * 30, "d" * 30)]
+    nodes = [{"id": name, "label": name} for pair in zip(*pairs, strict=True) for name in pair]
+    edges = [{"from": maker, "to": reader, "label": maker[:3]} for maker, reader in pairs]
+    (_, first, middle), (start, _, other) = spans(drawn({"nodes": nodes, "edges": edges}))
+    assert first < start
+    assert middle == other
+
+
+def test_labels_that_meet_stand_in_lines_of_their_own() -> None:
+    nodes = [{"id": name, "label": name} for name in "ab"]
+    edges = [{"from": "a", "to": "b", "label": f"float32[{size}]"} for size in "123"]
+    lines = sorted(y for _, _, y in spans(drawn({"nodes": nodes, "edges": edges})))
+    assert [after - before for before, after in pairwise(lines)] == [15, 15]
+
+
+def test_label_of_an_edge_that_leads_back_stands_below_its_start() -> None:
+    nodes = [{"id": name, "label": name} for name in ("first", "second")]
+    edges = [{"from": "first", "to": "second"}, {"from": "second", "to": "first", "label": "back"}]
+    svg = drawn({"nodes": nodes, "edges": edges})
+    ((left, right, y),) = spans(svg)
+    box = boxes(svg)["second"]
+    assert (left + right) / 2 == pytest.approx((box[0] + box[2]) / 2, abs=0.1)
+    assert y > boxes(svg)["second"][3]
+
+
+def test_a_cycle_ends_and_every_box_is_inside() -> None:
+    names = "abc"
+    edges = [{"from": one, "to": other} for one, other in zip(names, "bca", strict=True)]
+    svg = drawn({"nodes": [{"id": name, "label": name} for name in names], "edges": edges})
+    width, height = numbers(svg, "width", "height")
+    for left, top, right, bottom in boxes(svg).values():
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+
+
+def test_nothing_to_draw_is_an_empty_picture() -> None:
+    svg = drawn({"nodes": [], "edges": []})
+    assert numbers(svg, "width", "height") == (216, 16)
+    assert not list(svg.iter("rect"))
+
+
+@pytest.mark.parametrize(("length", "shown"), [(44, 44), (45, 44)])
+def test_label_of_44_characters_is_whole(length: int, shown: int) -> None:
+    svg = drawn({"nodes": [{"id": "1", "label": "x" * length}], "edges": []})
+    (text,) = [str(text.text) for text in svg.iter("text")]
+    assert len(text) == shown
+    assert ("…" in text) is (length > 44)
+
+
+def test_bars_at_their_places_in_a_picture_of_320_by_130() -> None:
+    svg = ElementTree.fromstring(histogram_svg({"edges": [0, 1, 2, 3], "counts": [4, 1, 0]}, "t"))
+    assert svg.get("viewBox") == "0 0 320 130"
+    bars = [numbers(bar, "x", "y", "width", "height") for bar in svg.iter("rect")]
+    assert bars == [(8, 20, 99.8, 84), (109.3, 62, 99.8, 42), (210.7, 104, 99.8, 0)]
+    words = {str(text.text): numbers(text, "x", "y") for text in svg.iter("text")}
+    assert words == {"0": (8, 121), "3": (312, 121), "up to 4 a bar": (8, 12)}
+    assert [path.get("d") for path in svg.iter("path")] == ["M8 104H312"]
+
+
+def test_a_bar_of_many_is_a_pixel_wide_and_an_edge_may_be_a_word() -> None:
+    edges = [*range(300), "more"]
+    svg = ElementTree.fromstring(histogram_svg({"edges": edges, "counts": [1] * 300}, "t"))
+    assert {bar.get("width") for bar in svg.iter("rect")} == {"1.0"}
+    titles = [str(title.text) for title in svg.iter("title")]
+    assert titles[-1] == "3e+02 to more: 1 elements"
+    assert "more" in [str(text.text) for text in svg.iter("text")]

@@ -60,3 +60,53 @@ def test_other_errors_keep_their_kind_and_fit_one_line() -> None:
     assert one_line(RuntimeError("two\n  lines")) == "two lines"
     assert one_line(RuntimeError("")) == "RuntimeError: "
     assert one_line(OSError("a" * 400), 20) == "OSError: " + "a" * 11
+
+
+SOURCE = "/a b/core/graph/graph.cc:123 onnxruntime::Graph::Graph(const Model&, int) const "
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError(f"[ONNXRuntimeError] : 1 : FAIL : {SOURCE}no input 'x'"), "/a no input 'x'"),
+        (ValueError("[ONNXRuntimeError] : 1 : FAIL : Load model from /tmp/m.onnx failed:too deep"), "too deep"),
+        (
+            ValueError("Load model from /tmp/m.onnx failed:too deep"),
+            "ValueError: Load model from /tmp/m.onnx failed:too deep",
+        ),
+        (ValueError("a::b was false. kept"), "ValueError: a::b was false. kept"),
+        (RuntimeError("x > 0 was false. Too small"), "Too small"),
+        (NotImplementedError("This is an invalid model. Error: no name"), "no name"),
+        (TypeError("This is an invalid model. Error: no name"), "TypeError: This is an invalid model. Error: no name"),
+        (RuntimeError("Fatal error: me:Own(-1) is not a registered function/op"), "no operator me::Own"),
+        (RuntimeError(":Own(7) is not a registered function/op"), "no operator Own"),
+        (RuntimeError("Node type 'Own' from domain 'me' is unknown"), "no operator me::Own"),
+        (RuntimeError("Fatal error: Error No Op registered for Own with domain_version of 18"), "no operator Own"),
+        (RuntimeError("No registered schema for operator 'Own' and domain 'me'"), "no operator me::Own"),
+        (
+            KeyError("me:Own(-1) is not a registered function/op"),
+            "KeyError: 'me:Own(-1) is not a registered function/op'",
+        ),
+        (
+            RuntimeError("Could not find an implementation for Mod(13) node with name 'n'"),
+            "no implementation of Mod of opset 13",
+        ),
+        (
+            RuntimeError("Non-zero status code returned while running Add node. Name:'n' Status Message: off"),
+            "Add 'n': off",
+        ),
+        (RuntimeError("Non-zero status code returned while running Add node. Name:'' Status Message: off"), "Add: off"),
+        (
+            RuntimeError("Non-zero status code returned while running Add node. Name:'n' Status Message: a/b.cc:3 off"),
+            "Add 'n': off",
+        ),
+        (RuntimeError(""), "RuntimeError: "),
+        (ValueError("x" * 400), "ValueError: " + "x" * 288),
+    ],
+)
+def test_what_is_left_of_a_message(error: Exception, line: str) -> None:
+    assert one_line(error) == line
+
+
+def test_width_of_a_line() -> None:
+    assert one_line(RuntimeError("abcdef"), 3) == "abc"

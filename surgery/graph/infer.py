@@ -110,6 +110,28 @@ def _read_types(graph: gs.Graph, proto: onnx.GraphProto, names: Names, run: int)
         known = tensor.shape if tensor.snapshot_inferred else None  # what the file declares is in the inferred shape
         tensor.shape = _merged(known, dims_of(info.type.tensor_type), run)
         tensor.snapshot, tensor.snapshot_inferred = snapshot(tensor), True
+        _correct_declaration(graph, tensor)
+
+
+def _correct_declaration(graph: gs.Graph, tensor: gs.Variable) -> None:
+    """Open the dims of the file's declaration that inference has found to be wrong; the main outputs keep theirs."""
+    declared = getattr(tensor, "origin", None)
+    promised = vars(graph).get("output_infos", {})
+    if declared is None or tensor.is_input or (tensor.name in promised and "model" in vars(graph)):
+        return
+    dims = dims_of(declared.type.tensor_type) if declared.type.HasField("tensor_type") else None
+    if dims is None:
+        return
+    found = tensor.shape
+    if found is not None and all(
+        isinstance(now, int) or not isinstance(was, int) for was, now in zip(dims, found, strict=False)
+    ):
+        return
+    tensor.origin = onnx.ValueInfoProto()
+    tensor.origin.CopyFrom(declared)
+    tensor.origin.type.tensor_type.ClearField("shape")
+    if tensor.name in promised:
+        promised[tensor.name] = tensor.origin
 
 
 def _merged(old: Any, new: list[int | str | None] | None, run: int) -> list[int | str | None] | None:

@@ -151,3 +151,14 @@ def test_fix_keeps_a_where_that_an_old_if_may_widen() -> None:
     fixed, _ = fix_model(model, target="onnxruntime", guard=False)
     feed = {"c": np.array(False), "w": np.ones((1, 1), np.float32), "u": np.ones((1, 1), bool)}
     assert computed(fixed, (3, 1), **feed) == computed(model, (3, 1), **feed)
+
+
+def test_fix_writes_no_shape_that_is_known_to_be_wrong() -> None:
+    pool = "MaxPool<kernel_shape = [1], strides = [2], ceil_mode = 1>"
+    text = f"(float[1,1,4] x) => (y) {{ p = {pool}(x) i = Identity(p) y = Relu(i) }}"
+    model = model_of(text, 12)
+    model.graph.value_info.append(helper.make_tensor_value_info("p", TensorProto.FLOAT, [1, 1, 3]))
+    fixed, report = fix_model(model, target="onnxruntime")
+    assert "SG001" in {found.code for found in report.findings}
+    assert [dims_of(value.type.tensor_type) for value in fixed.graph.value_info] == [None]
+    assert computed(fixed, (1, 1, 4)) == (1, 1, 2)

@@ -42,6 +42,8 @@ OWN_CASES: tuple[tuple[str, str, Mapping[str, Any], str], ...] = (
 )
 # Operators that return which values are largest; a small error shows only where two values are close.
 SELECTING = ("NonMaxSuppression", "TopK", "ArgMax", "ArgMin", "Hardmax")
+# Kinds of inputs, and the same with values at which operators change their behaviour.
+EDGED = {"normal": "edges", "photo": "edge_photo", "mask": "edge_mask", "coordinates": "edge_coordinates"}
 FEWEST_IDS = 8  # a range of whole numbers above this is taken for ids, each of which should occur
 
 
@@ -103,9 +105,9 @@ def _of_spec(model: onnx.ModelProto, spec_file: SpecFile, spec: Spec, seed: int)
             continue
         drawn: dict[str, dict[str, Any]] = {}
         for port in spec.inputs:
-            kind = "edges" if case.get("edges") and port.values == "normal" else port.values
+            kind = EDGED.get(port.values, port.values) if case.get("edges") else port.values
             how: dict[str, Any] = {"kind": kind, "seed": f"{seed}/{spec.module}/{port.name}"}
-            if port.values == "coordinates":
+            if kind.endswith("coordinates"):
                 how["side"] = spec_file.image_size
             drawn[port.name] = {**how, "kind": "constant", "value": case[port.name]} if port.name in case else how
         name = " ".join(f"{key}={value:g}" for key, value in case.items())

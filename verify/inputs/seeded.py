@@ -23,6 +23,7 @@ PHOTO = Path(__file__).with_name("photo.npz")
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, red green blue, as SAM2's preprocessing has it
 DEVIATION = (0.229, 0.224, 0.225)
 COARSE_MASK = 16
+EVERY = 64  # one in so many values of a photo or mask with edges is an edge
 EDGES = (0.0, -0.0, 1e-4, -1e-4, 7e-4, -7e-4, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0, 4.5, -4.5, 6.0, -6.0)
 
 
@@ -90,10 +91,32 @@ def _heavy(shape: Shape, seed: str, _: Any) -> Array:
 
 def _edges(shape: Shape, seed: str, _: Any) -> Array:
     """Normal values, one in three replaced by a number at which operators change their behaviour."""
-    choice = words(f"{seed}/edges", math.prod(shape))
+    return _with_edges(_normal(shape, seed, {}), seed, 3)
+
+
+def _with_edges(values: Array, seed: str, every: int) -> Array:
+    """The values, of which one in `every` is replaced by a number at which operators change their behaviour."""
+    choice = words(f"{seed}/edges", values.size).reshape(values.shape)
     edge = np.asarray(EDGES)[(choice >> np.uint64(8)) % np.uint64(len(EDGES))]
-    values: Array = np.where(choice % np.uint64(3) == 0, edge, standard(seed, math.prod(shape)))
-    return values.reshape(shape)
+    replaced: Array = np.where(choice % np.uint64(every) == 0, edge, values)
+    return replaced
+
+
+def _edge_photo(shape: Shape, seed: str, options: Any) -> Array:
+    return _with_edges(_photo(shape, seed, options), seed, EVERY)
+
+
+def _edge_mask(shape: Shape, seed: str, options: Any) -> Array:
+    return _with_edges(_mask(shape, seed, options), seed, EVERY)
+
+
+def _edge_coordinates(shape: Shape, seed: str, options: Any) -> Array:
+    """Points [objects, points, 2] as `_coordinates`, then some outside the picture, on its corner and very near it."""
+    values = _coordinates(shape, seed, options)
+    side = int(options.get("side") or 1024)
+    odd = np.asarray([[-6.5, side + 6.5], [0.0, 5e-4], [-side / 4, 0.0]])
+    values[:, 1:] = odd[np.arange(shape[1] - 1) % len(odd)]
+    return values
 
 
 def _ends(shape: Shape, seed: str, options: Any) -> Array:
@@ -195,6 +218,9 @@ KINDS: dict[str, Callable[[Shape, str, Any], Array]] = {
     "photo": _photo,
     "mask": _mask,
     "coordinates": _coordinates,
+    "edge_photo": _edge_photo,
+    "edge_mask": _edge_mask,
+    "edge_coordinates": _edge_coordinates,
     "labels": _labels,
     "signs": _signs,
     "count": _count,

@@ -11,7 +11,8 @@ A spec file (`verify/interface/sam2.toml` is the one that ships) holds:
     title, file = heading and file name; optional = true for a file that not every model has
     inputs, outputs = [{ name, dims, description, dtype (float32 unless given), values (of an input) }, ...]
     [golden]      module = [{ symbol = size, input = constant }, ...]: the cases goldens are recorded for; `edges = 1`
-                  puts values at which operators change (0, tiny, large) among those of all inputs that are normal
+                  puts values at which operators change (0, tiny, large) among those of the inputs, and points outside
+                  the picture among coordinates
 
 A dim is an integer, the name of a size, symbol or relation, or an expression over sizes. Two dims with the
 same symbol have the same size everywhere within a module. Expressions know + - * // and parentheses.

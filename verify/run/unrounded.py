@@ -29,27 +29,62 @@ WHOLE = ("INT8", "UINT8", "INT16", "UINT16", "INT32", "INT64")
 def quantizers(model: onnx.ModelProto) -> int:
     """How many nodes of the main graph quantise values.
 
-    They are QuantizeLinear, operators that it is fused into, and each Cast to whole numbers after a Round.
+    They are QuantizeLinear, operators that it is fused into, and each Round of a quantisation that is written out.
     """
-    linear = sum(node.op_type in ("QuantizeLinear", *FUSED) for node in model.graph.node)
-    return int(linear) + len(_rounded_casts(model.graph)[1])
+    found = _written_out(model.graph)
+    linear = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", *FUSED)]
+    return len(found.rounds) + sum(node.output[0] not in found.rounded for node in linear)
 
 
-def _rounded_casts(graph: onnx.GraphProto) -> tuple[set[str], set[str]]:
-    """Outputs of each Round that ends in a Cast to whole numbers, and outputs of these Casts."""
+@dataclass
+class _WrittenOut:
+    """Quantisation that is written out as arithmetic, by the outputs of its nodes.
+
+    rounds   each Round that ends in a Cast to whole numbers, in QuantizeLinear, or in a Mul by what was divided by
+    casts    these Casts
+    rounded  QuantizeLinear of numbers that such a Round has made
+    """
+
+    rounds: set[str] = field(default_factory=set)
+    casts: set[str] = field(default_factory=set)
+    rounded: set[str] = field(default_factory=set)
+
+
+def _written_out(graph: onnx.GraphProto) -> _WrittenOut:
+    result = _WrittenOut()
     origins: dict[str, set[str]] = {}
-    rounds: set[str] = set()
-    casts: set[str] = set()
+    divisors: dict[str, float] = {}
+    scales: dict[str, float] = {}
+    stored = _stored(graph)
     for node in graph.node:
         found = set().union(*(origins.get(name, set()) for name in node.input))
-        if node.op_type == "Round":
+        if node.op_type == "Div":
+            divisors |= _number(node.output[0], stored.get(node.input[1]))
+        elif node.op_type == "Round":
             origins[node.output[0]] = {node.output[0]}
-        elif found and node.op_type in LIMITING:
-            origins[node.output[0]] = found
+            if node.input[0] in divisors:
+                scales[node.output[0]] = divisors[node.input[0]]
+        elif found and node.op_type in (*LIMITING, *CARRIERS):
+            origins |= dict.fromkeys(node.output, found)
         elif found and node.op_type == "Cast" and _target(node) in WHOLE:
-            rounds |= found
-            casts.add(node.output[0])
-    return rounds, casts
+            result.rounds |= found
+            result.casts.add(node.output[0])
+        elif found and node.op_type == "QuantizeLinear":
+            result.rounds |= found
+            result.rounded.add(node.output[0])
+        elif found and node.op_type == "Mul":
+            by = {value for name in node.input for value in _number(name, stored.get(name)).values()}
+            result.rounds |= {name for name in found if scales.get(name) in by}
+    return result
+
+
+def _number(name: str, tensor: onnx.TensorProto | None) -> dict[str, float]:
+    """{name: value} of a tensor of one element that is stored in the model's own file, else {}."""
+    from onnx import numpy_helper
+
+    if tensor is None or tensor.data_location == tensor.EXTERNAL or any(dim != 1 for dim in tensor.dims):
+        return {}
+    return {name: float(numpy_helper.to_array(tensor).reshape(-1)[0])}
 
 
 def _target(cast: onnx.NodeProto) -> str:
@@ -73,7 +108,7 @@ def without_rounding(model: onnx.ModelProto, through_zero: bool = False) -> onnx
 
     result = written_out(model)
     graph = result.graph
-    without = _Without({value.name for value in graph.output}, _stored(graph), *_rounded_casts(graph), through_zero)
+    without = _Without({value.name for value in graph.output}, _stored(graph), _written_out(graph), through_zero)
     nodes: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
         made = without.rewrite(node, f"surgeon_unrounded_{number}")
@@ -83,7 +118,7 @@ def without_rounding(model: onnx.ModelProto, through_zero: bool = False) -> onnx
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:], graph.value_info[:]
     graph.node.extend(copies)
-    return result if without.whole else None
+    return result if without.whole or without.written_out.rounds else None
 
 
 def _stored(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -102,7 +137,7 @@ def _stored(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
 class _Without:
     """Rewrites one node after the other.
 
-    rounds, casts  as of `_rounded_casts`
+    written_out    quantisation that is written out as arithmetic
     through_zero   add and subtract the zero point, as models do in which the arithmetic is written out
     whole          tensors that were whole numbers of a quantisation and hold floats now, each with the zero point that
                    was not added, because the sum would round small values
@@ -110,8 +145,7 @@ class _Without:
 
     outputs: set[str]
     stored: Mapping[str, onnx.TensorProto]
-    rounds: set[str]
-    casts: set[str]
+    written_out: _WrittenOut
     through_zero: bool = False
     whole: dict[str, float] = field(default_factory=dict)
 
@@ -125,9 +159,9 @@ class _Without:
             return _scaled(node, kind, zero, self.through_zero, prefix)
         if self.whole.keys() & set(node.input):
             return self._read_whole(node, prefix)
-        if node.op_type == "Round" and node.output[0] in self.rounds:
+        if node.op_type == "Round" and node.output[0] in self.written_out.rounds:
             return [_identity(node)]
-        if node.output[0] in self.casts:
+        if node.output[0] in self.written_out.casts:
             self.whole[node.output[0]] = 0.0
             return None if node.output[0] in self.outputs else [_identity(node)]
         return [node]

@@ -24,6 +24,9 @@ PINNED = {
     "uniform": ((40,), "float32", {"low": -2.0, "high": 3.0}, "1a275b91"),
     "heavy": ((40,), "float32", {}, "75ea9e62"),
     "edges": ((60,), "float32", {}, "3e5ccfb4"),
+    "edge_photo": ((1, 3, 64, 64), "float32", {}, "d83b27c0"),
+    "edge_mask": ((2, 1, 64, 64), "float32", {}, "9d06d6cc"),
+    "edge_coordinates": ((2, 5, 2), "float32", {"side": 1024}, "8ae0ef97"),
     "ends": ((40,), "int64", {"low": -3, "high": 12}, "fb28ef6f"),
     "sweep": ((3, 7), "int64", {"low": 2, "high": 9}, "d88203c0"),
 }
@@ -80,6 +83,21 @@ def test_kinds_for_models_without_a_spec_hold_what_they_are_for() -> None:
     assert set(draw("ends", (50,), "int64", "s", low=2, high=7).tolist()) == {2, 7}
     assert draw("sweep", (2, 4), "int64", "s", low=1, high=5).tolist() == [[1, 2, 3, 4], [5, 1, 2, 3]]
     assert abs(draw("normal", (3000,), "float32", "s", scale=0.01).std() - 0.01) < 1e-3
+
+
+@pytest.mark.parametrize(("kind", "like"), [("edge_photo", "photo"), ("edge_mask", "mask")])
+def test_pictures_with_edges_are_pictures_for_the_most_part(kind: str, like: str) -> None:
+    edged, plain = (draw(one, (1, 3, 64, 64), "float32", "s") for one in (kind, like))
+    assert {0.0, np.float32(1e-4), 4.5, -6.0} <= set(edged.ravel().tolist())
+    assert 0.97 < (edged == plain).mean() < 0.99
+
+
+def test_coordinates_with_edges_lie_outside_the_picture_and_on_its_corner() -> None:
+    points = draw("edge_coordinates", (2, 4, 2), "float32", "s", side=256)
+    assert np.array_equal(points[:, :1], draw("coordinates", (2, 4, 2), "float32", "s", side=256)[:, :1])
+    assert points.min() < -4
+    assert points.max() > 256
+    assert {0.0, np.float32(5e-4)} <= set(points.ravel().tolist())
 
 
 def test_unknown_kind_is_an_error() -> None:

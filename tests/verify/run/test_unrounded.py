@@ -51,7 +51,26 @@ WRITTEN_OUT = """m (float[2,3] x) => (float[2,4] y)
     y = Mul(o, t)
 }"""
 THROUGH_IDENTITY = QDQ.replace("q = QuantizeLinear(x, s, z)", "si = Identity(s)\n q = QuantizeLinear(x, si, z)")
+IN_FLOATS = """m (float[2,3] x) => (float[2,4] y)
+    <float s = {0.02}, float t = {0.01}, int8 v = {0}, float low = {0.0}, float high = {255.0}, float least = {-128.0},
+     float most = {127.0}, int8[3,4] w = {W}> {
+    a = Div(x, s)
+    b = Round(a)
+    c = Min(b, most)
+    i = Max(c, least)
+    d = Mul(i, s)
+    e = DequantizeLinear(w, t, v)
+    m = MatMul(d, e)
+    f = Div(m, t)
+    g = Round(f)
+    h = Clip(g, low, high)
+    y = Mul(h, t)
+}"""
+ROUNDED_BEFORE = QDQ.replace("float s = {0.02},", "float s = {0.02}, float zf = {128.0}, float one = {1.0},").replace(
+    "q = QuantizeLinear(x, s, z)", "a = Div(x, s)\n b = Round(a)\n c = Add(b, zf)\n q = QuantizeLinear(c, one, u)"
+)
 FORMS = {"fused": FUSED, "written out": WRITTEN_OUT, "scale through Identity": THROUGH_IDENTITY}
+FORMS |= {"in floats": IN_FLOATS, "rounded before": ROUNDED_BEFORE}
 WEIGHTS = "5,-9,2,7,1,3,-2,4,8,-6,3,11"
 X = np.asarray([[0.3, -0.55, 1.2], [-0.11, 0.9, -0.02]], np.float32)
 
@@ -98,8 +117,10 @@ def test_fused_operators_of_an_old_opset_stay() -> None:
     )
 
 
-def test_rounding_that_is_no_quantisation_stays() -> None:
-    plain = parser.parse_model(f"{HEAD} m (float[4] x) => (float[4] y) {{ r = Round(x) y = Add(r, x) }}")
+@pytest.mark.parametrize("nodes", ["r = Round(x) y = Add(r, x)", "a = Div(x, s) r = Round(a) y = Mul(r, t)"])
+def test_rounding_that_is_no_quantisation_stays(nodes: str) -> None:
+    head = f"{HEAD} m (float[4] x) => (float[4] y) <float s = {{0.5}}, float t = {{0.1}}>"
+    plain = parser.parse_model(f"{head} {{ {nodes} }}")
     assert (quantizers(plain), without_rounding(plain)) == (0, None)
 
 

@@ -6,7 +6,7 @@ float32. With two scales that are alike a quarter of the results of a pool are t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -34,7 +34,13 @@ def combined(build: Build, op: str, left: gs.Tensor, right: gs.Tensor) -> gs.Ten
 def rounded_with_zero(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor) -> gs.Tensor:
     """`round(steps + zero)`, limited to the type of `zero`, by a QuantizeLinear of `scale` and `zero`."""
     shift = build.cast(build.cast(zero, np.int32), np.float32)
-    return rounded(build, build("Sub", build("Round", build("Add", steps, shift)), shift), scale, zero)
+    return unshifted(build, build("Add", steps, shift), scale, zero)
+
+
+def unshifted(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor) -> gs.Tensor:
+    """`round(steps)`, which has the zero point in it, limited to the type of `zero`, by a QuantizeLinear."""
+    shift = build.cast(build.cast(zero, np.int32), np.float32)
+    return rounded(build, build("Sub", build("Round", steps), shift), scale, zero)
 
 
 def rounded(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor) -> gs.Tensor:
@@ -43,10 +49,17 @@ def rounded(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor) -
 
 
 class Sum(NamedTuple):
-    """How to write a sum: the scales of both terms and of the result, and whether to round with the zero point."""
+    """How to write a sum.
+
+    scales     of both terms and of the result; with `shift` both terms are unsigned or signed numbers as they stand,
+               scaled to steps of the result
+    with_zero  whether to round with the zero point
+    shift      what is added to the scaled terms: the zero points of all three in steps of the result
+    """
 
     scales: Sequence[Any]
     with_zero: bool = False
+    shift: Any = None
 
 
 def form_of_sum(scales: Sequence[np.ndarray], zeros: Sequence[np.ndarray]) -> Sum | None:
@@ -57,32 +70,50 @@ def form_of_sum(scales: Sequence[np.ndarray], zeros: Sequence[np.ndarray]) -> Su
         zeros: their zero points, which have the type of the terms.
     """
     low, high = RANGES[zeros[0].dtype.name]
-    numbers = np.arange(low, high + 1)
-    left, right = (grid.reshape(-1) for grid in np.meshgrid(numbers, numbers, indexing="ij"))
-    first, second, last = (scale.astype(np.float64) for scale in scales)
     points = [int(zero) for zero in zeros]
-    exact = ((left - points[0]) * first + (right - points[1]) * second) / last + points[2]
-    near = np.abs(exact - np.floor(exact) - 0.5) < TIE
-    left, right = left[near], right[near]
-    wanted = np.clip(_kernel_sum(left, right, scales, points), low, high)
-    moves = product(UNITS, repeat=3) if len(left) <= MOST_TIES else [(0, 0, 0)]
-    for units in moves:
-        moved = [_moved(scale, count) for scale, count in zip(scales, units, strict=True)]
-        for with_zero in (False, True):
-            if np.array_equal(wanted, np.clip(_plain_sum(left, right, moved, points, with_zero), low, high)):
-                return Sum(moved, with_zero)
+    left, right = _near_ties(scales, points, low, high)
+    shift = _shift(scales, points)
+    wanted = np.clip(_kernel_sum(left, right, scales, shift), low, high)
+    for form in _forms(scales, shift, len(left)):
+        if np.array_equal(wanted, np.clip(_written_sum(left, right, form, points), low, high)):
+            return form
     return None
 
 
-def _moved(scale: np.ndarray, units: int) -> np.ndarray:
-    return np.asarray(scale + np.float32(units) * np.spacing(scale), np.float32)
+def _near_ties(scales: Sequence[np.ndarray], points: list[int], low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs whose sum is near a tie: all others round alike in every form."""
+    numbers = np.arange(low, high + 1)
+    left, right = (grid.reshape(-1) for grid in np.meshgrid(numbers, numbers, indexing="ij"))
+    first, second, last = (scale.astype(np.float64) for scale in scales)
+    exact = ((left - points[0]) * first + (right - points[1]) * second) / last + points[2]
+    near = np.abs(exact - np.floor(exact) - 0.5) < TIE
+    return left[near], right[near]
 
 
-def _kernel_sum(left: np.ndarray, right: np.ndarray, scales: Sequence[np.ndarray], points: list[int]) -> np.ndarray:
+def _forms(scales: Sequence[np.ndarray], shift: np.ndarray, ties: int) -> Iterator[Sum]:
+    """Forms to try, the plainest first; scales are moved only where few sums are near a tie."""
+    first, second = (np.asarray(scale / scales[2], np.float32) for scale in scales[:2])
+    for units in product(UNITS, repeat=3) if ties <= MOST_TIES else [(0, 0, 0)]:
+        moved = [_moved(scale, count) for scale, count in zip(scales, units, strict=True)]
+        yield Sum(moved)
+        yield Sum(moved, with_zero=True)
+        ratios = [_moved(ratio, count) for ratio, count in zip((first, second), units, strict=False)]
+        yield Sum([*ratios, scales[2]], shift=_moved(shift, units[2]))
+
+
+def _moved(value: np.ndarray, units: int) -> np.ndarray:
+    return np.asarray(value + np.float32(units) * np.spacing(value), np.float32)
+
+
+def _shift(scales: Sequence[np.ndarray], points: list[int]) -> np.ndarray:
+    first, second = (np.float32(scale / scales[2]) for scale in scales[:2])
+    return np.asarray(np.float32(points[2]) - _fused(np.float32(points[0]), first, np.float32(points[1]) * second))
+
+
+def _kernel_sum(left: np.ndarray, right: np.ndarray, scales: Sequence[np.ndarray], shift: np.ndarray) -> np.ndarray:
     """What the kernel computes with fused multiplications and additions."""
     first, second = (np.float32(scale / scales[2]) for scale in scales[:2])
-    shift = _fused(np.float32(points[0]), first, np.float32(points[1]) * second)
-    rest = _fused(right.astype(np.float32), second, np.float32(points[2]) - shift)
+    rest = _fused(right.astype(np.float32), second, shift)
     return np.asarray(np.rint(_fused(left.astype(np.float32), first, rest)))
 
 
@@ -90,10 +121,12 @@ def _fused(left: Any, right: Any, term: Any) -> Any:
     return np.asarray(np.float64(left) * np.float64(right) + np.float64(term)).astype(np.float32)
 
 
-def _plain_sum(
-    left: np.ndarray, right: np.ndarray, scales: Sequence[np.ndarray], points: list[int], with_zero: bool
-) -> np.ndarray:
-    """What DequantizeLinear, Add and QuantizeLinear compute."""
+def _written_sum(left: np.ndarray, right: np.ndarray, form: Sum, points: list[int]) -> np.ndarray:
+    """What the nodes of a form compute."""
+    first, second, last = form.scales
+    if form.shift is not None:
+        steps = left.astype(np.float32) * first + (right.astype(np.float32) * second + form.shift)
+        return np.asarray(np.rint(steps))
     one, other = (left - points[0]).astype(np.float32), (right - points[1]).astype(np.float32)
-    steps = (one * scales[0] + other * scales[1]) / scales[2]
-    return np.asarray(np.rint(steps + np.float32(points[2])) if with_zero else np.rint(steps) + points[2])
+    steps = (one * first + other * second) / last
+    return np.asarray(np.rint(steps + np.float32(points[2])) if form.with_zero else np.rint(steps) + points[2])

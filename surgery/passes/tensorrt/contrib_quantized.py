@@ -9,9 +9,9 @@ QuantizeLinear(Add(DequantizeLinear(a, as, az), DequantizeLinear(b, bs, bz)), ys
 Leaves alone: a softmax over several dims at once, as before opset 13; pools and convolutions with the channels last
 and an unknown rank; types that ONNX's own operators do not take.
 Numerics: the same eight-bit numbers: products and means are rounded in the steps in which onnxruntime's kernels round
-them, and the scales of a sum are moved by a few units in the last place where a sum would otherwise round to the other
-side of a tie. Convolutions and softmaxes may still differ by one where float32 falls on the other side of a tie. A
-softmax is quantized with the scale that onnxruntime's kernel really uses: 1 / 265 instead of 1 / 265.2.
+them, and a sum takes the form in which all 65,536 pairs round as in the kernel. Convolutions, softmaxes and means of
+windows may still differ by one where float32 falls on the other side of a tie. A softmax is quantized with the scale
+that onnxruntime's kernel really uses: 1 / 265 instead of 1 / 265.2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.contrib import Form, plain_findings
-from surgery.passes.ops.kernel_rounding import Sum, combined, form_of_sum, rounded, rounded_with_zero
+from surgery.passes.ops.kernel_rounding import (
+    Sum,
+    combined,
+    form_of_sum,
+    rounded,
+    rounded_with_zero,
+    unshifted,
+)
 from surgery.passes.ops.quantize import dequantized, optional_input, requantized
 from surgery.passes.tensorrt.fused_convolution import WINDOW, channels_first, channels_last
 from surgery.pipeline.context import Context
@@ -58,6 +65,12 @@ def _zero(build: Build, node: gs.Node) -> gs.Tensor:
 def _sum(build: Build, node: gs.Node) -> gs.Tensor:
     zero = optional_input(node, 7) or _zero(build, node)
     form = _form_of_sum(build, node, zero) or Sum([node.inputs[place] for place in (1, 4, 6)])
+    if form.shift is not None:
+        left, right = (
+            build("Mul", build.cast(node.inputs[place], np.float32), ratio)
+            for place, ratio in zip((0, 3), form.scales, strict=False)
+        )
+        return unshifted(build, build("Add", left, build("Add", right, form.shift)), node.inputs[6], zero)
     left, right = (
         dequantized(build, node.inputs[place], _tensor(build, scale), optional_input(node, place + 2))
         for place, scale in zip((0, 3), form.scales, strict=False)

@@ -90,4 +90,4 @@ def opened_picture(file: Path) -> Iterator[Any]:
         with Image.open(file) as picture:
             yield picture
     except OSError as error:
-        raise SurgeonError(f"{file}: cannot be read as a picture: {error}") from error
+        raise SurgeonError(f"{file}: cannot be read as a picture: {error.strerror or error}") from error

@@ -46,7 +46,24 @@ def parse(
         raise SurgeonError("nothing to track; give at least one --box X0,Y0,X1,Y1, --point X,Y,1 or --mask FILE")
     clicks: Schedule = {}
     _add_points(clicks, corrections, "--correct")
-    return Plan(schedule, clicks, _removals(removals))
+    plan = Plan(schedule, clicks, _removals(removals))
+    _check_tracked(plan)
+    return plan
+
+
+def _check_tracked(plan: Plan) -> None:
+    """SurgeonError for a correction or removal of an object that no prompt has named before."""
+    begins: dict[int, int] = {}
+    for frame in sorted(plan.prompts, reverse=True):
+        begins.update(dict.fromkeys(plan.prompts[frame], frame))
+    for frame, clicks in plan.corrections.items():
+        for object_id in clicks:
+            if begins.get(object_id, frame + 1) > frame:
+                raise SurgeonError(f"--correct: object {object_id} has no prompt in frame {frame} or before it")
+    for frame, object_ids in plan.removals.items():
+        for object_id in object_ids:
+            if begins.get(object_id, frame) >= frame:
+                raise SurgeonError(f"--remove: object {object_id} has no prompt before frame {frame}")
 
 
 def _add_boxes(schedule: Schedule, texts: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,9 +40,15 @@ def open_video(text: str) -> Iterator[Source]:
     except ImportError as error:
         raise MissingBackend("reading a video needs PyAV; pip install av") from error
     file, options = _arguments(text)
+    begin = time.monotonic()
     try:
         container = av.open(file, **options)
     except (av.FFmpegError, OSError) as error:
+        # FFmpeg's own words for a source that is silent differ by protocol and do not say so.
+        if _scheme(text) in SCHEMES and time.monotonic() - begin >= SECONDS:
+            raise SurgeonError(f"{_shown(text)}: sends no video; waited {SECONDS:g} seconds") from error
+        if isinstance(file, _Pipe) and not file.received:
+            raise SurgeonError("standard input: nothing came; pipe a video into it") from error
         raise SurgeonError(f"{_shown(text)}: cannot be read as a video: {error.strerror or error}") from error
     with container:
         if not container.streams.video:
@@ -66,10 +73,14 @@ def _arguments(text: str) -> tuple[Any, dict[str, Any]]:
 
 
 class _Pipe:
-    """Standard input as PyAV reads it: without a position to go back to."""
+    """Standard input as PyAV reads it: without a position to go back to. `received` counts its bytes."""
+
+    received = 0
 
     def read(self, size: int) -> bytes:
-        return sys.stdin.buffer.read(size)
+        data = sys.stdin.buffer.read(size)
+        self.received += len(data)
+        return data
 
 
 def _scheme(text: str) -> str:

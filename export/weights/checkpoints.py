@@ -16,6 +16,7 @@ from export.weights.download import check_sha256, download, file_sha256
 from export.weights.layouts import read_state
 from export.weights.sam2_model import MODEL_TYPES, VERSIONS, check_choice
 from verify.errors import SurgeonError
+from verify.report import counted
 
 BASE_URL = "https://dl.fbaipublicfiles.com/segment_anything_2/"
 
@@ -105,8 +106,9 @@ def _load_state(model: Any, path: Path, entry: Checkpoint, tensors: Mapping[str,
     missing, extra = [n for n in wanted if n not in tensors], [n for n in tensors if n not in wanted]
     if missing or extra:
         raise SurgeonError(
-            f"{path} is not a SAM{entry.version} {entry.model_type} checkpoint: {len(missing)} tensors missing, "
-            f"{len(extra)} unknown (first: {(missing or extra)[0]}); choose the model type it belongs to"
+            f"{path} is not a SAM{entry.version} {entry.model_type} checkpoint: "
+            f"{counted(len(missing), 'tensor')} missing, {len(extra)} unknown "
+            f"(first: {(missing or extra)[0]}); choose the model type it belongs to"
         )
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:

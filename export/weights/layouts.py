@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import MissingBackend, SurgeonError
+from verify.report import counted
 
 # A tensor that every model type has; its shape gives the width of the trunk.
 LANDMARK = "image_encoder.trunk.patch_embed.proj.weight"
@@ -21,6 +22,7 @@ BLOCKS = {12: "tiny", 16: "small"}  # of the two types of equal width
 NEW_IN_2_1 = "no_obj_embed_spatial"
 TRANSFORMERS = "vision_encoder.backbone."
 LFS = b"version https://git-lfs"
+ZIP, PICKLE = b"PK", b"\x80"  # how files of torch.save begin, those of old versions too
 DEPTH = 3  # dicts inside dicts that are searched
 
 
@@ -66,8 +68,6 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 
 
 def _read_pickle(path: Path) -> Any:
-    import pickle
-
     import torch
 
     with path.open("rb") as file:
@@ -80,11 +80,10 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise SurgeonError(f"{path} cannot be read as a checkpoint: {_reason(str(error))}") from error
     except Exception as error:  # torch raises many kinds for a damaged or foreign file
-        reason = " ".join(str(error).split())[:160]
-        raise SurgeonError(f"{path} cannot be read as a checkpoint: {reason or type(error).__name__}") from error
+        known = head.startswith((ZIP, PICKLE))
+        reason = _reason(error) if known else "it is neither a file of torch.save nor safetensors"
+        raise SurgeonError(f"{path} cannot be read as a checkpoint: {reason}") from error
 
 
 def _numpy_scalars() -> list[Any]:
@@ -99,16 +98,16 @@ def _numpy_scalars() -> list[Any]:
     return [*((scalar, name) for name in names), np.dtype, *kinds, (_codecs.encode, "_codecs.encode")]
 
 
-def _reason(text: str) -> str:
-    """One line about a pickle that torch refused: the class or function that it may not load."""
-    _, found, rest = text.partition("GLOBAL ")
+def _reason(error: Exception) -> str:
+    """One line about a file that torch refused, with the class or function that it may not load."""
+    _, found, rest = str(error).partition("GLOBAL ")
     if found:
         name = rest.split()[0]
         return (
             f"it holds {name}, which is code and not run; save the weights alone: "
             "torch.save({'model': model.state_dict()}, FILE)"
         )
-    return " ".join(text.split())[:160]
+    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _find(path: Path, loaded: Any) -> dict[str, Any]:
@@ -146,7 +145,7 @@ def _what_instead(loaded: Any) -> str:
     if any(name.startswith(TRANSFORMERS) or f".{TRANSFORMERS}" in name for name in names):
         return "it is in the layout of the transformers library; take the .pt file of the same repository"
     if names:
-        return f"it has {len(names)} tensors, such as {names[0]}, and no {LANDMARK}"
+        return f"it has {counted(len(names), 'tensor')}, such as {names[0]}, and no {LANDMARK}"
     kind = type(loaded).__name__
     keys = f" with the keys {', '.join(map(str, list(loaded)[:5]))}" if isinstance(loaded, Mapping) else ""
     return f"it is a {kind}{keys} without tensors"

@@ -76,6 +76,7 @@ def command(video: str, models: Path, **options: Any) -> int:
     given = ("boxes", "points", "masks_given", "corrections", "removals")
     plan = parse(*(options[name] for name in given))
     _check_outputs(video, options)
+    _check_live(video, options["live"])
     from export.tracking.decoding import require_prompts
     from export.tracking.frames import is_picture, open_frames
     from export.tracking.modules import load
@@ -115,6 +116,16 @@ def _check_outputs(video: str, options: dict[str, Any]) -> None:
         raise SurgeonError("no output; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
     if any(path.resolve() == Path(video).resolve() for path in paths):
         raise SurgeonError(f"{video}: is the input; choose another output")
+
+
+def _check_live(video: str, live: bool) -> None:
+    from export.tracking.videos import is_address
+    from verify.errors import SurgeonError
+
+    if live and not is_address(video):
+        raise SurgeonError(
+            f"--live: {video} is a file, which waits; leave --live out, or give a camera, an address or -"
+        )
 
 
 def _sinks(options: dict[str, Any], source: Source, stack: ExitStack) -> list[Sink]:

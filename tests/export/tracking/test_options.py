@@ -21,7 +21,7 @@ def test_prompts_are_read() -> None:
         ["1,2,3,4", "5,6,7,8", "9@10=1,1,2,2"],
         ["3,4,1", "2=5,5,0", "@4=1,1,1", "9@10=1.5,1,1"],
         corrections=["@5=3,4,0", "9@12=3,4,0", "9@12=1,2,1"],
-        removals=["2@50", "3@50"],
+        removals=["2@50", "9@50"],
     )
     assert plan.prompts == {
         0: {1: Prompt((1, 2, 3, 4), [(3, 4, 1)]), 2: Prompt((5, 6, 7, 8), [(5, 5, 0)])},
@@ -29,7 +29,7 @@ def test_prompts_are_read() -> None:
         10: {9: Prompt((1, 1, 2, 2), [(1.5, 1, 1)])},
     }
     assert plan.corrections == {5: {1: Prompt(points=[(3, 4, 0)])}, 12: {9: Prompt(points=[(3, 4, 0), (1, 2, 1)])}}
-    assert plan.removals == {50: [2, 3]}
+    assert plan.removals == {50: [2, 9]}
 
 
 def test_masks_are_read(tmp_path: Path) -> None:
@@ -69,13 +69,27 @@ def test_bad_prompts_are_refused(boxes: list[str], points: list[str], message: s
 def test_bad_corrections_and_masks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SurgeonError, match="--correct 1,2: expected X,Y,LABEL"):
         parse(["1,2,3,4"], corrections=["1,2"])
-    with pytest.raises(SurgeonError, match=r"none\.png: cannot be read as a picture"):
+    with pytest.raises(SurgeonError, match=r"none\.png: cannot be read as a picture: No such file or directory$"):
         parse(masks=[str(tmp_path / "none.png")])
     Image.fromarray(np.full((2, 2), 255, np.uint8)).save(tmp_path / "m.png")
     with pytest.raises(SurgeonError, match="object 2 already has a mask in frame 0"):
         parse(masks=[f"2={tmp_path / 'm.png'}", f"2@0={tmp_path / 'm.png'}"])
     with pytest.raises(SurgeonError, match="a mask is a prompt of its own"):
         parse(["1,2,3,4"], masks=[str(tmp_path / "m.png")])
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("corrections", "2@5=3,4,0", "--correct: object 2 has no prompt in frame 5 or before it"),
+        ("corrections", "9@9=3,4,0", "--correct: object 9 has no prompt in frame 9 or before it"),
+        ("removals", "2@5", "--remove: object 2 has no prompt before frame 5"),
+        ("removals", "9@10", "--remove: object 9 has no prompt before frame 10"),
+    ],
+)
+def test_an_object_without_a_prompt_is_refused_before_anything_is_written(option: str, text: str, message: str) -> None:
+    with pytest.raises(SurgeonError, match=message):
+        parse(["1,2,3,4", "9@10=1,2,3,4"], **{option: [text]})
 
 
 def test_removal_must_name_object_and_frame() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ pytest.importorskip("av")
 
 import av
 
-from export.tracking import modules
+from export.tracking import modules, videos
 from export.tracking.frames import open_frames
 from export.tracking.options import Plan
 from export.tracking.prompts import Prompt
@@ -89,6 +90,42 @@ def test_a_server_that_is_not_there_is_refused(server: Server) -> None:
     message = r"^(http|rtsp)://user:\.\.\.@127.*cannot be read as a video: Connection refused$"
     with pytest.raises(SurgeonError, match=message), open_frames(address):
         pass
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+def test_a_server_that_never_answers_is_given_up(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(videos, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/camera"
+        message = f"^{address}: sends no video; waited 0.5 seconds$"
+        with pytest.raises(SurgeonError, match=message), open_frames(address):
+            pass
+
+
+def test_live_is_for_sources_that_do_not_wait(tmp_path: Path) -> None:
+    """A file is read as fast as it is tracked; to drop its frames would lose most of them."""
+    clip, networks = toy_networks.write_clip(tmp_path / "clip"), toy_networks.write(tmp_path / "toy")
+    command = [sys.executable, "-m", "surgery", "track", str(clip), "--models", str(networks), "--box", "5,5,30,30"]
+    done = subprocess.run([*command, "--csv", str(tmp_path / "boxes.csv"), "--live"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"surgeon: --live: {clip} is a file, which waits")
+    assert not (tmp_path / "boxes.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "surgeon: standard input: nothing came; pipe a video into it\n"),
+        (b"odd", "surgeon: standard input: cannot be read as a video: Invalid data found when processing input\n"),
+    ],
+)
+def test_standard_input_without_a_video_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    networks = toy_networks.write(tmp_path / "toy")
+    command = [sys.executable, "-m", "surgery", "track", "-", "--models", str(networks), "--box", "5,5,30,30"]
+    done = subprocess.run([*command, "--csv", str(tmp_path / "boxes.csv")], input=data, capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.decode() == message
+    assert not (tmp_path / "boxes.csv").exists()
 
 
 def test_frames_of_an_rtsp_camera_have_its_times() -> None:

@@ -135,14 +135,14 @@ WRONG: dict[str, tuple[Callable[[Tensors], Any], str]] = {
         lambda tensors: {"vision_encoder.backbone.patch_embed.projection.weight": torch.zeros(1)},
         "layout of the transformers library",
     ),
-    "another network": (lambda tensors: {"conv1.weight": torch.zeros(1)}, "it has 1 tensors, such as conv1.weight"),
+    "another network": (lambda tensors: {"conv1.weight": torch.zeros(1)}, "it has 1 tensor, such as conv1.weight"),
     "no tensors": (lambda tensors: {"epoch": 1, "lr": 0.1}, "it is a dict with the keys epoch, lr without tensors"),
     "a list": (lambda tensors: [1, 2], "it is a list without tensors"),
     "a class of the training code": (
         lambda tensors: {"model": tensors, "args": Namespace(lr=1)},
         r"it holds argparse\.Namespace, which is code and not run; save the weights alone",
     ),
-    "a tensor is missing": (without_one, r"1 tensors missing, 0 unknown \(first: no_mem_embed\)"),
+    "a tensor is missing": (without_one, r"1 tensor missing, 0 unknown \(first: no_mem_embed\)"),
     "another shape": (with_another_shape, r"tensor no_mem_embed is \[1, 1, 8\], not \[1, 1, 256\]"),
 }
 
@@ -162,6 +162,7 @@ def test_files_without_the_weights_of_this_model(thin_model: Build, tmp_path: Pa
     [
         (b"", "cannot be read as a checkpoint: it is empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS and not the file"),
+        (b"weights", "neither a file of torch.save nor safetensors"),
         (b"\x80\x02K\x01.", "cannot be read as a checkpoint: Invalid magic number"),
     ],
 )

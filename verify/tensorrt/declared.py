@@ -37,17 +37,22 @@ def undeclared(model: onnx.ModelProto, ports: Sequence[Port]) -> Iterator[str]:
     sides = {"input": fed_inputs(model.graph), "output": list(model.graph.output)}
     values = {(side, value.name): value for side, found in sides.items() for value in found}
     free = {(axis, dim) for value in sides["input"] for axis, dim in enumerate(read_dims(value) or ()) if dim != ""}
+    named = {(port.side, port.name) for port in ports}
+    yield from (
+        f"TensorRT has no {side} {name}, which the file declares" for side, name in values if (side, name) not in named
+    )
     for port in ports:
         value = values.get((port.side, port.name))
-        dims = None if value is None else read_dims(value)
-        if value is None or dims is None:
+        if value is None:
+            yield f"TensorRT has an {port.side} {port.name}, which the file does not declare"
             continue
-        problem = _problem(dims, port.dims, free)
-        wanted = TYPES.get(_element_type(value))
+        here = f"{port.side} {port.name}"
+        dims, kind = read_dims(value), _element_type(value)
+        problem = "" if dims is None or port.dims is None else _problem(dims, port.dims, free)
         if problem:
-            yield f"TensorRT reads {port.side} {port.name} as {_shown(port)}, the file declares {show(dims)}: {problem}"
-        elif wanted and port.dtype not in wanted:
-            yield f"TensorRT reads {port.side} {port.name} as {port.dtype}, the file declares {_element_type(value)}"
+            yield f"TensorRT reads {here} as {_shown(port.dims)}, the file declares {_shown(dims)}: {problem}"
+        elif kind in TYPES and port.dtype not in TYPES[kind]:
+            yield f"TensorRT reads {here} as {port.dtype}, the file declares {kind}"
 
 
 def _element_type(value: onnx.ValueInfoProto) -> str:
@@ -56,8 +61,8 @@ def _element_type(value: onnx.ValueInfoProto) -> str:
     return str(onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type))
 
 
-def _shown(port: Port) -> str:
-    return show(tuple("" if dim < 0 else dim for dim in port.dims))
+def _shown(dims: Sequence[int | str] | None) -> str:
+    return show(tuple("" if dim == -1 else dim for dim in dims or ()))
 
 
 def _problem(declared: Dims, found: Sequence[int], free: set[tuple[int, int | str]]) -> str:

@@ -51,12 +51,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of the network: `side` is one of these words, `dtype` TensorRT's name, free dims are -1."""
+    """An input or output of the network: `side` is one of these words, `dtype` TensorRT's name, free dims are -1.
+
+    `dims` is None where TensorRT does not know the rank.
+    """
 
     side: str
     name: str
     dtype: str
-    dims: tuple[int, ...]
+    dims: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,10 @@ def _build_result(answer: Mapping[str, Any], derived: bool) -> BuildResult:
         derived=derived,
         log=tuple(answer["log"]),
         parsed=bool(answer["parsed"]),
-        ports=tuple(Port(side, name, dtype, tuple(dims)) for side, name, dtype, dims in answer.get("ports", ())),
+        ports=tuple(
+            Port(side, name, dtype, None if dims is None else tuple(dims))
+            for side, name, dtype, dims in answer.get("ports", ())
+        ),
     )
 
 

@@ -114,18 +114,18 @@ def _answer(
 
 
 def _ports(network: Any) -> list[list[Any]]:
-    """Side, name, TensorRT's name of the type, and dims (-1 where free) of each input and output."""
+    """Side, name, TensorRT's name of the type, and dims (-1 where free, none for an unknown rank) of each port."""
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     sides = [("input", tensor) for tensor in _inputs(network)] + [("output", tensor) for tensor in outputs]
-    return [[side, tensor.name, tensor.dtype.name, list(tensor.shape)] for side, tensor in sides if _has_rank(tensor)]
+    return [[side, tensor.name, tensor.dtype.name, _dims(tensor)] for side, tensor in sides]
 
 
-def _has_rank(tensor: Any) -> bool:
-    """Whether TensorRT knows the shape; where it does not, its length is negative and Python raises."""
+def _dims(tensor: Any) -> list[int] | None:
+    """The dims; None where TensorRT does not know the rank: the length is negative then and Python raises."""
     try:
-        return len(tensor.shape) >= 0
+        return list(tensor.shape)
     except ValueError:
-        return False
+        return None
 
 
 def _network_flags(trt: Any, settings: dict[str, Any]) -> int:

@@ -21,6 +21,11 @@ def declaring(shape: str, dtype: str = "float") -> onnx.ModelProto:
     return parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
 
 
+def said_of(model: onnx.ModelProto, name: str, dtype: str, dims: tuple[int, ...]) -> list[str]:
+    """The sentences for an output of these dims beside an input that is as declared."""
+    return list(undeclared(model, [Port("input", "x", "FLOAT", (-1, -1, 8)), Port("output", name, dtype, dims)]))
+
+
 @pytest.mark.parametrize(
     ("declared", "found", "dtype"),
     [
@@ -32,7 +37,7 @@ def declaring(shape: str, dtype: str = "float") -> onnx.ModelProto:
     ],
 )
 def test_dims_that_do_not_contradict(declared: str, found: tuple[int, ...], dtype: str) -> None:
-    assert list(undeclared(declaring(declared), [Port("output", "y", dtype, found)])) == []
+    assert said_of(declaring(declared), "y", dtype, found) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_dims_that_do_not_contradict(declared: str, found: tuple[int, ...], dtyp
     ],
 )
 def test_dims_that_contradict(declared: str, found: tuple[int, ...], said: str) -> None:
-    (sentence,) = undeclared(declaring(declared), [Port("output", "y", "FLOAT", found)])
+    (sentence,) = said_of(declaring(declared), "y", "FLOAT", found)
     assert sentence == f"TensorRT reads output y {said}"
 
 
@@ -64,8 +69,22 @@ def test_dims_that_contradict(declared: str, found: tuple[int, ...], said: str) 
     ],
 )
 def test_types(declared: str, found: str, right: bool) -> None:
-    wrong = list(undeclared(declaring("n,t,8", declared), [Port("output", "y", found, (-1, -1, 8))]))
+    wrong = said_of(declaring("n,t,8", declared), "y", found, (-1, -1, 8))
     assert wrong == ([] if right else [f"TensorRT reads output y as {found}, the file declares {declared.upper()}"])
+
+
+def test_names_that_only_one_side_has() -> None:
+    assert said_of(declaring("n,t,8"), "other", "FLOAT", (-1, -1, 8)) == [
+        "TensorRT has no output y, which the file declares",
+        "TensorRT has an output other, which the file does not declare",
+    ]
+
+
+def test_an_output_of_unknown_rank_still_has_a_type() -> None:
+    model = declaring("n,t,8")
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    assert said_of(model, "y", "FLOAT", (-1, 4)) == []
+    assert said_of(model, "y", "INT32", (-1, 4)) == ["TensorRT reads output y as INT32, the file declares FLOAT"]
 
 
 @needs_tensorrt

@@ -35,6 +35,7 @@ PIPELINE: tuple[str, ...] = (
     "cleanup.nested_concat",
     "cleanup.reshape_around_product",
     "cleanup.zero_initial_state",
+    "cleanup.repeated_quantization",
     "cleanup.duplicate_initializer",
     "cleanup.common_subexpression",
     "cleanup.unused_node",

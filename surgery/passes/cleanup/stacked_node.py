@@ -2,7 +2,8 @@
 
 What it does: joins Transpose after Transpose, Reshape after Reshape, Flatten, Squeeze or Unsqueeze (only the last
 shape counts), Unsqueeze after Reshape, Slice after Slice of other dims, and Cast after Cast if the first one loses no
-values.
+values: because of its types, or because the numbers that go to an integer type and back are whole, in the range of that
+type, and neither NaN nor -0.0, as quantization leaves them.
 Why: TensorRT joins most of these itself; fewer nodes are left for it and for the later passes.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
 Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape that copies dims (0) or keeps
@@ -23,6 +24,7 @@ from surgery.graph.edit import replace_input
 from surgery.graph.nodes import Constant
 from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
+from surgery.passes.ops.whole_numbers import survives
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -63,7 +65,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield finding(f"slices other dims of the result of Slice '{before.name}'", node, fix, before)
     for node in context.nodes(graph, "Cast"):
         before = _before(node, ("Cast",))
-        if before is None or not _lossless(before.inputs[0].dtype, before.outputs[0].dtype):
+        if before is None or not (
+            _lossless(before.inputs[0].dtype, before.outputs[0].dtype) or _stays(before, context)
+        ):
             continue
         if _defined(before.inputs[0].dtype, node.outputs[0].dtype):
             yield finding(f"casts the result of Cast '{before.name}'", node, partial(_skip, node), before)
@@ -141,6 +145,12 @@ def _lossless(source: object, target: object) -> bool:
     if one.kind not in "biuf" or other.kind not in "iuf":
         return False
     return bool(np.can_cast(one, other, "safe")) and not (one.itemsize == 8 and other.kind == "f" and one.kind in "iu")
+
+
+def _stays(cast: gs.Node, context: Context) -> bool:
+    """Whether a Cast to an integer type keeps every number of its input."""
+    kind = cast.outputs[0].dtype
+    return kind is not None and survives(cast.inputs[0], np.dtype(kind), context)
 
 
 def _defined(source: object, target: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.surgery.passes.comparing import Case, becomes, stays
@@ -84,6 +85,40 @@ REWRITES = [
         int64[2] t4 = {4, 6}, int64[2] t5 = {0, 1}> {
           y = Slice(x, t0, t1, t2)
           z = Slice(x, t3, t4, t5)
+        }""",
+    ),
+    Case(
+        "an integer type between for whole numbers that are clipped and without NaN",
+        """g (float[4] x) => (float[4] y) <float low = {0}, float high = {255}> {
+          r = Round(x)
+          g = Greater(r, low)
+          w = Where(g, r, low)
+          m = Min(w, high)
+          i = Cast<to = 6>(m)
+          y = Cast<to = 1>(i)
+        }""",
+        after="""g (float[4] x) => (float[4] y) <float low = {0}, float high = {255}> {
+          r = Round(x)
+          g = Greater(r, low)
+          w = Where(g, r, low)
+          m = Min(w, high)
+          y = Cast<to = 1>(m)
+        }""",
+    ),
+    Case(
+        "an integer type between for exact sums of bytes",
+        """g (uint8[2,3] x) => (float[2,2] y) <int8[3,2] b = {1, -2, 3, 4, 5, 6}> {
+          a = Cast<to = 1>(x)
+          w = Cast<to = 1>(b)
+          p = MatMul(a, w)
+          i = Cast<to = 6>(p)
+          y = Cast<to = 1>(i)
+        }""",
+        after="""g (uint8[2,3] x) => (float[2,2] y) <int8[3,2] b = {1, -2, 3, 4, 5, 6}> {
+          a = Cast<to = 1>(x)
+          w = Cast<to = 1>(b)
+          p = MatMul(a, w)
+          y = Cast<to = 1>(p)
         }""",
     ),
     Case(
@@ -178,6 +213,48 @@ LEFT_ALONE = [
         int64[1] c = {1}> {
           p = Slice(x, a, e, r, s)
           y = Slice(p, a, f, c)
+        }""",
+    ),
+    Case(
+        "whole numbers that may be NaN",
+        """g (float[4] x) => (float[4] y) <float high = {255}> {
+          r = Round(x)
+          m = Min(r, high)
+          i = Cast<to = 6>(m)
+          y = Cast<to = 1>(i)
+        }""",
+        inputs={"x": np.array([1, 2, 3, 4], np.float32)},
+    ),
+    Case(
+        "whole numbers of which one may be -0.0",
+        """g (float[4] x) => (float[4] y) <float low = {-5}, float high = {255}> {
+          r = Round(x)
+          g = Greater(r, low)
+          w = Where(g, r, low)
+          m = Min(w, high)
+          i = Cast<to = 6>(m)
+          y = Cast<to = 1>(i)
+        }""",
+    ),
+    Case(
+        "sums that float32 rounds",
+        """g (int16[2,3] x, int16[3,2] b) => (float[2,2] y) {
+          a = Cast<to = 1>(x)
+          w = Cast<to = 1>(b)
+          p = MatMul(a, w)
+          i = Cast<to = 6>(p)
+          y = Cast<to = 1>(i)
+        }""",
+    ),
+    Case(
+        "whole numbers beyond the type between",
+        """g (float[4] x) => (float[4] y) <float low = {0}, float high = {255}> {
+          r = Round(x)
+          g = Greater(r, low)
+          w = Where(g, r, low)
+          m = Min(w, high)
+          i = Cast<to = 3>(m)
+          y = Cast<to = 1>(i)
         }""",
     ),
     Case(

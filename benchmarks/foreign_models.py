@@ -76,6 +76,7 @@ def page(found: dict[str, Any]) -> str:
     machine, models = found["machine"], found["models"]
     packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
     quantized = {name: row for name, row in models.items() if "quantized" in name}
+    floats = {name: row for name, row in models.items() if name not in quantized}
     parts = [
         "# Models nobody here made",
         f"{machine['processors']} CPU cores, onnxruntime {machine['onnxruntime']}. Packages: {packages}.",
@@ -83,8 +84,13 @@ def page(found: dict[str, Any]) -> str:
         "## surgeon fix, with its guard",
         side_by_side.ours_table(models),
         "## Beside the peers: nodes (seconds)",
-        "Quantized models have a table of their own.",
-        side_by_side.peers_table({name: row for name, row in models.items() if name not in quantized}),
+        "Quantized models have tables of their own.",
+        side_by_side.peers_table(floats),
+        side_by_side.summary(floats),
+        side_by_side.at_once(found),
+        "## Quantized models: nodes (seconds)",
+        "Surgeon rewrites what TensorRT refuses, which takes more nodes; the next table says which files build.",
+        side_by_side.peers_table(quantized),
         "## Quantized models: whether TensorRT builds them",
         side_by_side.built_table(quantized),
     ]

@@ -86,6 +86,79 @@ def mobile_detector(name: str) -> Made:
     return Detections(model), {"image": torch.rand(3, 160, 160)}, {}
 
 
+def classifier(name: str, **options: Any) -> Made:
+    """A classifier of torchvision."""
+    import torchvision
+
+    return image_model(lambda: getattr(torchvision.models, name)(weights=None, **options))
+
+
+def segmenter(name: str) -> Made:
+    """A segmenter of torchvision, with its main output alone."""
+    from torchvision.models import segmentation
+
+    model = getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=6)
+    return image_model(lambda: MainOutput(model), 128)
+
+
+def small(name: str) -> Made:
+    """Small sizes of three architectures of torchvision."""
+    import torchvision.models as vision
+
+    if name == "vit":
+        return image_model(lambda: vision.VisionTransformer(64, 16, 2, 4, 64, 128), 64)
+    if name == "swin":
+        return image_model(lambda: vision.SwinTransformer([4, 4], 32, [1, 2], [2, 4], [8, 8]), 256)
+    blocks = [vision.convnext.CNBlockConfig(32, 64, 2), vision.convnext.CNBlockConfig(64, None, 2)]
+    return image_model(lambda: vision.ConvNeXt(blocks))
+
+
+def vgg() -> Made:
+    import torchvision
+
+    return image_model(lambda: nn.Sequential(*torchvision.models.vgg11_bn(weights=None).features))
+
+
+def move_statistics(model: nn.Module) -> None:
+    """Give normalizations other means and scales than 0 and 1, as training does."""
+    for module in model.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            for values, low, high in ((module.running_var, 0.5, 2.0), (module.weight.data, 0.5, 1.5)):
+                values.uniform_(low, high)
+            for values in (module.running_mean, module.bias.data):
+                values.normal_(0, 0.2)
+
+
+class MainOutput(nn.Module):
+    """The output "out" of a segmenter."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.model(image)["out"]
+
+
+class LineReader(nn.Module):
+    """Convolutions, a transposed one, an LSTM in both directions and two layers: how text lines are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts: list[nn.Module] = []
+        for before, after in ((3, 32), (32, 64), (64, 128)):
+            parts += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]
+        parts += [nn.ConvTranspose2d(128, 64, 2, 2), nn.BatchNorm2d(64), nn.ReLU()]
+        self.features = nn.Sequential(*parts)
+        self.reader = nn.LSTM(64 * 8, 32, bidirectional=True, batch_first=True)
+        self.letters = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 37))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        read, _ = self.reader(self.features(image).flatten(1, 2).transpose(1, 2))
+        batch, length, width = read.shape
+        return self.letters(read.reshape(-1, width)).reshape(batch, length, -1).softmax(-1)
+
+
 class Outputs(nn.Module):
     """The named outputs of a model of transformers, as a tuple."""
 
@@ -144,6 +217,22 @@ MODELS: dict[str, Callable[[], Made]] = {
     "whisper": whisper,
     "detr": detr,
     "masked": lambda: (Masked(), {"image": torch.rand(2, 3, 33, 33)}, {"image": IMAGE}),
+    "resnet18": lambda: classifier("resnet18"),
+    "mobilenet_v2": lambda: classifier("mobilenet_v2"),
+    "mobilenet_v3": lambda: classifier("mobilenet_v3_small"),
+    "densenet": lambda: classifier("densenet121"),
+    "googlenet": lambda: classifier("googlenet", aux_logits=False, init_weights=False),
+    "shufflenet": lambda: classifier("shufflenet_v2_x0_5"),
+    "squeezenet": lambda: classifier("squeezenet1_1"),
+    "mnasnet": lambda: classifier("mnasnet0_5"),
+    "regnet": lambda: classifier("regnet_y_400mf"),
+    "vgg11_bn": vgg,
+    "vit_b_tv": lambda: small("vit"),
+    "swin_v2": lambda: small("swin"),
+    "convnext_tv": lambda: small("convnext"),
+    "lraspp": lambda: segmenter("lraspp_mobilenet_v3_large"),
+    "deeplab": lambda: segmenter("deeplabv3_mobilenet_v3_large"),
+    "crnn": lambda: (LineReader(), {"image": torch.rand(2, 3, 32, 96)}, {"image": IMAGE}),
     "ssdlite": lambda: mobile_detector("ssdlite320_mobilenet_v3_large"),
     "faster_rcnn": lambda: mobile_detector("fasterrcnn_mobilenet_v3_large_320_fpn"),
 }
@@ -153,6 +242,7 @@ def export(name: str, folder: Path, new: bool) -> None:
     """Write one model with one exporter, and its inputs."""
     torch.manual_seed(0)
     model, feeds, axes = MODELS[name]()
+    move_statistics(model)
     model.eval()
     names = list(feeds)
     path = folder / f"{name}.{'new' if new else 'old'}.onnx"

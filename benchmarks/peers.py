@@ -61,13 +61,14 @@ def run_surgeon_at_once(sources: list[Path], folder: Path, limit: float = LIMIT)
 STAND_IN = (
     "import os, sys, time; begun = time.perf_counter(); "
     "_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0); "
-    "open(sys.argv[1], 'w').write(f'{time.perf_counter() - begun} {usage.ru_maxrss}'); "
+    "open(sys.argv[1], 'w').write(f'{time.perf_counter() - begun} "
+    "{usage.ru_maxrss} {usage.ru_utime + usage.ru_stime}'); "
     "sys.exit(os.waitstatus_to_exitcode(status))"
 )
 
 
 def timed(command: list[str], limit: float, folder: str | None = None) -> dict[str, Any]:
-    """Seconds and the most memory taken (bytes), and an error message if there is one."""
+    """Seconds, seconds of all processors, the most memory taken (bytes), and an error message if there is one."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     with tempfile.NamedTemporaryFile("r") as note, tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
@@ -84,10 +85,14 @@ def timed(command: list[str], limit: float, folder: str | None = None) -> dict[s
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return {"seconds": limit, "error": f"took longer than {limit:.0f} s"}
-        seconds, _, memory = note.read().partition(" ")
+        seconds, memory, processors = [*note.read().split(), "0", "0", "0"][:3]
         said.seek(0)
         lines = [line for line in said if line.strip()]
-    result: dict[str, Any] = {"seconds": float(seconds or 0), "memory": int(memory or 0) * 1024}
+    result: dict[str, Any] = {
+        "seconds": float(seconds),
+        "processor seconds": float(processors),
+        "memory": int(memory) * 1024,
+    }
     if process.returncode:
         result["error"] = lines[-1].strip()[:200] if lines else f"exit code {process.returncode}"
     return result

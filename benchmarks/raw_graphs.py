@@ -84,6 +84,8 @@ def page(found: dict[str, Any]) -> str:
         side_by_side.ours_table(models),
         "## Beside the peers: nodes (seconds)",
         side_by_side.peers_table(models),
+        side_by_side.summary(models),
+        side_by_side.at_once(found),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -7,25 +7,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import peers
+from benchmarks.rightness import Feeds, compare
 from benchmarks.tables import table
 
 PEERS = ("onnxsim", "onnxslim", "polygraphy")
-CLOSE = 1e-3  # of the RMS of an output: what the guard allows after passes that round
-SMALLEST_RMS = 1e-3  # a picture without text gives probabilities of 1e-7, which rounding alone changes
-FLIPS = 1e-5  # of the elements of an output: a mask cut at 0 turns where the logit is 0 within rounding
 LARGE, GROWTH = 1_000_000, 1.01
 
 ABOUT = (
-    "Nodes count graphs inside nodes and functions. The difference is the largest of any output, in parts of its RMS "
-    "(or of 0.001, if that is more), on inputs a user of the model would give, one element of 100,000 left out where a "
-    "mask is cut at 0; the guard's own inputs are others. "
-    "Surgeon's seconds are with the guard, which runs the model before and after; the peers compare nothing."
+    "Nodes count graphs inside nodes and functions. Every file is compared with the original in onnxruntime: on inputs "
+    "a user of the model would give, on other numbers, and with each free dim halved and doubled. The difference is "
+    "the largest of any output, in parts of its RMS (or of 0.001, if that is more), one element of 100,000 left out "
+    "where a mask is cut at 0; the guard's own inputs are others. A file is wrong if an output differs by more than "
+    "0.001, if it does not run where the original does, or if an input or output is gone, inputs with a default value "
+    "included. Surgeon's seconds are with the guard, which runs the model before and after; the peers compare nothing. "
+    "Processor seconds count the work of all threads, whatever else the machine does."
 )
-
-Feeds = Mapping[str, Any]
 
 
 def measure(
@@ -44,6 +41,10 @@ def measure(
                 row[key] = part(source, feeds(name), options)
                 path.write_text(json.dumps(found, indent=1) + "\n")
     found["models"] = {name: rows[name] for name in sources}
+    if "at once" not in found:
+        print("all in one command", flush=True)
+        done = peers.run_surgeon_at_once(list(sources.values()), options.work / "at once", limit=3600)
+        found["at once"] = {"models": len(sources), **done}
     path.write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -54,7 +55,7 @@ def _ours(source: Path, feeds: Feeds, options: Any) -> dict[str, Any]:
     row |= peers.run_surgeon(source, target)
     if "error" in row:
         return row
-    row |= {"nodes": nodes(target), "bytes": target.stat().st_size} | _compare(source, target, feeds)
+    row |= {"nodes": nodes(target), "bytes": target.stat().st_size} | compare(source, target, feeds)
     row["grown"] = row["raw bytes"] > LARGE and row["bytes"] > GROWTH * row["raw bytes"]
     second = peers.run_surgeon(target, again, ("--no-guard",))
     row["idempotent"] = "error" not in second and again.read_bytes() == target.read_bytes()
@@ -84,7 +85,7 @@ def _peers(source: Path, feeds: Feeds, options: Any) -> dict[str, Any]:
         target = options.work / tool / source.name
         row = peers.run_peer(options.peer_python, tool, source, target, limit=60)
         if "error" not in row:
-            row |= {"nodes": nodes(target), "bytes": target.stat().st_size} | _compare(source, target, feeds)
+            row |= {"nodes": nodes(target), "bytes": target.stat().st_size} | compare(source, target, feeds)
         found[tool] = row
     return found
 
@@ -110,45 +111,6 @@ def nodes(path: Path) -> int:
         total += len(inner)
         todo += [list(attribute.g.node) for node in inner for attribute in node.attribute if attribute.HasField("g")]
     return total
-
-
-def _compare(source: Path, target: Path, feeds: Feeds) -> dict[str, Any]:
-    """Largest error over all outputs relative to the RMS, or what is wrong."""
-    wanted = _run(source, feeds)
-    try:
-        got = _run(target, feeds)
-    except Exception as error:
-        said = str(error).replace(f"{target.parent}/", "")
-        return {"wrong": f"does not run: {said[:120]}"}
-    worst, flipped = 0.0, 0
-    for name, right in wanted.items():
-        value = got.get(name)
-        if value is None or value.shape != right.shape or value.dtype != right.dtype:
-            return {"wrong": f"output '{name}' is missing or has another shape or type"}
-        if right.dtype.kind != "f":
-            if not np.array_equal(right, value):
-                return {"wrong": f"output '{name}' differs"}
-        elif right.size and right.tobytes() != value.tobytes():
-            rms = max(float(np.sqrt(np.mean(right.astype(np.float64) ** 2))), SMALLEST_RMS)
-            error = np.abs(value.astype(np.float64) - right) / rms
-            far = error > CLOSE
-            if far.sum() > FLIPS * far.size:
-                return {"difference": float(error.max()), "wrong": f"differs by {error.max():.1g} of the RMS"}
-            worst, flipped = max(worst, float(error[~far].max(initial=0))), flipped + int(far.sum())
-    return {"difference": worst, "flipped": flipped, "compared": sum(int(value.size) for value in wanted.values())}
-
-
-def _run(path: Path, feeds: Feeds) -> dict[str, Any]:
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads, settings.log_severity_level = 1, 4
-    # Nodes as they stand: the fused kernels of quantized models round otherwise, with the same file as with another.
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    taken = {value.name: feeds[value.name] for value in session.get_inputs()}
-    names = [value.name for value in session.get_outputs()]
-    return dict(zip(names, session.run(None, taken), strict=True))
 
 
 def ours_table(models: Mapping[str, Any]) -> str:
@@ -204,9 +166,67 @@ def _cell(row: dict[str, Any]) -> str:
 
 def _totals(models: Mapping[str, Any]) -> list[str]:
     """Sums over the models that every tool finished rightly."""
-    rows = [[row["ours"], *_of_peers(row)] for row in models.values()]
-    fair = [row for row in rows if all("nodes" in one and "wrong" not in one for one in row)]
+    fair = _fair(models)
     sums = [
         f"{sum(r[i]['nodes'] for r in fair)} ({sum(r[i]['seconds'] for r in fair):.1f})" for i in range(1 + len(PEERS))
     ]
     return [f"the {len(fair)} that all finished rightly", str(sum(row[0]["raw"] for row in fair)), *sums]
+
+
+def _fair(models: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    """What surgeon and the peers did with each model that all of them finished rightly."""
+    rows = [[row["ours"], *_of_peers(row)] for row in models.values()]
+    return [row for row in rows if all(_is_right(one) for one in row)]
+
+
+def _is_right(row: dict[str, Any]) -> bool:
+    return "nodes" in row and "wrong" not in row
+
+
+def summary(models: Mapping[str, Any]) -> str:
+    """Where a peer leaves fewer nodes, what each peer gets wrong, and the seconds of the whole group."""
+    judged = {name: row for name, row in models.items() if _is_right(row["ours"])}
+    behind = [text for name, row in judged.items() if (text := _fewer(name, row))]
+    share = f"{len(judged) - len(behind)} of {len(judged)}"
+    lines = [f"- Surgeon leaves the fewest nodes of all files that are right, or as few, on {share} models."]
+    if behind:
+        lines.append(f"- A peer leaves fewer: {'; '.join(behind)}.")
+    lines += [f"- {line}" for index, tool in enumerate(PEERS) if (line := _failures(index, tool, judged))]
+    unknown = [name for name, row in models.items() if name not in judged]
+    if unknown:
+        lines.append(f"- Not counted, because surgeon's file is wrong or cannot be judged: {', '.join(unknown)}.")
+    fair = _fair(models)
+    spent = [sum(row[place].get("processor seconds", 0.0) for row in fair) for place in range(1 + len(PEERS))]
+    names = ("surgeon", *PEERS)
+    work = ", ".join(f"{name} {seconds:.1f}" for name, seconds in zip(names, spent, strict=True))
+    lines.append(f"- Processor seconds of the {len(fair)} that all finished rightly, a command each: {work}.")
+    return "\n".join(lines)
+
+
+def at_once(found: Mapping[str, Any]) -> str:
+    """Seconds of one `surgeon fix` of all the models."""
+    done = found["at once"]
+    return (
+        f"One `surgeon fix` of all {done['models']} models, with the guard: {done['seconds']:.1f} s, "
+        f"{done['processor seconds']:.1f} processor seconds. The peers take one model a command."
+    )
+
+
+def _fewer(name: str, row: dict[str, Any]) -> str:
+    """The peers that leave fewer nodes in a file that is right, and by how many."""
+    ahead = [
+        f"{tool} {row['ours']['nodes'] - one['nodes']}"
+        for tool, one in zip(PEERS, _of_peers(row), strict=True)
+        if _is_right(one) and one["nodes"] < row["ours"]["nodes"]
+    ]
+    return f"{name} ({', '.join(ahead)})" if ahead else ""
+
+
+def _failures(index: int, tool: str, models: Mapping[str, Any]) -> str:
+    """The models that one peer gets wrong or fails on."""
+    rows = {name: _of_peers(row)[index] for name, row in models.items()}
+    wrong = [f"{name}: {row['wrong'][:90]}" for name, row in rows.items() if "wrong" in row]
+    fails = [name for name, row in rows.items() if "error" in row]
+    parts = [f"wrong on {len(wrong)} ({'; '.join(wrong)})"] if wrong else []
+    parts += [f"fails on {len(fails)} ({', '.join(fails)})"] if fails else []
+    return f"{tool}: {', '.join(parts)}." if parts else ""

@@ -26,7 +26,9 @@ NOTICED = 1.02
 LARGE = 100.0  # times ordinary values
 SPARSE = 5  # one in this many values is NaN or infinite
 # onnxruntime crashes on these operators if a dim is 0.
-ABORTS_ON_EMPTY = ("DynamicQuantizeLSTM", "Einsum", "GRU", "InstanceNormalization", "LSTM")
+ABORTS_ON_EMPTY = (
+    "DynamicQuantizeLSTM", "Einsum", "GRU", "InstanceNormalization", "LSTM", "QLinearAdd", "QLinearMul",
+)  # fmt: skip
 MOST_EMPTY = 3  # free dims of which each is 0 once
 
 

@@ -23,6 +23,7 @@ from surgery.graph.walk import inner_graphs, with_inner_graphs
 from surgery.graph.write import attribute_protos, to_skeleton
 from verify.model.infer import infer_types
 from verify.model.walk import dims_of, subgraphs
+from verify.model.wrong_shapes import known_outputs
 
 RUNS = count(1)
 
@@ -172,4 +173,6 @@ def infer_node(node: gs.Node, opsets: dict[str, int], data: dict[int, Any]) -> l
         found = onnx.shape_inference.infer_node_outputs(known, proto, types, values, opset_imports=imports)
     except Exception:  # onnx raises its C++ errors as several bare types
         return nothing
+    operands = {f"i{place}": value for place, value in data.items()}
+    found |= known_outputs(proto, {**types, **found}, operands, opsets.get("", 1))
     return [found.get(name) for name in outputs]

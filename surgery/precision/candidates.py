@@ -251,12 +251,25 @@ def data_outputs(scope: Scope, node: onnx.NodeProto) -> list[str]:
 
 def lowerable(scope: Scope, node: onnx.NodeProto) -> bool:
     """Whether the operator exists in half precision, computes data, and every type around it is known."""
-    if domain_of(node.domain) or node.op_type not in HEAVY | LIGHT | MOVES:
-        return False
+    return not obstacle(scope, node)
+
+
+def obstacle(scope: Scope, node: onnx.NodeProto) -> str:
+    """Why a node is never lowered, in words; "" where it may be."""
+    if domain_of(node.domain):
+        return f"is an operator of {node.domain}"
+    if node.op_type not in HEAVY | LIGHT | MOVES:
+        return f"{node.op_type} is not among the operators that are lowered"
+    if any(name in scope.sizes for name in node.output):
+        return "computes sizes"
     names = [name for name in (*node.input, *node.output) if name]
-    if any(not scope.types.get(name) for name in names) or any(name in scope.sizes for name in node.output):
-        return False
+    unknown = next((name for name in names if not scope.types.get(name)), "")
+    if unknown:
+        return f"the type of '{unknown}' is not known"
     other = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
-    if any(scope.types[name] in other for name in names):
-        return False
-    return bool(data_outputs(scope, node)) and bool(data_inputs(scope, node))
+    mixed = next((name for name in names if scope.types[name] in other), "")
+    if mixed:
+        return f"'{mixed}' is of another floating type"
+    if not data_outputs(scope, node):
+        return "makes no float32 data"
+    return "" if data_inputs(scope, node) else "reads no float32 data"

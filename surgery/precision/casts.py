@@ -21,7 +21,8 @@ SUFFIX = {"fp16": "__fp16", "bf16": "__bf16"}
 DTYPE = {"fp16": "float16", "bf16": "bfloat16"}
 ONNX_TYPE = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
 LARGEST = {"fp16": 65504.0, "bf16": float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)}
-
+# Values this close to the type's largest may exceed it on inputs that were not measured.
+HEADROOM = 2.0
 NEGLIGIBLE = 1e-6
 
 Choice = Mapping[Key, str]

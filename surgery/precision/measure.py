@@ -7,7 +7,7 @@ optimizations off so that none is removed.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from verify.model.walk import opsets_of
 Feeds = Mapping[str, Any]
 Array = np.ndarray
 INLINE_LIMIT = 1_500_000_000
+FINITE_OPSET = 10  # of IsInf
+ZERO = "__largest_of_infinities"
 
 
 def run(model: onnx.ModelProto, feeds: Sequence[Feeds], *, optimize: bool = False) -> list[dict[str, Array]]:
@@ -55,22 +57,36 @@ def _source(model: onnx.ModelProto, folder: str) -> Any:
 
 
 def with_zero_rows(model: onnx.ModelProto, feed: Feeds) -> list[dict[str, Array]]:
-    """The feed with the first row of each float input zero, if the model gives finite outputs on it; else nothing.
+    """The feed with rows of zeros, if the model gives finite outputs on it; else nothing.
 
-    A row of zeros is what padding gives, and what an epsilon that half precision rounds to 0 turns into NaN.
+    They are the first row of each float input and, where the model takes that too, the last row of whole numbers and
+    of truth values: what padding gives, what an epsilon that half precision rounds to 0 turns into NaN, and a mask
+    that hides everything.
     """
-    zeroed = {}
-    for name, value in feed.items():
-        array = np.array(value)
-        if array.dtype == np.float32 and array.ndim and array.size:
-            array.reshape(-1, array.shape[-1])[0] = 0
-        zeroed[name] = array
+    zeroed = {name: _zero_row(np.array(value)) for name, value in feed.items()}
+    floats = {name: value if value.dtype == np.float32 else feed[name] for name, value in zeroed.items()}
+    for inputs in (zeroed, floats):
+        if _runs_finite(model, inputs):
+            return [inputs]
+    return []
+
+
+def _zero_row(array: Array) -> Array:
+    """The array with one row zero: the first of floats, the last of others; one of fewer than two dims stays."""
+    if array.dtype == np.float32 and array.ndim and array.size:
+        array.reshape(-1, array.shape[-1])[0] = 0
+    elif array.dtype.kind in "iub" and array.ndim > 1 and array.size:
+        array.reshape(-1, array.shape[-1])[-1] = 0
+    return array
+
+
+def _runs_finite(model: onnx.ModelProto, inputs: Feeds) -> bool:
     try:
-        outputs = run(model, [zeroed])[0]
+        outputs = run(model, [inputs])[0]
     except Exception:  # whatever the exception, the model does not accept such inputs
-        return []
+        return False
     floats = [value for value in outputs.values() if value.dtype.kind == "f"]
-    return [zeroed] if all(np.isfinite(value).all() for value in floats) else []
+    return all(np.isfinite(value).all() for value in floats)
 
 
 def error(reference: Array, found: Array) -> float:
@@ -101,26 +117,44 @@ def errors(reference: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str
 
 
 def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Feeds]) -> dict[str, float]:
-    """Largest absolute value of each float32 tensor of the main graph over all feeds; nan counts as infinite."""
+    """Largest finite absolute value of each float32 tensor of the main graph over all feeds; infinite with a NaN.
+
+    Infinity has a form in half precision, so a mask of -inf is no large value.
+    """
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    wanted = list(dict.fromkeys(names))
+    largest = {name: _largest_finite(constants[name]) for name in wanted if name in constants}
+    computed = [name for name in wanted if name not in constants]
+    largest |= _probed(model, computed, feeds, finite=False)
+    unbounded = [name for name in computed if largest[name] == float("inf")]
+    if unbounded and opsets_of(model.opset_import)[""] >= FINITE_OPSET:
+        largest |= _probed(model, unbounded, feeds, finite=True)
+    return largest
+
+
+def _largest_finite(tensor: onnx.TensorProto) -> float:
+    values = numpy_helper.to_array(tensor)
+    size = np.abs(values, where=~np.isinf(values), out=np.zeros_like(values))
+    return float("inf") if np.isnan(size).any() else float(size.max(initial=0.0))
+
+
+def _probed(model: onnx.ModelProto, names: Sequence[str], feeds: Sequence[Feeds], *, finite: bool) -> dict[str, float]:
+    """The largest absolute value of each tensor, infinities left out or not, found in one run for each feed."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     graph = copy.graph
     opset = opsets_of(model.opset_import)[""]
-    constants = {tensor.name: tensor for tensor in graph.initializer}
     largest: dict[str, float] = {}
     probes = {}
     looks: dict[str, list[onnx.NodeProto]] = {}
     del graph.output[:]
-    for number, name in enumerate(dict.fromkeys(names)):
-        if name in constants:
-            values = numpy_helper.to_array(constants[name])
-            largest[name] = float(np.max(np.abs(values), initial=0.0))
-            continue
+    for number, name in enumerate(names):
         probe = f"__largest_{number}"
         probes[probe] = name
-        looks[name] = [helper.make_node("Abs", [name], [f"{probe}_abs"]), _reduce_max(f"{probe}_abs", probe, opset)]
+        looks[name] = list(_look(name, probe, opset, finite))
         graph.output.append(helper.make_tensor_value_info(probe, FLOAT, None))
     if probes:
+        graph.initializer.append(numpy_helper.from_array(np.float32(0), ZERO))
         _look_at_once(graph, looks)
         for outputs in run(copy, feeds):
             for probe, value in outputs.items():
@@ -128,6 +162,17 @@ def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Fee
                 size = float("inf") if np.isnan(size) else size
                 largest[probes[probe]] = max(size, largest.get(probes[probe], 0.0))
     return largest
+
+
+def _look(name: str, probe: str, opset: int, finite: bool) -> Iterator[onnx.NodeProto]:
+    """Nodes that put the largest absolute value of a tensor into `probe`."""
+    size = f"{probe}_abs"
+    yield helper.make_node("Abs", [name], [size])
+    if finite:
+        yield helper.make_node("IsInf", [size], [f"{probe}_infinite"])
+        yield helper.make_node("Where", [f"{probe}_infinite", ZERO, size], [f"{probe}_finite"])
+        size = f"{probe}_finite"
+    yield _reduce_max(size, probe, opset)
 
 
 def _look_at_once(graph: onnx.GraphProto, looks: dict[str, list[onnx.NodeProto]]) -> None:

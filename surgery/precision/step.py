@@ -16,6 +16,12 @@ from verify.errors import CheckFailed, SurgeonError
 from verify.interface.recognise import read_metadata, write_metadata
 from verify.report import Check
 
+HOW_MEASURED = "the written file in float32, with every half-precision tensor rounded where a node computes it"
+IN_BF16 = (
+    "onnxruntime on a CPU has no bf16 kernels for most operators, so the error is that of the written file in float32 "
+    "with every bf16 tensor rounded"
+)
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -85,6 +91,10 @@ def _as_check(result: Lowered, source: str) -> Check:
         "casts": result.casts,
         "runs": result.runs,
         "measured_on": source,
+        "measured_as": HOW_MEASURED,
         "stayed": [{"node": s.name, "op": s.op, "why": s.why} for s in result.stayed],
     }
-    return Check("precision", "pass", f"{result.summary()}; measured on {source}", figures)
+    message = f"{result.summary()}; measured on {source}"
+    if result.lowered.get("bf16"):
+        message += f"; {IN_BF16}"
+    return Check("precision", "pass", message, figures)

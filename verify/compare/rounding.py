@@ -61,7 +61,7 @@ def round_tensors(graph: onnx.GraphProto, lowered: Mapping[int, Lowered], taken:
             if name not in choice.inputs or held.get(name) == choice.dtype:
                 continue
             if (name, choice.dtype) not in forms:
-                form = forms[name, choice.dtype] = _free(f"{name}__{choice.dtype}", taken)
+                form = forms[name, choice.dtype] = free_name(f"{name}__{choice.dtype}", taken)
                 if name in constants:
                     graph.initializer.append(rounded_constant(constants[name], form, choice.dtype))
                 else:
@@ -72,7 +72,7 @@ def round_tensors(graph: onnx.GraphProto, lowered: Mapping[int, Lowered], taken:
             if name in choice.outputs:
                 held[name] = choice.dtype
                 if not choice.moves:
-                    node.output[place] = _free(f"{name}__exact", taken)
+                    node.output[place] = free_name(f"{name}__exact", taken)
                     after += rounding(node.output[place], name, choice.dtype, taken)
         nodes += [node, *after]
     del graph.node[:]
@@ -90,7 +90,7 @@ def drop_unread(graph: onnx.GraphProto, names: Collection[str]) -> None:
 
 def rounding(source: str, target: str, dtype: str, taken: set[str]) -> list[onnx.NodeProto]:
     """Two Casts that round `source` to `dtype` and give it the name `target`."""
-    narrow = _free(f"{target}__narrow", taken)
+    narrow = free_name(f"{target}__narrow", taken)
     return [
         helper.make_node("Cast", [source], [narrow], name=f"{target}__round", to=getattr(TensorProto, dtype.upper())),
         helper.make_node("Cast", [narrow], [target], name=f"{target}__widen", to=TensorProto.FLOAT),
@@ -109,7 +109,8 @@ def rounded_constant(tensor: onnx.TensorProto, name: str, dtype: str) -> onnx.Te
     return numpy_helper.from_array(values.astype(np.float32), name)
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, with underscores behind it until no other tensor has it; it is added to `taken`."""
     while name in taken:
         name += "_"
     taken.add(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from verify.report import Report, Verdict
 
 PATH = click.Path(path_type=Path)
 RESULT = ".fixed.onnx"
+MOST_REASONS, MOST_NAMED = 6, 3  # in the summary of half precision; --verbose prints all
 
 
 @click.command(name="fix")
@@ -263,11 +264,27 @@ def _summary(target: object, report: Report, verbose: bool) -> str:
     ]
     if figures["passes"]:
         lines.append("  " + ", ".join(f"{code} x{count}" for code, count in sorted(figures["passes"].items())))
-    lines += [f"  {check.name}: {check.message}" for check in report.checks[1:]]
+    for check in report.checks[1:]:
+        lines.append(f"  {check.name}: {check.message}")
+        lines += _island(check.figures.get("stayed", ()), verbose)
     lines += [f"  {verdict.judge}: {verdict.message}" for verdict in report.verdicts]
     if verbose:
         lines += [f"  {f.code} {f.path + '/' if f.path else ''}{f.node or f.op}: {f.message}" for f in report.findings]
     return "\n".join(lines)
+
+
+def _island(stayed: Sequence[dict[str, str]], verbose: bool) -> Iterator[str]:
+    """A line for each reason why nodes stay in fp32, most nodes first."""
+    groups: dict[str, list[str]] = {}
+    for node in stayed:
+        groups.setdefault(node["why"], []).append(f"{node['op']} '{node['node']}'")
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    for why, nodes in ordered if verbose else ordered[:MOST_REASONS]:
+        shown = nodes if verbose else nodes[:MOST_NAMED]
+        more = f" and {len(nodes) - len(shown)} more" if len(nodes) > len(shown) else ""
+        yield f"    fp32: {', '.join(shown)}{more}: {why}"
+    if len(ordered) > MOST_REASONS and not verbose:
+        yield f"    fp32: {len(ordered) - MOST_REASONS} more reasons; --verbose prints all"
 
 
 def _json(reports: list[Report]) -> str:

@@ -13,6 +13,15 @@ a (float[1,2,32,16] q, float[1,2,32,16] k, float[1,2,32,16] v) => (float[1,2,32,
 }"""
 
 
+# Scores with a mask of float32's lowest number, as transformers writes it; the mask comes from whole numbers.
+MASKED = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[2,2,32,16] q, float[2,2,16,32] k, float[2,2,32,16] v, int64[2,32] seen) => (float[2,2,32,16] y)
+<float lowest = {LOWEST}, float none = {0}, int64[2] axes = {1,2}> {
+    b = Cast<to=9>(seen)  m = Where(b, none, lowest)  mask = Unsqueeze(m, axes)
+    s = MatMul(q, k)  t = Add(s, mask)  p = Softmax<axis=-1>(t)  y = MatMul(p, v)
+}"""
+
+
 OVERFLOW = """<ir_version: 8, opset_import: ["" : 17]>
 a (float[4,4] x) => (float[4,4] y) <float big = {1000}> {
     [wide] w = Mul(x, big)  [square] s = Mul(w, w)  r = Sqrt(s)  m = Div(r, big)  [last] y = MatMul(m, x)

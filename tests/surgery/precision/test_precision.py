@@ -14,9 +14,10 @@ from onnx import numpy_helper, parser
 
 from surgery.precision.candidates import Unit
 from surgery.precision.lower import lower
-from surgery.precision.measure import error, run
+from surgery.precision.measure import error, run, with_zero_rows
 from surgery.precision.search import search
-from tests.surgery.precision.models import ATTENTION, BRANCHES, OVERFLOW, SHAPES, feeds, types
+from tests.surgery.precision.models import ATTENTION, BRANCHES, MASKED, OVERFLOW, SHAPES, feeds, types
+from verify.compare.half_file import float32_nodes, in_float32
 from verify.errors import SurgeonError
 from verify.tensorrt import engine
 
@@ -55,7 +56,8 @@ def test_what_overflows_stays_and_is_named() -> None:
     model = parser.parse_model(OVERFLOW)
     _, result = lower(model, "fp16", feeds(model))
     stayed = {node.name: node.why for node in result.stayed}
-    assert set(stayed) == {"square", "node_of_r"}
+    assert set(stayed) == {"wide", "square", "node_of_r"}
+    assert stayed["wide"] == "has no neighbour in half precision: its Casts would cost more than it saves"
     assert "'s' reaches" in stayed["square"]
     _, wide = lower(model, "bf16", feeds(model), max_error=0.05)
     assert not wide.stayed
@@ -68,7 +70,7 @@ def test_what_costs_too_much_stays_and_attention_is_given_up_last() -> None:
     lowered, result = lower(model, "fp16", feeds(model))
     assert result.within_budget
     assert {node.op for node in result.stayed} >= {"Sub", "Add"}
-    assert all("moves an output by" in node.why for node in result.stayed)
+    assert all("moves an output by" in node.why or "no neighbour in half" in node.why for node in result.stayed)
     assert types(lowered)["s__fp16"] == onnx.TensorProto.FLOAT16
 
 
@@ -142,7 +144,9 @@ def test_errors_for_users() -> None:
 def test_attention_can_be_kept_unfused() -> None:
     model = parser.parse_model(ATTENTION)
     _, result = lower(model, "fp16", feeds(model), unfused_attention=True)
-    assert [node.why for node in result.stayed] == ["attention was asked to stay unfused"]
+    assert {(node.op, node.why) for node in result.stayed} == {
+        (op, "--unfused-attention keeps attention in float32") for op in ("MatMul", "Softmax")
+    } | {("Transpose", "moves data between nodes in float32")}
     assert not result.lowered
 
 
@@ -163,7 +167,7 @@ def test_looking_at_every_tensor_does_not_keep_them_all() -> None:
     code = r"""
 import re, numpy as np, onnx
 from onnx import parser
-from surgery.precision.measure import magnitudes
+from surgery.precision.measure import with_zero_rows, magnitudes
 nodes = "".join(f"t{i + 1} = Sin(t{i}) " for i in range(60))
 model = parser.parse_model('<ir_version: 8, opset_import: ["" : 18]> g (float[4194304] t0) => (float[4194304] t60) {'
                            + nodes + '}')
@@ -201,3 +205,71 @@ def test_single_tiny_weights_do_not_keep_a_product_in_float32() -> None:
     weights[3, 5] = 1e6
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
     assert lower(model, "fp16", feeds(model))[1].lowered == {}
+
+
+def _masked(lowest: str) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """A masked attention, and inputs of which the last row of `seen` hides every key."""
+    model = parser.parse_model(MASKED.replace("LOWEST", "0"))
+    values = np.float32(np.finfo(np.float32).min if lowest == "lowest" else -np.inf)
+    index = next(i for i, tensor in enumerate(model.graph.initializer) if tensor.name == "lowest")
+    model.graph.initializer[index].CopyFrom(numpy_helper.from_array(values, "lowest"))
+    given = {name: value for name, value in feeds(model)[0].items() if name != "seen"}
+    given["seen"] = np.ones((2, 32), np.int64)
+    given["seen"][:, 20:] = 0
+    return model, given
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "mixed"])
+def test_a_mask_of_the_lowest_number_is_bounded_and_attention_goes_down(precision: str) -> None:
+    model, given = _masked("lowest")
+    lowered, result = lower(model, precision, [given])
+    kinds = types(lowered)
+    half = "bf16" if precision == "bf16" else "fp16"
+    assert kinds[f"s__{half}"] != onnx.TensorProto.FLOAT
+    assert kinds[f"p__{half}"] != onnx.TensorProto.FLOAT
+    assert {node.op for node in result.stayed} <= {"Where", "Unsqueeze", "Max"}
+    hidden = {**given, "seen": np.zeros_like(given["seen"])}
+    expected, found = (run(m, [hidden])[0]["y"] for m in (model, in_float32(lowered)))
+    assert np.isfinite(found).all()
+    assert error(expected, found) < 0.01
+
+
+def test_a_mask_of_infinity_goes_down_as_it_is() -> None:
+    model, given = _masked("infinity")
+    lowered, result = lower(model, "fp16", [given])
+    assert "Max" not in {node.op_type for node in lowered.graph.node}
+    assert types(lowered)["mask__fp16"] == onnx.TensorProto.FLOAT16
+    assert not result.stayed
+
+
+def test_a_mask_that_something_else_reads_or_that_is_skipped_is_not_bounded() -> None:
+    model, given = _masked("lowest")
+    assert "Max" not in _operators(lower(model, "fp16", [given], skip_nodes=frozenset({"node_of_t"}))[0])
+    model.graph.output.append(onnx.helper.make_tensor_value_info("t", onnx.TensorProto.FLOAT, None))
+    lowered, _ = lower(model, "fp16", [given])
+    assert "Max" not in _operators(lowered)
+    np.testing.assert_array_equal(run(lowered, [given])[0]["t"][..., 20:], np.finfo(np.float32).min)
+
+
+def _operators(model: onnx.ModelProto) -> set[str]:
+    return {node.op_type for node in model.graph.node}
+
+
+def test_every_float32_node_of_the_result_has_a_reason() -> None:
+    plain = [parser.parse_model(text) for text in (OVERFLOW, SHAPES, BRANCHES)]
+    masked, given = _masked("lowest")
+    for model, inputs in (*((model, feeds(model)[0]) for model in plain), (masked, given)):
+        lowered, result = lower(model, "fp16", [inputs])
+        assert len(result.stayed) == float32_nodes(lowered)
+        assert all(node.why for node in result.stayed)
+
+
+def test_rows_of_whole_numbers_are_zero_too_where_the_model_takes_them() -> None:
+    model, given = _masked("lowest")
+    (zeroed,) = with_zero_rows(model, given)
+    assert not zeroed["seen"][-1].any()
+    assert zeroed["seen"][0].any()
+    assert not zeroed["q"][0, 0, 0].any()
+    unbounded, _ = _masked("infinity")
+    (kept,) = with_zero_rows(unbounded, given)  # a row that is hidden whole gives NaN here
+    np.testing.assert_array_equal(kept["seen"], given["seen"])

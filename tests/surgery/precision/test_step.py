@@ -15,6 +15,7 @@ from surgery.cli.commands.fix import command
 from surgery.precision import step
 from surgery.precision.calibration import Calibration
 from surgery.precision.lower import Lowered
+from surgery.precision.measure import run
 from tests.surgery.precision.models import ATTENTION, feeds, types
 from verify.errors import CheckFailed
 
@@ -98,3 +99,38 @@ def test_large_values_are_among_the_drawn_inputs_and_real_inputs_count_as_they_a
     np.savez(tmp_path / "real.npz", x=np.random.default_rng(0).standard_normal((4, 8)).astype("f"))
     _, report = surgery.fix_model(model, precision="fp16", calibrate=tmp_path / "real.npz")
     assert next(check for check in report.checks if check.name == "precision").status == "pass"
+
+
+MIXED = """<ir_version: 8, opset_import: ["" : 17]>
+a (float[1,2,32,16] q, float[1,2,16,32] k, float[1,2,32,16] v, float[4] d) => (float[1,2,32,16] y, float[4] e) {
+    s = MatMul(q, k)  p = Softmax<axis=-1>(s)  y = MatMul(p, v)  [slow] e = Sin(d)
+}"""
+
+
+def test_the_summary_names_each_node_in_fp32_with_its_reason_and_speaks_of_the_written_file(tmp_path: Path) -> None:
+    source, target, given = tmp_path / "in.onnx", tmp_path / "out.onnx", tmp_path / "feeds.npz"
+    model = parser.parse_model(MIXED)
+    onnx.save(model, source)
+    np.savez(given, **feeds(model)[0])
+    arguments = [str(source), "-o", str(target), "--precision", "fp16", "--calibrate", str(given)]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    assert "1 kept in fp32" in done.output
+    assert "    fp32: Sin 'slow': Sin is not among the operators that are lowered\n" in done.output
+    assert "  parity: before half precision: equal bit for bit" in done.output
+    assert "byte for byte" not in done.output
+    assert f"-> {target.stat().st_size:,} bytes" in done.output
+    assert done.output.count("of RMS") == 1
+
+
+def test_bf16_is_named_where_onnxruntime_cannot_run_it(tmp_path: Path) -> None:
+    model = parser.parse_model(MIXED)
+    inputs = Calibration(feeds(model), "normal numbers")
+    lowered, report = surgery.fix_model(model, precision="bf16", max_error=0.05, calibrate=inputs)
+    check = next(check for check in report.checks if check.name == "precision")
+    assert "onnxruntime on a CPU has no bf16 kernels for most operators" in check.message
+    assert check.figures["measured_as"].startswith("the written file in float32")
+    with pytest.raises(Exception, match="NOT_IMPLEMENTED"):
+        run(lowered, inputs.inputs)
+    _, report = surgery.fix_model(model, precision="fp16", calibrate=inputs)
+    assert "bf16" not in next(check for check in report.checks if check.name == "precision").message

@@ -1,0 +1,197 @@
+"""Ten public architectures in half precision: surgeon beside onnxruntime's float16.py and NVIDIA's AutoCast.
+
+    python -m benchmarks.half_precision --torch-python PATH --peer-python PATH --autocast-python PATH
+
+The models have random weights (`benchmarks/half_precision_torch.py`). The results run on three sets of inputs that no
+tool was given: ordinary ones, rows of zeros, and values a hundred times as large. They run as a GPU computes them,
+with every float16 tensor rounded (`verify.compare.half_file`), beside the float32 original. What a first run has found
+stands in half_precision.json and is not measured again; `--only` measures the named models anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import peers, sections
+from benchmarks.tables import table
+
+RESULTS = Path(__file__).parent / "results"
+SETS = ("ordinary", "zero_rows", "large")
+OURS = {"surgeon fp16": ("--precision", "fp16"), "surgeon mixed": ("--precision", "mixed")}
+LIMIT = 900.0  # seconds of one tool on one file
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Export, convert, measure what is missing, write both files."""
+    options = _parser().parse_args(arguments)
+    path = options.results / "half_precision.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"models": {}}
+    exports = options.work / "torch"
+    if options.torch_python is not None and not exports.is_dir():
+        script = Path(__file__).with_name("half_precision_torch.py")
+        subprocess.run([str(options.torch_python), str(script), str(exports)])
+    files = sorted(exports.glob("*.onnx"))
+    if not files:
+        print(f"{exports} has no models: give --torch-python, a Python with torch and transformers", file=sys.stderr)
+        return 2
+    found["machine"] = sections.machine()
+    for file in files:
+        if file.stem in found["models"] and file.stem not in options.only:
+            continue
+        found["models"][file.stem] = measured(file, options)
+        print(file.stem, json.dumps(found["models"][file.stem], indent=1), flush=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    found["models"] = dict(sorted(found["models"].items()))
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.with_suffix(".md").write_text(page(found))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.half_precision", description=__doc__.splitlines()[0])
+    parser.add_argument("--torch-python", type=Path, help="has torch, torchvision, transformers and diffusers")
+    parser.add_argument("--peer-python", type=Path, help="has onnxruntime")
+    parser.add_argument("--autocast-python", type=Path, help="has nvidia-modelopt")
+    parser.add_argument("--work", type=Path, default=Path("benchmark-files/half_precision"))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--only", nargs="*", default=[])
+    return parser
+
+
+def measured(file: Path, options: Any) -> dict[str, Any]:
+    """The figures of the original and of each tool's result."""
+    import onnx
+
+    from verify.compare.half_file import float32_nodes
+
+    feeds = {name: dict(np.load(file.with_name(f"{file.stem}.{name}.npz"))) for name in SETS}
+    original = onnx.load(file)
+    exact = {name: run(original, feed) for name, feed in feeds.items()}
+    found: dict[str, Any] = {"original": {"bytes": file.stat().st_size, **built(file)}}
+    for tool in (*OURS, *peers.CONVERTERS):
+        target = options.work / tool / file.name
+        row = convert(tool, file, target, options)
+        if "error" not in row:
+            row |= {"bytes": target.stat().st_size, "in float32": float32_nodes(onnx.load(target))}
+            row |= compared(onnx.load(target), feeds, exact) | built(target)
+        found[tool] = row
+    return found
+
+
+def convert(tool: str, file: Path, target: Path, options: Any) -> dict[str, Any]:
+    """Run one tool; what it says where it writes nothing, or why it was not run."""
+    target.unlink(missing_ok=True)
+    if tool in OURS:
+        return peers.run_surgeon(file, target, OURS[tool], LIMIT)
+    python = options.autocast_python if tool == "modelopt autocast" else options.peer_python
+    if python is None:
+        return {"error": "not measured: no Python given that has it"}
+    return peers.run_peer(python, tool, file, target, LIMIT)
+
+
+def compared(model: Any, feeds: Mapping[str, Any], exact: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """By set of inputs: values that are NaN or infinite only here, and the largest error of an output by its RMS."""
+    from verify.compare.half_file import in_float32
+
+    found: dict[str, Any] = {"not finite": {}, "error": {}}
+    simulated = in_float32(model)
+    for name, feed in feeds.items():
+        try:
+            outputs = run(simulated, feed)
+        except Exception as error:  # whatever the exception, the result does not run
+            return {"error": f"does not run: {str(error)[:150]}"}
+        pairs = list(zip(exact[name], outputs, strict=True))
+        found["not finite"][name] = sum(int((np.isfinite(old) & ~np.isfinite(new)).sum()) for old, new in pairs)
+        found["error"][name] = max(_error(old, new) for old, new in pairs)
+    return found
+
+
+def _error(old: Any, new: Any) -> float:
+    """RMS of the difference over the RMS of the original, where both are finite."""
+    both = np.isfinite(old) & np.isfinite(new)
+    rms = float(np.sqrt(np.mean(old[both] ** 2))) if both.any() else 0.0
+    return float(np.sqrt(np.mean((old[both] - new[both]) ** 2))) / rms if rms else 0.0
+
+
+def run(model: Any, feed: Mapping[str, Any]) -> list[Any]:
+    """The outputs in float64, from onnxruntime without its optimizations."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    wanted = {value.name for value in session.get_inputs()}
+    values = session.run(None, {name: value for name, value in feed.items() if name in wanted})
+    return [value.astype(np.float64) for value in values]
+
+
+def built(file: Path) -> dict[str, Any]:
+    """TensorRT-RTX's kernels, fused attentions, and megabytes of device memory; its refusal where it builds nothing."""
+    from verify.errors import MissingBackend
+    from verify.tensorrt.compile import compile_model
+
+    try:
+        found = compile_model(file, {}, "ada")
+    except MissingBackend as error:
+        return {"build": f"not built: {error}"}
+    if not found.ok:
+        return {"build": ("; ".join(found.messages) or "refused")[:200]}
+    return {
+        "build": "built",
+        "kernels": found.kernels,
+        "fused": f"{found.fused} of {len(found.attentions)}",
+        "scratch": found.scratch,
+        "weights": found.weights,
+    }
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """The table of results, and what was not measured."""
+    machine = found["machine"]
+    rows, notes = [], []
+    for name, tools in found["models"].items():
+        for tool, row in tools.items():
+            if "error" in row and isinstance(row["error"], str):
+                notes.append(f"- {name}, {tool}: {row['error']}")
+            rows.append(_row(name, tool, row))
+    head = ("model", "file", "bytes", "kept in fp32", "NaN or infinite", "error", "zero rows", "large", "kernels",
+            "attention fused", "scratch MB", "weights MB")  # fmt: skip
+    parts = [
+        "# Ten architectures in half precision",
+        f"{machine['processors']} CPU cores, onnxruntime {machine['onnxruntime']}; {machine['gpu']}. Random weights. "
+        "No tool was given inputs. The results run with every float16 tensor rounded, as a GPU holds it, on ordinary "
+        "inputs, on rows of zeros, and on values a hundred times as large. *NaN or infinite* counts the values of all "
+        "three that are finite in the original; the errors are those of the worst output, RMS of the difference over "
+        "the RMS of the original, where both are finite. *Kept in fp32* counts the nodes that make float32 values, "
+        "Casts left out. TensorRT-RTX builds for SM89.",
+        table(head, rows),
+    ]
+    if notes:
+        parts += ["## Without a result", "\n".join(notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(name: str, tool: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    if isinstance(row.get("error"), str):
+        return (name, tool, *["no result"], *[""] * 9)
+    error = row.get("error")
+    figures = [f"{error[which]:.1e}" for which in SETS] if error else ["", "", ""]
+    lost = str(sum(row["not finite"].values())) if error else ""
+    build = row["build"] == "built"
+    memory = [f"{row[key] / 1e6:.1f}" if build else "" for key in ("scratch", "weights")]
+    kernels = str(row["kernels"]) if build else "not built"
+    kept = str(row["in float32"]) if "in float32" in row else ""
+    return (name, tool, f"{row['bytes']:,}", kept, lost, *figures, kernels, row.get("fused", ""), *memory)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

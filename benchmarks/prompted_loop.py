@@ -59,13 +59,17 @@ def scene(frames: int) -> tuple[list[Any], dict[int, Any], dict[int, Any]]:
     return images, prompts, {frames // 3: {2: _click(BACKGROUND)}}
 
 
-def measure(folder: Path, frames: int) -> list[dict[str, Any]]:
-    """The figures of each way, which are four objects of one clip."""
+def measure(folder: Path, frames: int, numbers: list[int]) -> list[dict[str, Any]]:
+    """The figures of each of the ways `numbers`, which are objects of one clip."""
     from export.stock import closed_loop, predictor
     from export.tracking.modules import load
 
     modules = load(folder)
-    images, schedule, corrections = scene(frames)
+    images, *plans = scene(frames)
+    chosen = [
+        {at: {n: one for n, one in given.items() if n in numbers} for at, given in plan.items()} for plan in plans
+    ]
+    schedule, corrections = ({at: given for at, given in plan.items() if given} for plan in chosen)
     stock_model = closed_loop.stock_predictor(modules, folder)
     with tempfile.TemporaryDirectory() as scratch:
         closed_loop.write_clip(images, Path(scratch))
@@ -74,12 +78,14 @@ def measure(folder: Path, frames: int) -> list[dict[str, Any]]:
     facts, found = modules.metadata, []
     name = f"{facts['model_type']} {facts['model_version']}, {facts['image_size']} px, {facts['checkpoint']}"
     compared = closed_loop.compare(ours, stock)
-    for object_id, way in enumerate(WAYS, 1):
+    for object_id in numbers:
         masks, decisions = closed_loop.checks([row for row in compared if row.object_id == object_id])
         figures: dict[str, Any] = {**masks.figures, **decisions.figures}
         rows = figures.pop("rows")
         mean = statistics.mean(row["iou"] for row in rows)
-        found.append({"files": name, "prompts": way, "mean_iou": mean, "decisions": len(rows), **figures})
+        found.append(
+            {"files": name, "prompts": WAYS[object_id - 1], "mean_iou": mean, "decisions": len(rows), **figures}
+        )
     return found
 
 
@@ -135,14 +141,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument(
+        "--ways", type=int, nargs="+", choices=range(1, 5), default=[1, 2, 3, 4], help="of the page, by number"
+    )
     options = parser.parse_args(arguments)
     rows = json.loads(options.keep.read_text("utf-8")) if options.keep.is_file() else []
     if options.folder is None:
         print(page(rows))
         return 0
-    rows += measure(options.folder, options.frames)
+    rows += measure(options.folder, options.frames, options.ways)
     options.keep.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    for row in rows[-len(WAYS) :]:
+    for row in rows[-len(options.ways) :]:
         print(f"{row['prompts']}: least IoU {row['least_iou']:.5f}, {row['apart']} decisions differ")
     return 0
 

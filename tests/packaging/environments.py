@@ -4,8 +4,9 @@
 
 Each row is a new virtual environment. It holds if the wheel can be installed, the modules of the extra imported, and a
 small model fixed and verified there. `lowest` installs the versions of constraints-lowest.txt, which have
-wheels for Python 3.10 and 3.11 only. A Python that is not on this machine gets a row that says for which extras there
-are wheels for it. Needs `build` and `uv`, a minute for each row, and a few gigabytes for the extra `export`.
+wheels for Python 3.10 and 3.11 only; on a later Python it installs the lowest versions in range that have a wheel.
+A Python that is not on this machine gets a row that says for which extras there are wheels for it. Needs `build` and
+`uv`, a minute for each row, and a few gigabytes for the extra `export`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -53,7 +59,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="environments-") as folder:
         wheel = build(Path(folder))
         for version in given.python or PYTHONS:
-            for end in ends if version in LOWEST_ON else [e for e in ends if e == "newest"]:
+            for end in ends:
                 for extra in extras:
                     started = time.monotonic()
                     result = trial(version, end, extra, wheel, Path(folder))
@@ -72,7 +78,7 @@ def build(folder: Path) -> Path:
 def trial(version: str, end: str, extra: str, wheel: Path, folder: Path) -> str:
     """What came of one environment, in a line that starts with FAIL where something did not work."""
     wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-    constraints = ["-c", str(ROOT / "constraints-lowest.txt")] if end == "lowest" else []
+    constraints = lowest(version, extra) if end == "lowest" else []
     python = interpreter(version)
     place = folder / "trial"
     shutil.rmtree(place, ignore_errors=True)
@@ -95,6 +101,18 @@ def trial(version: str, end: str, extra: str, wheel: Path, folder: Path) -> str:
         return f"FAIL {' '.join(error.cmd[-3:])[:80]}: {last_lines(error.stdout)}"
     except subprocess.TimeoutExpired as error:
         return f"FAIL no end after {error.timeout:.0f} s: {' '.join(error.cmd[-3:])[:80]}"
+
+
+def lowest(version: str, extra: str) -> list[str]:
+    """Arguments of `uv pip install` for the lower end of every range."""
+    file = ROOT / "constraints-lowest.txt"
+    if version in LOWEST_ON:
+        return ["-c", str(file)]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    direct = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else [])]
+    pinned = [line.partition("==")[0] for line in file.read_text(encoding="utf-8").splitlines() if "==" in line]
+    wheels = [f"--no-build-package={name}" for name in pinned if name != "sam2"]  # sam2 has no wheel at all
+    return ["--resolution", "lowest-direct", *wheels, *direct]
 
 
 def interpreter(version: str) -> str | None:

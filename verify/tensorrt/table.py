@@ -67,11 +67,11 @@ def tables(builds: Sequence[Compiled]) -> list[RenderableType]:
     """The figures of all builds side by side, then for each build its attentions and its largest tensors."""
     from rich.table import Table
 
-    head = Table("", *(build.model for build in builds), title=f"TensorRT build ({builds[0].backend})")
+    head = Table("", *(build.model for build in builds))
     columns = [dict(figures(build)) for build in builds]
     for label in dict.fromkeys(label for build in builds for label, _ in figures(build)):
         head.add_row(label, *(column.get(label, "") for column in columns))
-    parts: list[RenderableType] = [head]
+    parts: list[RenderableType] = [f"TensorRT build ({builds[0].backend})", head]
     for build in builds:
         parts += [f"{build.model}: {message}" for message in _messages(build)]
         parts += _details(build)

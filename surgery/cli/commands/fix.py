@@ -13,6 +13,7 @@ import click
 
 from surgery.cli.arguments import TARGET, format_option, parse_size, parse_value, split_shapes
 from surgery.cli.config import with_defaults
+from surgery.cli.console import fitted
 from surgery.cli.parallel import jobs_for, run_parallel
 from surgery.cli.streams import fix_streams, spoken, without_temporary
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
@@ -103,7 +104,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
                 reports.append(report)
                 if given["style"] == "text" and not given["quiet"]:
                     written = targets[model] if output is None else "-"
-                    click.echo(_summary(written, report, given["verbose"]), err=output is not None)
+                    click.echo(fitted(_summary(written, report, given["verbose"])), err=output is not None)
             except SurgeonError as error:
                 errors.append(error)
                 click.echo(f"surgeon: {spoken(_named(model, error))}", err=True)

@@ -45,6 +45,7 @@ def record(
     planted in copies of the model, and the golden stores which of them it catches. A model that was recorded before
     keeps its seed, sizes and inputs unless others are given.
     """
+    from surgery.cli.console import fitted
     from surgery.isolated import run_isolated
     from verify.errors import SurgeonError
     from verify.goldens.find import default_folder
@@ -58,7 +59,7 @@ def record(
     failed = []
     for path in models:
         try:
-            click.echo(run_isolated(_record, path, folder, drawn, from_torch, checkpoint))
+            click.echo(fitted(run_isolated(_record, path, folder, drawn, from_torch, checkpoint)))
         except SurgeonError as error:
             message = _why(path, error)
             failed.append(not_checked(path, error))
@@ -265,12 +266,14 @@ def show(folders: tuple[Path, ...], tensors: bool) -> int:
 
 
 def _show_one(golden: Golden, tensors: bool) -> None:
+    from surgery.cli.console import wrapped
+
     made = golden.made_by
     click.echo(f"  {golden.id}")
     click.echo(f"    {_size(golden)}; outputs of {made.get('outputs', '?')}")
     tools = ("onnx-surgeon", "sam2", "torch", "onnxruntime", "onnx", "numpy")
     for line in _quality(golden, len(golden.coverage) + len(golden.notes) + 50 if tensors else 5):
-        click.echo(f"  {line}")
+        click.echo("\n".join(wrapped(line.strip(), " " * 4, " " * 6)))
     click.echo("    made by " + ", ".join(f"{tool} {made[tool]}" for tool in tools if tool in made))
     if not tensors:
         return
@@ -284,4 +287,4 @@ def _show_one(golden: Golden, tensors: bool) -> None:
             bounds = f"RMS error / RMS {allowed['rms_rel']:.1e}, largest {allowed['max_rel']:.1e}"
             click.echo(f"      {tensor.name} {list(tensor.shape)}: {bounds} [{number}]")
     for number, reason in enumerate(reasons, 1):
-        click.echo(f"    [{number}] {reason}")
+        click.echo("\n".join(wrapped(f"[{number}] {reason}", " " * 4, " " * 8)))

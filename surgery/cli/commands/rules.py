@@ -48,31 +48,24 @@ def command(codes: tuple[str, ...], form: str, pages: Path | None) -> int:
 
 
 def _explain(rules: list[RuleText]) -> None:
+    from surgery.cli.console import wrapped
     from surgery.diagnose.rules.pages import KINDS
 
     for one in rules:
-        lines = [f"{one.code}  {one.name}  ({KINDS.get(one.kind, one.kind)})", "", *_wrapped(one.title, "  ")]
+        head = f"{one.code}  {one.name}  ({KINDS.get(one.kind, one.kind)})"
+        lines = [*wrapped(head, "", " " * 7), "", *wrapped(one.title, "  ")]
         for heading, body in one.sections.items():
-            lines += ["", f"  {heading}", *_wrapped(body, "    ")]
+            lines += ["", f"  {heading}", *wrapped(body, "    ")]
         click.echo("\n".join([*lines, ""]))
 
 
 def _list(rules: list[RuleText]) -> None:
+    from surgery.cli.console import wrapped
+
     widest = max(len(one.name) for one in rules)
     for one in rules:
         kind = "fix" if one.fixable else "report"
-        first, *rest = _wrapped(one.title, " " * (widest + 17))
+        first, *rest = wrapped(one.title, " " * (widest + 17))
         click.echo(f"{one.code}  {kind:6}  {one.name:{widest}} {first.strip()}")
         for line in rest:
             click.echo(line)
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    import shutil
-    import textwrap
-
-    width = max(min(shutil.get_terminal_size((100, 24)).columns, 120), len(indent) + 24)
-    wrap = textwrap.TextWrapper(
-        width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return wrap.wrap(text) or [indent]

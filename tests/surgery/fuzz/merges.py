@@ -66,3 +66,37 @@ def linear(draft: Draft) -> Any:
     weights = draft.constant(draft.numbers.standard_normal((draft.values[source].shape[-1], 3)), np.float32)
     bias = draft.constant(draft.numbers.choice([0, 1], draft.chance.choice([[3], [1], [1, 3], []])), np.float32)
     return draft.add("Add", *draft.chance.sample([draft.add("MatMul", source, weights), bias], 2))
+
+
+def requantized(draft: Draft) -> Any:
+    """A tensor that is quantized, moved and quantized again, as onnxruntime's quantizer writes it."""
+    kind, source = draft.chance.choice([np.uint8, np.int8]), draft.pick(lambda value: value.ndim > 1)
+    scale = draft.constant(draft.chance.choice([0.05, 0.5]), np.float32)
+    zero = draft.constant(draft.chance.choice([0, 3, 100]), kind)
+    value = draft.add("DequantizeLinear", draft.add("QuantizeLinear", source, scale, zero), scale, zero)
+    rank = draft.values[value].ndim
+    how = draft.chance.choice(["Transpose", "Unsqueeze", "Flatten", "Abs"])
+    if how == "Unsqueeze":
+        value = draft.axes(how, value, [draft.chance.randint(0, rank)])
+    else:
+        value = draft.add(
+            how, value, **({"perm": draft.chance.sample(range(rank), rank)} if how == "Transpose" else {})
+        )
+    if draft.chance.random() < 0.2:
+        scale = draft.constant(0.25, np.float32)
+    return draft.add("DequantizeLinear", draft.add("QuantizeLinear", value, scale, zero), scale, zero)
+
+
+def nested_slices(draft: Draft) -> Any:
+    """Two Slices of the result of another, of the same axis or of others."""
+    value = draft.pick(lambda value: value.ndim > 1)
+    rank = draft.values[value].ndim
+
+    def cut(tensor: str) -> Any:
+        bounds = draft.chance.choice([[0, 1], [1, 9], [-2, 9], [0, -1]])
+        return draft.add(
+            "Slice", tensor, *(draft.constant([number]) for number in (*bounds, draft.chance.randrange(rank)))
+        )
+
+    first = cut(value)
+    return draft.add("Concat", *(draft.add("Flatten", cut(first), axis=0) for _ in range(2)), axis=1)

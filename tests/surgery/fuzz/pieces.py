@@ -8,7 +8,14 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.surgery.fuzz.generator import TYPES, Draft, Refused
-from tests.surgery.fuzz.merges import dims_of_one, linear, neutral_operand, scaled_product
+from tests.surgery.fuzz.merges import (
+    dims_of_one,
+    linear,
+    nested_slices,
+    neutral_operand,
+    requantized,
+    scaled_product,
+)
 
 
 def elementwise(draft: Draft) -> Any:
@@ -247,5 +254,5 @@ def function(draft: Draft) -> Any:
 PIECES = (
     elementwise, elementwise, casts, computed_shapes, computed_shapes, computed_reshape, softmax, layer_norm, gelu,
     quantized, quantized_product, mask, resize, runtime_axes, split, branch, loop, function,
-    scaled_product, neutral_operand, dims_of_one, linear,
+    scaled_product, neutral_operand, dims_of_one, linear, requantized, nested_slices,
 )  # fmt: skip

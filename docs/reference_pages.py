@@ -75,7 +75,7 @@ def habits() -> str:
     rows = [(f"surgeon {name}", text) for name, text in COMMANDS_ELSEWHERE.items()]
     for command, options in OPTIONS_ELSEWHERE.items():
         rows += [(f"surgeon {command} {option}", text.removeprefix("nothing: ")) for option, text in options.items()]
-    rows += [(option, text) for option, text in SHARED_OPTIONS.items()]
+    rows += [(option, f"{text}, where the command has it") for option, text in SHARED_OPTIONS.items()]
     table = ["| typed | use |", "| --- | --- |", *(f"| `{typed}` | {text} |" for typed, text in rows)]
     return "\n\n".join([*head, works, "\n".join(table)]) + "\n"
 

@@ -192,9 +192,10 @@ def _no_such_option(error: click.NoSuchOption) -> int:
     """Suggest what to use instead of an option that only other tools have."""
     from surgery.cli.habits import answer_option
 
-    command = error.ctx.command_path.removeprefix("surgeon ") if error.ctx is not None else ""
-    if answer := answer_option(command, error.option_name):
-        return _say(answer, 2)
+    if error.ctx is not None:
+        path = error.ctx.command_path.removeprefix("surgeon ")
+        if answer := answer_option(error.ctx.command, path, error.option_name):
+            return _say(answer, 2)
     error.show()
     return 2
 

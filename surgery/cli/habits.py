@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 FIX = "surgeon fix MODEL"
 VERIFY = "surgeon verify MODEL"
 COMPILE = "surgeon compile MODEL"
@@ -32,6 +34,13 @@ SHARED_OPTIONS: dict[str, str] = {
     "--out": "-o FILE",
 }
 
+# The answers where a command lacks what SHARED_OPTIONS names.
+NOT_SHARED = {
+    "--json": "it prints text only",
+    "--sarif": "surgeon verify and surgeon diagnose have --format sarif",
+    "--junit": "surgeon verify and surgeon diagnose have --format junit",
+}
+STANDARD_OUTPUT = "it writes to standard output; use: > FILE"
 COMPARED = "nothing: fix always compares the result with the original before it writes; --no-guard leaves that out"
 OPTIONS_ELSEWHERE: dict[str, dict[str, str]] = {
     "fix": {
@@ -84,10 +93,24 @@ def answer_command(name: str) -> str:
     return f"there is no command '{name}'; use: {found}" if found else ""
 
 
-def answer_option(command: str, option: str) -> str:
-    """The hint for an option of another tool; "" for a name that no listed tool has."""
-    found = OPTIONS_ELSEWHERE.get(command, {}).get(option.replace("_", "-")) or SHARED_OPTIONS.get(option)
+def answer_option(command: click.Command, path: str, option: str) -> str:
+    """The hint for an option of another tool; "" for a name that no listed tool has.
+
+    Args:
+        path: the command as it is typed after `surgeon`: "fix", or "golden record".
+    """
+    found = OPTIONS_ELSEWHERE.get(path, {}).get(option.replace("_", "-")) or SHARED_OPTIONS.get(option)
     if not found:
         return ""
+    if option in SHARED_OPTIONS and not _has(command, found):
+        return f"{path} has no option {option}; {NOT_SHARED.get(option, STANDARD_OUTPUT)}"
     what = found.removeprefix("nothing: ") if found.startswith("nothing: ") else f"use: {found}"
-    return f"{command} has no option {option}; {what}"
+    return f"{path} has no option {option}; {what}"
+
+
+def _has(command: click.Command, answer: str) -> bool:
+    """Whether the command has the option of an answer such as "--format json", with that choice."""
+    option, *value = answer.split()
+    own = next((parameter for parameter in command.params if option in parameter.opts), None)
+    choices = getattr(getattr(own, "type", None), "choices", value)
+    return own is not None and all(word in choices for word in value)

@@ -45,7 +45,9 @@ def loaded(name: str) -> click.Command:
             "fix has no option --dry-run; use: surgeon diagnose MODEL, which lists what fix would change",
         ),
         ("fix m.onnx --json", "fix has no option --json; use: --format json"),
-        ("golden record m.onnx --json", "golden record has no option --json; use: --format json"),
+        ("golden record m.onnx --json", "golden record has no option --json; it prints text only"),
+        ("fix m.onnx --sarif", "fix has no option --sarif; surgeon verify and surgeon diagnose have --format sarif"),
+        ("inspect m.onnx --out x", "inspect has no option --out; it writes to standard output; use: > FILE"),
         (
             "fix m.onnx --overwrite_input_shape x:1",
             "fix has no option --overwrite_input_shape; use: --input-shape NAME:SHAPE",
@@ -76,6 +78,18 @@ def test_every_answer_names_commands_and_options_that_exist() -> None:
         for option, answer in options.items():
             assert option not in own
             _check(answer, command.strip())
+
+
+@pytest.mark.parametrize("typed", list(habits.SHARED_OPTIONS))
+def test_an_option_is_recommended_where_the_command_has_it(typed: str) -> None:
+    for path, command in commands():
+        own = {option: parameter for parameter in command.params for option in parameter.opts}
+        answer = habits.answer_option(command, path, typed)
+        if typed in own or not (found := re.search(r"; use: (--?[a-z-]+) ?([a-z]*)$", answer)):
+            continue
+        assert found[1] in own, answer
+        if found[2]:
+            assert found[2] in own[found[1]].type.choices, answer  # type: ignore[attr-defined]
 
 
 def _check(answer: str, command: str) -> None:

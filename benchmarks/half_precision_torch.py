@@ -191,7 +191,7 @@ def _normalize(module: nn.Module, inputs: Inputs) -> None:
         norm.momentum = 1.0
     if norms:
         with torch.no_grad():
-            module(*inputs.values())
+            module(*(torch.cat([value, torch.randn_like(value)]) for value in inputs.values()))
     module.eval()
 
 

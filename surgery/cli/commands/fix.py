@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from verify.report import Report, Verdict
 
 PATH = click.Path(path_type=Path)
 RESULT = ".fixed.onnx"
+NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\d[\d.e+-]*")
 MOST_REASONS, MOST_NAMED = 6, 3  # in the summary of half precision; --verbose prints all
 
 
@@ -275,15 +277,20 @@ def _summary(target: object, report: Report, verbose: bool) -> str:
 
 
 def _island(stayed: Sequence[dict[str, str]], verbose: bool) -> Iterator[str]:
-    """A line for each reason why nodes stay in fp32, most nodes first."""
-    groups: dict[str, list[str]] = {}
+    """A line for each reason why nodes stay in fp32, most nodes first.
+
+    Without `verbose`, reasons that differ only in names and numbers share a line.
+    """
+    groups: dict[str, list[dict[str, str]]] = {}
     for node in stayed:
-        groups.setdefault(node["why"], []).append(f"{node['op']} '{node['node']}'")
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    for why, nodes in ordered if verbose else ordered[:MOST_REASONS]:
+        groups.setdefault(node["why"] if verbose else NAMES_AND_NUMBERS.sub("", node["why"]), []).append(node)
+    ordered = sorted(groups.values(), key=lambda nodes: -len(nodes))
+    for nodes in ordered if verbose else ordered[:MOST_REASONS]:
         shown = nodes if verbose else nodes[:MOST_NAMED]
+        names = ", ".join(f"{node['op']} '{node['node']}'" for node in shown)
         more = f" and {len(nodes) - len(shown)} more" if len(nodes) > len(shown) else ""
-        yield f"    fp32: {', '.join(shown)}{more}: {why}"
+        alike = len({node["why"] for node in nodes}) == 1
+        yield f"    fp32: {names}{more}: {'' if alike else 'for example, '}{nodes[0]['why']}"
     if len(ordered) > MOST_REASONS and not verbose:
         yield f"    fp32: {len(ordered) - MOST_REASONS} more reasons; --verbose prints all"
 

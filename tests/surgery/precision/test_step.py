@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
 import surgery
-from surgery.cli.commands.fix import command
+from surgery.cli.commands.fix import _island, command
 from surgery.precision import step
 from surgery.precision.calibration import Calibration
 from surgery.precision.lower import Lowered
@@ -134,3 +134,13 @@ def test_bf16_is_named_where_onnxruntime_cannot_run_it(tmp_path: Path) -> None:
         run(lowered, inputs.inputs)
     _, report = surgery.fix_model(model, precision="fp16", calibrate=inputs)
     assert "bf16" not in next(check for check in report.checks if check.name == "precision").message
+
+
+def test_reasons_that_differ_in_names_and_numbers_share_a_line() -> None:
+    stayed = [{"node": f"n{i}", "op": "Pow", "why": f"'x{i}' reaches {i + 1}e+06, too large for fp16"} for i in range(5)]
+    stayed.append({"node": "slow", "op": "Sin", "why": "Sin is not among the operators that are lowered"})
+    assert list(_island(stayed, verbose=False)) == [
+        "    fp32: Pow 'n0', Pow 'n1', Pow 'n2' and 2 more: for example, 'x0' reaches 1e+06, too large for fp16",
+        "    fp32: Sin 'slow': Sin is not among the operators that are lowered",
+    ]
+    assert len(list(_island(stayed, verbose=True))) == 6

@@ -137,7 +137,8 @@ def test_bf16_is_named_where_onnxruntime_cannot_run_it(tmp_path: Path) -> None:
 
 
 def test_reasons_that_differ_in_names_and_numbers_share_a_line() -> None:
-    stayed = [{"node": f"n{i}", "op": "Pow", "why": f"'x{i}' reaches {i + 1}e+06, too large for fp16"} for i in range(5)]
+    whys = [f"'x{i}' reaches {i + 1}e+06, too large for fp16" for i in range(5)]
+    stayed = [{"node": f"n{i}", "op": "Pow", "why": why} for i, why in enumerate(whys)]
     stayed.append({"node": "slow", "op": "Sin", "why": "Sin is not among the operators that are lowered"})
     assert list(_island(stayed, verbose=False)) == [
         "    fp32: Pow 'n0', Pow 'n1', Pow 'n2' and 2 more: for example, 'x0' reaches 1e+06, too large for fp16",

@@ -105,6 +105,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.tensor_scatter",
     "tensorrt.max_unpool",
     "tensorrt.bit_cast",
+    "tensorrt.large_topk",
     "speed.decomposed_layernorm",
     "speed.decomposed_softmax",
     "speed.decomposed_gelu",

@@ -106,6 +106,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.max_unpool",
     "tensorrt.bit_cast",
     "tensorrt.large_topk",
+    "tensorrt.counted_unique",
     "speed.decomposed_layernorm",
     "speed.decomposed_softmax",
     "speed.decomposed_gelu",

@@ -77,7 +77,7 @@ WHEELS: dict[str, tuple[str, str, dict[str, Feed]]] = {
     "basic-pitch": ("basic-pitch", "nmp.onnx", {"serving_default_input_2:0": sound(1, 43844, 1)}),
     "ddddocr common": ("ddddocr", "common.onnx", {"input1": photo(1, 1, 64, 160)}),
     "ddddocr common_det": ("ddddocr", "common_det.onnx", {"images": photo(1, 3, 416, 416)}),
-    "ddddocr common_old": ("ddddocr", "common_old.onnx", {"input1": photo(1, 1, 64, 160)}),
+    "ddddocr common_old, quantized by its owner": ("ddddocr", "common_old.onnx", {"input1": photo(1, 1, 64, 160)}),
     "magika": ("magika", "model.onnx", {"bytes": text}),
     "nudenet": ("nudenet", "320n.onnx", {"images": photo(1, 3, 320, 320)}),
     "rapidocr det": ("rapidocr-onnxruntime", "det_infer.onnx", {"x": photo(1, 3, 320, 480)}),

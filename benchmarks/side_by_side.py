@@ -37,8 +37,10 @@ def measure(
     `options` has `work` (where the tools' files go), `peer_python` and `only` (names that are measured again).
     """
     rows = found.setdefault("models", {})
-    for parts in (TOOLS, BUILDS):
-        for name, source in sources.items():
+    quantized_first = sorted(sources, key=lambda name: "quantized" not in name)
+    for parts, names in ((TOOLS, list(sources)), (BUILDS, quantized_first)):
+        for name in names:
+            source = sources[name]
             row = rows.setdefault(name, {})
             for key, part in parts.items():
                 if key not in row or name in options.only:
@@ -137,7 +139,7 @@ def built_table(models: Mapping[str, Any]) -> str:
 
 
 def _our_row(name: str, row: dict[str, Any]) -> list[str]:
-    ours, built = row["ours"], row["tensorrt"]
+    ours, built = row["ours"], row.get("tensorrt", {})
     if "error" in ours:
         return [name, str(ours["raw"]), f"{ours['raw bytes'] / 1e6:.2f}", ours["error"], "", "", "", ""]
     size = f"{ours['raw bytes'] / 1e6:.2f} → {ours['bytes'] / 1e6:.2f}" + (" (grown)" if ours["grown"] else "")
@@ -156,8 +158,9 @@ def _peer_row(name: str, row: dict[str, Any]) -> list[str]:
 
 
 def _built_row(name: str, row: dict[str, Any]) -> list[str]:
-    said = [row["tensorrt"]["before"], row["tensorrt"]["after"], *(row["built"][tool] for tool in PEERS)]
-    return [name, *("builds" if each == "builds" else "refused" for each in said)]
+    found = row.get("tensorrt", {})
+    said = [found.get("before"), found.get("after"), *(row.get("built", {}).get(tool) for tool in PEERS)]
+    return [name, *("not tried" if each is None else "builds" if each == "builds" else "refused" for each in said)]
 
 
 def _of_peers(row: dict[str, Any]) -> list[dict[str, Any]]:

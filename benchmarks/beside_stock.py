@@ -58,7 +58,7 @@ def measure(folder: Path, objects: int, frames: int) -> dict[str, Any]:
             print(side, found[side][-1], file=sys.stderr, flush=True)
     for process in sides.values():
         process.stdin.close()  # type: ignore[union-attr]
-        process.wait(60)
+        process.wait()
     facts = read_metadata(onnx.load(folder / "mask_decoder.onnx", load_external_data=False))
     row: dict[str, Any] = {
         "files": f"{facts['model_type']} {facts['model_version']}, {facts['image_size']} px",

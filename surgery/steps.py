@@ -24,6 +24,7 @@ from surgery.pipeline.options import Options, check_names
 from surgery.pipeline.rule import Pass
 from surgery.precision.step import Precision, lowered_model
 from verify.errors import CheckFailed
+from verify.model.eight_bits import eight_bit_products
 from verify.model.external import external_tensors
 from verify.report import Check, Finding, Report, counted
 
@@ -272,6 +273,10 @@ def report(result: Result, original: Original, size: int, started: float) -> Rep
         "op_counts": {"before": _operators(original.model), "after": _operators(result.model)},
     }
     message = f"left as it is: {result.refusal}" if result.refusal else _counts(applied)
+    if before := eight_bit_products(original.model):
+        kept = min(eight_bit_products(result.model), before)
+        figures["eight_bit_products"] = {"before": before, "kept": kept, "in_floating_point": before - kept}
+        message += f"; of {counted(before, 'eight-bit product')} {kept:,} kept, {before - kept:,} in floating point"
     surgery = Check("surgery", "skip" if result.refusal else "pass", message, figures)
     repaired = [replace(finding, severity="note") for finding in applied]  # no warnings any more
     return Report(original.model.graph.name, [surgery, *plug_in_checks(), *result.checks], repaired)

@@ -96,7 +96,12 @@ def histogram(relative: Any) -> dict[str, list[float]]:
 
 
 def share_above(statistics: Mapping[str, Any], threshold: float) -> float:
-    """Share of elements whose error exceeds `threshold` parts of RMS, from the histogram; a bin cut in two counts."""
+    """Share of elements whose error exceeds `threshold` parts of RMS.
+
+    It comes from the histogram, where a bin that the threshold cuts counts whole; 0 if the largest error is not above.
+    """
+    if statistics.get("max_rel", math.inf) <= threshold:
+        return 0.0
     bins = statistics["histogram"]
     total = sum(bins["counts"])
     above = sum(n for n, high in zip(bins["counts"], bins["edges"][1:], strict=True) if high > threshold)

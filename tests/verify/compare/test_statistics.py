@@ -27,6 +27,15 @@ def test_figures_of_a_small_tensor_by_hand() -> None:
     assert sum(found["histogram"]["counts"]) == 4
 
 
+def test_no_element_is_above_where_the_largest_error_is_not() -> None:
+    same = np.array([True, False])
+    assert share_above(tensor_statistics(same, same), 0.0) == 0.0
+    one = np.array([1.0, 1.0], np.float32)
+    found = tensor_statistics(np.array([1.0, 1.25], np.float32), one)
+    assert share_above(found, 0.25) == 0.0
+    assert share_above(found, 0.2) == 0.5
+
+
 def test_nan_and_infinity_count_where_only_one_side_has_them() -> None:
     expected = np.array([np.nan, np.nan, np.inf, np.inf, 1.0])
     actual = np.array([np.nan, 0.0, np.inf, -np.inf, 1.0])

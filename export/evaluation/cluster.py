@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 
 from export.evaluation.video import Task, evaluate_video
 from export.evaluation.workers import LostWorker, Outcome
 from verify.errors import MissingBackend
+
+CONNECT_SECONDS = 5.0
 
 
 def on_ray(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
@@ -19,6 +22,7 @@ def on_ray(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
         import ray
     except ImportError as error:
         raise MissingBackend("--ray needs Ray; pip install 'onnx-surgeon[cluster]'") from error
+    _check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -39,3 +43,14 @@ def on_ray(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
                 yield task, LostWorker(f"video {task.video.name}: its worker was lost ({reason})")
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """MissingBackend where nothing listens at HOST:PORT; Ray itself would try again for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto", which Ray looks up on this machine
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise MissingBackend(f"--ray {address}: no Ray cluster answers there: {error}") from error

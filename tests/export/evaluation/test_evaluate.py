@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import socket
 import sys
 import threading
 import time
@@ -200,6 +201,14 @@ def test_a_video_that_always_kills_its_worker_is_reported(
     assert "not evaluated: video crop-1: its process ended without a result" in output
     assert results(tmp_path / "out")["lost"] == ["video crop-1: its process ended without a result"]
     assert {row["video"] for row in results(tmp_path / "out")["objects"]} == {"crop-0"}
+
+
+def test_a_ray_address_where_nothing_listens_is_refused_at_once(davis: Path, toy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(MissingBackend, match=rf"--ray {address}: no Ray cluster answers there: .*refused"):
+        run(davis, "--models", toy, "--ray", address, "-o", tmp_path / "out")
 
 
 def test_ray_that_is_not_there_is_refused(

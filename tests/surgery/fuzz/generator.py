@@ -83,7 +83,10 @@ class Draft:
         return self.whole(graph)
 
     def whole(self, graph: onnx.GraphProto) -> onnx.ModelProto:
-        imports = [helper.make_opsetid("", self.opset)] + [helper.make_opsetid("own", 1)] * bool(self.functions)
+        domains = {node.domain for node in graph.node} | {"own" for _ in self.functions}
+        imports = [helper.make_opsetid("", self.opset)] + [
+            helper.make_opsetid(name, 1) for name in sorted(domains - {""})
+        ]
         return helper.make_model(graph, opset_imports=imports, functions=self.functions, ir_version=IR_VERSION)
 
     def info(self, name: str, dims: list[Any] | None) -> onnx.ValueInfoProto:

@@ -14,6 +14,7 @@ import pytest
 
 import surgery
 from surgery.passes import all_passes
+from tests.surgery.fuzz import contrib
 from tests.surgery.fuzz.generator import Draft, draft
 from tests.surgery.fuzz.pieces import PIECES
 from tests.surgery.passes.comparing import run
@@ -87,15 +88,22 @@ def test_a_few_random_models(block: int) -> None:
     assert {seed: found for seed, found in wrong.items() if found} == {}
 
 
+@pytest.mark.parametrize("piece", contrib.PIECES, ids=lambda piece: piece.__name__)
+def test_models_with_operators_that_are_rewritten_as_a_whole(piece: Any) -> None:
+    wrong = {seed: faults(draft(seed, [piece, *PIECES[:3]], most=3)) for seed in range(6)}
+    assert {seed: found for seed, found in wrong.items() if found} == {}
+
+
 @pytest.mark.slow
 def test_many_random_models() -> None:
     first, count = (
         int(os.environ.get(f"SURGEON_FUZZ_{name}", default)) for name, default in (("SEED", 1000), ("MODELS", 500))
     )
-    wrong = {seed: faults(draft(seed, PIECES)) for seed in range(first, first + count)}
+    pieces = (*PIECES, *contrib.PIECES)
+    wrong = {seed: faults(draft(seed, pieces)) for seed in range(first, first + count)}
     assert {seed: found for seed, found in wrong.items() if found} == {}
 
 
-@pytest.mark.parametrize("piece", dict.fromkeys(PIECES), ids=lambda piece: piece.__name__)
+@pytest.mark.parametrize("piece", dict.fromkeys((*PIECES, *contrib.PIECES)), ids=lambda piece: piece.__name__)
 def test_every_piece_is_drawn(piece: Any) -> None:
     assert any(len(draft(seed, [piece], most=2).nodes) > 1 for seed in range(30))

@@ -1,0 +1,84 @@
+"""Pieces with onnxruntime's own operators, and with operators of which TensorRT takes a bounded form only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from tests.surgery.fuzz.generator import Draft, Refused
+
+MICROSOFT = "com.microsoft"
+SIDES = (16, 32, 64)
+
+
+def packed_product(draft: Draft) -> Any:
+    """Packed weights, with inputs that onnxruntime rounds to eight bits or not."""
+    source = draft.pick(lambda value: value.ndim > 1)
+    length, columns, size = draft.values[source].shape[-1], draft.chance.randint(1, 3), draft.chance.choice(SIDES)
+    bits, blocks = draft.chance.choice([4, 8]), -(-length // size)
+    codes = draft.numbers.integers(0, 256, (columns, blocks, size * bits // 8))
+    weights = [
+        draft.constant(codes, np.uint8),
+        draft.constant(draft.numbers.random(columns * blocks) + 0.1, np.float32),
+    ]
+    if draft.chance.random() < 0.5:
+        zeros = draft.numbers.integers(0, 256, columns * -(-blocks * bits // 8))
+        weights.append(draft.constant(zeros, np.uint8))
+    level = draft.chance.choice([0, 4])
+    attributes = {"K": length, "N": columns, "bits": bits, "block_size": size, "accuracy_level": level}
+    return draft.add("MatMulNBits", source, *weights, domain=MICROSOFT, **attributes)
+
+
+def eight_bit_arithmetic(draft: Draft) -> Any:
+    """A sum or product of eight-bit numbers, or their mean over windows or all places."""
+    kind = draft.chance.choice([np.uint8, np.int8])
+    source = draft.add("Tanh", draft.pick(lambda value: value.ndim > 0))  # so that NaN is all that is not finite
+    first, second, last = (_parameters(draft, kind) for _ in range(3))
+    values = draft.add("QuantizeLinear", source, *first)
+    op = draft.chance.choice(["QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool"])
+    if op == "QLinearGlobalAveragePool":
+        if draft.values[source].ndim < 3:
+            raise Refused("it has no spatial dims")
+        made = draft.add(op, values, *first, *last, domain=MICROSOFT)
+    else:
+        other = draft.add("QuantizeLinear", source, *second)
+        made = draft.add(op, values, *first, other, *second, *last, domain=MICROSOFT)
+    return draft.add("DequantizeLinear", made, *last)
+
+
+def _parameters(draft: Draft, kind: Any) -> tuple[str, str]:
+    scale = draft.chance.choice([0.01, 0.02, 0.04, draft.chance.uniform(0.005, 0.05)])
+    return draft.constant(scale, np.float32), draft.constant(draft.chance.choice([0, 3, 100]), kind)
+
+
+def number_of_values(draft: Draft) -> Any:
+    source = draft.add("Cast", draft.add("Tanh", draft.pick()), to=TensorProto.INT32)
+    distinct = draft.add("Unique", draft.add("Cast", source, to=TensorProto.INT64))
+    count = draft.add(draft.chance.choice(["Shape", "Size"]), distinct)
+    return draft.add("Cast", count, to=TensorProto.FLOAT)
+
+
+def many_largest(draft: Draft) -> Any:
+    """More elements than TensorRT takes at once, many of them equal."""
+    size, count = 4096, draft.chance.randint(3841, 4096)
+    ties = draft.constant(draft.numbers.integers(0, 40, size), np.float32)
+    shifted = draft.add("Add", ties, draft.add("ReduceMax", draft.pick(), keepdims=0))
+    values, places = draft.add("TopK", shifted, draft.constant([count]), outputs=2, largest=draft.chance.choice([0, 1]))
+    return draft.add("Add", values, draft.add("Cast", places, to=TensorProto.FLOAT))
+
+
+def einsum(draft: Draft) -> Any:
+    """Upper-case letters, or integers."""
+    source = draft.pick(lambda value: value.ndim == 2)
+    weights = draft.constant(draft.numbers.integers(-3, 4, (draft.values[source].shape[1], 2)), np.float32)
+    if draft.chance.random() < 0.5:
+        return draft.add("Einsum", source, weights, equation=draft.chance.choice(["IJ,JK->IK", "bC,Cd->db", "AB,BC"]))
+    bounded = draft.add("Tanh", source)
+    whole = [draft.add("Cast", value, to=TensorProto.INT64) for value in (bounded, weights)]
+    made = draft.add("Einsum", *whole, equation=draft.chance.choice(["ij,jk->ik", "ij,jk->", "ij,jk->kij"]))
+    return draft.add("Cast", made, to=TensorProto.FLOAT)
+
+
+PIECES = (packed_product, eight_bit_arithmetic, number_of_values, many_largest, einsum)

@@ -24,7 +24,8 @@ class Check:
 
     `figures` holds numbers and strings (JSON types) behind the message. The HTML page draws two of them:
     "tensors" ({tensor name: {statistic: value, "histogram": {"edges": n + 1 numbers, "counts": n numbers}}}) and
-    "op_counts" ({"before": {operator: count}, "after": {operator: count}}).
+    "op_counts" ({"before": {operator: count}, "after": {operator: count}}). `fix` on a model with eight-bit products
+    gives "eight_bit_products" ({"before": count, "kept": count, "in_floating_point": count}).
     """
 
     name: str

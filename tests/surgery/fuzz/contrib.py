@@ -70,15 +70,23 @@ def many_largest(draft: Draft) -> Any:
 
 
 def einsum(draft: Draft) -> Any:
-    """Upper-case letters, or integers."""
-    source = draft.pick(lambda value: value.ndim == 2)
-    weights = draft.constant(draft.numbers.integers(-3, 4, (draft.values[source].shape[1], 2)), np.float32)
+    """Upper-case letters, or integers of known sizes."""
     if draft.chance.random() < 0.5:
-        return draft.add("Einsum", source, weights, equation=draft.chance.choice(["IJ,JK->IK", "bC,Cd->db", "AB,BC"]))
-    bounded = draft.add("Tanh", source)
-    whole = [draft.add("Cast", value, to=TensorProto.INT64) for value in (bounded, weights)]
-    made = draft.add("Einsum", *whole, equation=draft.chance.choice(["ij,jk->ik", "ij,jk->", "ij,jk->kij"]))
+        source = draft.pick(lambda value: value.ndim > 0)
+        weights = draft.constant(draft.numbers.standard_normal((draft.values[source].shape[-1], 2)), np.float32)
+        equation = draft.chance.choice(["...J,JK->...K", "...C,Cd->d...", "...B,BA"])
+        return draft.add("Einsum", source, weights, equation=equation)
+    kind = draft.chance.choice([np.int32, np.int64])
+    first = draft.input([2, 3], draft.numbers.integers(-9, 9, (2, 3)).astype(kind))
+    second = draft.constant(draft.numbers.integers(-9, 9, (3, 4)), kind)
+    made = draft.add("Einsum", first, second, equation=draft.chance.choice(["ij,jk->ik", "ij,jk->", "Ij,jk->kIj"]))
     return draft.add("Cast", made, to=TensorProto.FLOAT)
 
 
-PIECES = (packed_product, eight_bit_arithmetic, number_of_values, many_largest, einsum)
+PIECES = {
+    packed_product: {"SG177"},
+    eight_bit_arithmetic: {"SG176"},
+    number_of_values: {"SG149"},
+    many_largest: {"SG148"},
+    einsum: {"SG191", "SG192"},
+}  # the passes that rewrite them

@@ -80,6 +80,19 @@ def test_weight_may_become_an_input(tmp_path: Path) -> None:
     assert part.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 3
 
 
+def test_a_sequence_may_become_an_input_and_an_output(tmp_path: Path) -> None:
+    text = """<ir_version: 9, opset_import: ["" : 18]>
+    g (float[2] x, float[3] z) => (float[N] y) <int64 first = {0}> {
+      pair = SequenceConstruct(x, z)  twice = SequenceInsert(pair, x)  one = SequenceAt(twice, first)  y = Neg(one) }"""
+    report = extract(saved(tmp_path, text), tmp_path / "part.onnx", ["pair"], ["twice"])
+    part = onnx.load(tmp_path / "part.onnx")
+    for (port,), name in ((part.graph.input[:1], "pair"), (part.graph.output, "twice")):
+        assert port.name == name
+        assert port.type.sequence_type.elem_type.tensor_type.elem_type == TensorProto.FLOAT
+    assert [node.op_type for node in part.graph.node] == ["SequenceInsert"]
+    assert {check.status for check in report.checks} <= {"pass", "skip"}
+
+
 def test_type_that_onnx_cannot_infer_comes_from_the_run(tmp_path: Path) -> None:
     text = """<ir_version: 9, opset_import: ["" : 18, "com.microsoft" : 1]>
     g (float[2,4] x) => (float[2,4] y) { a = com.microsoft.Gelu(x)  b = com.microsoft.Gelu(a)  y = Relu(b) }"""

@@ -134,10 +134,18 @@ def of_function(change: Any) -> onnx.ModelProto:
             "SG734",
             "node_of_y in function mine::Twice: 2 inputs; Neg has 1",
         ),
+        (parsed("g (bool c, float[2] x) => (float[2] y) { y = If (c) <then_branch = t () => (float[2] x) { }, "
+                "else_branch = e () => (float[2] w) { w = Abs(x) }> }"), "SG714", None),
+        (parsed("g (bool c, float[2] x) => (float[2] y) { y = If (c) <then_branch = t () => (float[2] no) { }, "
+                "else_branch = e () => (float[2] w) { w = Abs(x) }> }"), "SG714",
+         " in If_0/then_branch: nothing computes the output 'no'"),
         (changed(lambda m: m.graph.output.append(m.graph.output[0])), "SG716", None),
         (weights(dims=list(range(-9, 0))), "SG751", "tensor 'w' has the dims [-9, -8, -7, -6, -5, -4, -3, -2]"),
         (weights(dims=[1], float_data=[]), "SG753",
          "tensor 'w' has 1 value by its dims, and 0 of 1 entries of float_data are stored"),
+        (weights(dims=[0]), "SG753",
+         "tensor 'w' has 0 values by its dims, and 2 of 0 entries of float_data are stored"),
+        (weights(dims=[-1], float_data=[]), "SG753", None),
         (weights(data_location=1, external_data=[]), "SG752", "tensor 'w' stores values here and in another file"),
         (weights(data_type=onnx.TensorProto.FLOAT16, float_data=[], raw_data=b"123"), "SG753",
          "tensor 'w' has 2 values by its dims, which take 4 bytes, and 3 are stored"),

@@ -157,6 +157,7 @@ def page(found: dict[str, Any]) -> str:
         f"onnxruntime {machine['onnxruntime']}, TensorRT-RTX's parser and builder. "
         "The error is the largest of any output, in parts of its RMS, with products of uint8 by int8 as they are "
         "defined (a processor without VNNI sums them in 16 bits).",
+        _built(models),
         "## Model by model",
         table(("model", "TensorRT before", *PEERS, "surgeon", "nodes", "error"), _rows(models)),
         "## Operator by operator",
@@ -165,6 +166,15 @@ def page(found: dict[str, Any]) -> str:
         table(("operator", "files", "written in plain ONNX", "built"), _operators(models)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _built(models: dict[str, Any]) -> str:
+    """How many files TensorRT builds as they are, after each peer that was run, and after surgeon."""
+    rows = models.values()
+    before = sum(row["before"] == "builds" for row in rows)
+    after = {tool: sum(row[tool]["verdict"] == "builds" for row in rows if tool in row) for tool in (*PEERS, "surgeon")}
+    counts = ", ".join(f"{count} after {tool}" for tool, count in after.items())
+    return f"Of {len(models)} files TensorRT-RTX builds {before} as they are, {counts}."
 
 
 def _rows(models: dict[str, Any]) -> list[tuple[str, ...]]:

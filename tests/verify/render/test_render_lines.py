@@ -230,6 +230,37 @@ def test_result_of_a_nameless_finding_and_of_a_check() -> None:
     assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 1}]
 
 
+def test_rule_of_a_failed_check_says_that_it_failed() -> None:
+    run = log(Report("m.onnx", [Check("TensorRT parser!", "fail", "no"), Check("--", "fail", "no")]))
+    assert run["tool"]["driver"]["rules"] == [
+        {"id": "check-tensorrt-parser", "shortDescription": {"text": "The check 'tensorrt-parser' failed."}},
+        {"id": "check-unnamed", "shortDescription": {"text": "The check 'unnamed' failed."}},
+    ]
+
+
+def test_what_did_not_run_and_what_judges_say_are_notifications() -> None:
+    report = Report("m.onnx", [Check("trt", "skip", "not here"), Check("file", "fail", "gone", {"exit_code": 2}),
+                               Check("onnx", "pass", "fine")])  # fmt: skip
+    report.verdicts = [Verdict("RTX", "refused", "refuses 1", True), Verdict("table", "refused", "refuses 2", False),
+                       Verdict("RTX", "accepted", "accepts it", True)]  # fmt: skip
+    (invocation,) = log(report)["invocations"]
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 2)
+    said = invocation["toolExecutionNotifications"]
+    assert [(one["level"], one["message"]["text"]) for one in said] == [
+        ("note", "skipped: trt: not here"),
+        ("error", "not checked: file: gone"),
+        ("error", "RTX: refuses 1"),
+        ("note", "table: refuses 2"),
+        ("note", "RTX: accepts it"),
+    ]
+    assert [one.get("properties") for one in said][2:] == [
+        {"state": "refused", "asked": True},
+        {"state": "refused", "asked": False},
+        {"state": "accepted", "asked": True},
+    ]
+    assert {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in said} == {"m.onnx"}
+
+
 def test_files_inside_and_outside_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = tmp_path / "work"
     inside.mkdir()

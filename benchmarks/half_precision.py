@@ -26,6 +26,7 @@ from benchmarks.tables import table
 RESULTS = Path(__file__).parent / "results"
 SETS = ("ordinary", "zero_rows", "large")
 ORIGINAL = "original"
+MODELS = ("bert", "detector", "gpt2", "llama", "resnet", "segmenter", "t5", "unet", "vit", "whisper")
 OURS = {"surgeon fp16": ("--precision", "fp16"), "surgeon mixed": ("--precision", "mixed")}
 LIMIT = 900.0  # seconds of one tool on one file
 
@@ -177,6 +178,11 @@ def page(found: Mapping[str, Any]) -> str:
         "Casts left out. TensorRT-RTX builds for SM89.",
         table(head, rows),
     ]
+    for name in MODELS:
+        tools = found["models"].get(name, {})
+        missing = [tool for tool in (ORIGINAL, *OURS, *peers.CONVERTERS) if tool not in tools]
+        if missing:
+            notes.append(f"- {name}: not measured yet: {', '.join(missing)}")
     if notes:
         parts += ["## Without a result", "\n".join(notes)]
     return "\n\n".join(parts) + "\n"

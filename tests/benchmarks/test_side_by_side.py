@@ -73,4 +73,4 @@ def test_only_files_that_are_right_count() -> None:
 
 def test_one_command_for_all() -> None:
     text = at_once({"at once": {"models": 3, "seconds": 4.0, "processor seconds": 5.25}})
-    assert "all 3 models, with the guard: 4.0 s, 5.2 processor seconds" in text
+    assert "all 3 models of this table, with the guard: 4.0 s, 5.2 processor seconds" in text

@@ -168,6 +168,12 @@ def test_what_cannot_be_run_is_unchecked(tmp_path: Path) -> None:
     g (float[2] x) => (float[2] y) { a = me.Foo(x)  b = Relu(x)  y = Add(a, b) }"""
     path = saved(tmp_path, text)
     assert extract(path, tmp_path / "part.onnx", (), ["b"]).checks[-1].status == "pass"  # it needs no node of "me"
+    whole = """<ir_version: 9, opset_import: ["" : 18, "me" : 1]>
+    g (float[2] x) => (float[2] y) <float[2] a> { a = me.Foo(x)  b = Relu(a)  y = Neg(b) }"""
+    found = extract(saved(tmp_path, whole), tmp_path / "unrun.onnx", ["a"], ["b"]).checks[-1]
+    assert found.status == "skip"
+    assert found.message.startswith("unchecked: the whole model cannot be run: ")
+    assert found.message.endswith("no operator me::Foo; give --check-inputs")
     random = saved(tmp_path, NET.replace("a = Mul(x, w)", "r = RandomNormalLike(x) a = Mul(r, w)"))
     report = extract(random, tmp_path / "part.onnx", ["x"], ["b"])
     assert (report.checks[-1].status, report.checks[-1].message) == ("skip", "unchecked: it draws random numbers")

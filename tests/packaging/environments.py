@@ -111,7 +111,9 @@ def lowest(version: str, extra: str) -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else [])]
     pinned = [line.partition("==")[0] for line in file.read_text(encoding="utf-8").splitlines() if "==" in line]
-    wheels = [f"--only-binary={name}" for name in pinned if name != "sam2"]  # sam2 has no wheel at all
+    wheels = [
+        f"--only-binary={name}" for name in pinned if name not in ("sam2", "tensorrt-rtx")
+    ]  # these have no wheels
     return ["--resolution", "lowest-direct", *wheels, *direct]
 
 

@@ -14,7 +14,7 @@ PORT_KEYS = ("name", "dims", "description", "dtype", "values")
 # What an input may hold: the kinds of `verify.inputs.seeded`, which needs NumPy and is not imported here.
 VALUES = (
     "normal", "uniform", "heavy", "edges", "integers", "ends", "sweep", "constant", "photo", "mask", "coordinates",
-    "labels", "signs", "count",
+    "labels", "signs", "count", "edge_photo", "edge_mask", "edge_coordinates",
 )  # fmt: skip
 # Element types of ONNX by their NumPy names.
 DTYPES = (

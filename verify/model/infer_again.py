@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from verify.model.walk import opsets_of, reads, subgraphs, walk_graphs, walk_nod
 from verify.model.wrong_shapes import CHECKS, known_outputs
 
 HIDDEN = "hidden from inference: "  # before the domain of a node that inference must not look at
-ROUNDS = 8  # a corrected type may show the next wrong one, as where an If stands in a branch of another
+ROUNDS = 64  # each corrects what depends on no other wrong type, so that a chain of wrong ones takes a round for each
 
 
 def without_mistakes(model: onnx.ModelProto, infer: Callable[[onnx.ModelProto], onnx.ModelProto]) -> onnx.ModelProto:
@@ -30,6 +31,9 @@ def without_mistakes(model: onnx.ModelProto, infer: Callable[[onnx.ModelProto], 
         wrong = {name: known for name, known in _wrong_types(inferred).items() if name not in hidden}
         if not wrong:
             break
+        first: set[str] = set()
+        _add_independent(inferred.graph, wrong, set(), first)
+        wrong = {name: wrong[name] for name in first}
         if not hidden:
             copy = onnx.ModelProto()
             copy.CopyFrom(model)
@@ -60,16 +64,43 @@ def _wrong_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
     return found
 
 
+def _add_independent(graph: onnx.GraphProto, wrong: Collection[str], dependent: set[str], found: set[str]) -> None:
+    """Add those of the wrong tensors whose inferred type depends on no other wrong one to `found`.
+
+    Args:
+        dependent: tensors that depend on wrong ones; grows.
+    """
+    for node in graph.node:
+        bodies = [body for _, body in subgraphs(node)]
+        outputs = [name for name in node.output if name]
+        if not dependent.isdisjoint(reads(node)):
+            dependent.update(outputs)
+            dependent.update(
+                name for inner in walk_nodes(node for body in bodies for node in body.node) for name in inner.output
+            )
+            continue
+        for body in bodies:
+            _add_independent(body, wrong, dependent, found)
+        mine = [name for name in outputs if name in wrong]
+        found.update(mine)
+        if mine or any(value.name in dependent for body in bodies for value in body.output):
+            dependent.update(outputs)
+
+
 def _operands(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """The fixed operands of the Slice nodes, by name."""
     wanted = {name for node in walk_nodes(model.graph.node) if node.op_type == "Slice" for name in node.input[1:]}
-    found = {t.name: to_array(t) for graph in walk_graphs(model.graph) for t in graph.initializer if t.name in wanted}
+    stored: dict[str, Any] = {t.name: t for graph in walk_graphs(model.graph) for t in graph.initializer}
     for node in walk_nodes(model.graph.node):
-        if node.op_type == "Constant" and node.output and node.output[0] in wanted:
-            for attribute in node.attribute:
-                value = get_attribute_value(attribute)
-                is_tensor = isinstance(value, onnx.TensorProto)
-                found[node.output[0]] = to_array(value) if is_tensor else np.asarray(value)
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            stored |= dict.fromkeys(node.output, get_attribute_value(attribute))
+    found = {}
+    for name in wanted & set(stored):
+        value = stored[name]
+        try:
+            found[name] = to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+        except Exception:  # a tensor whose bytes do not fit its shape, or that lies in another file
+            continue
     return found
 
 

@@ -39,7 +39,12 @@ def known_outputs(node: onnx.NodeProto, types: Types, constants: Constants, opse
         opset: of ONNX's own operators.
     """
     check = CHECKS.get(node.op_type)
-    return {} if check is None or node.domain not in ("", "ai.onnx") else check(node, types, constants, opset)
+    if check is None or node.domain not in ("", "ai.onnx"):
+        return {}
+    try:
+        return check(node, types, constants, opset)
+    except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        return {}  # a node that breaks ONNX's rules, of which inference says nothing either
 
 
 def _if(node: onnx.NodeProto, _types: Types, _constants: Constants, opset: int) -> dict[str, onnx.TypeProto]:

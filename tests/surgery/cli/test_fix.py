@@ -219,7 +219,7 @@ def test_report_page_counts_operators_before_and_after(source: Path) -> None:
 
 BITS_AND_SORT = """<ir_version: 8, opset_import: ["" : 18]>
 g (int32[2] x, float[5000] s) => (int32[2] y, float[4000] v) <int64[1] k = {4000}> {
-  [and] y = BitwiseAnd(x, x)  [sort] v, i = TopK(s, k) }"""
+  [and] y = BitwiseAnd(x, x)  [sort] v, i = TopK<sorted = 0>(s, k) }"""
 
 
 @pytest.mark.parametrize(

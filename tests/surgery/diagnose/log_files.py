@@ -42,7 +42,7 @@ CASES = {
     "trtexec_10.9_passed": expect("TensorRT 10.9.0 on NVIDIA A10", "accepted", warns="SG854 SG858 SG860 SG861"),
     "trtexec_10.13_reshape": expect("TensorRT 10.13.3 on NVIDIA Thor", "refused", ("SG816", "", "/head/Reshape")),
     "trtexec_10.16_topk": expect(
-        "TensorRT 10.16.0 on NVIDIA L4", "refused", ("SG800", "", "/head/TopK"), warns="SG864"
+        "TensorRT 10.16.0 on NVIDIA L4", "refused", ("SG148", "", "/head/TopK"), warns="SG864"
     ),
     "trtexec_11.1_branch": expect(
         "TensorRT 11.1.0 on NVIDIA GeForce RTX 5090", "refused", ("SG112", "choice/else_branch", "/choice/BitShift")

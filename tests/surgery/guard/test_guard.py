@@ -35,7 +35,7 @@ def liar(op: str) -> Pass:
 @pytest.mark.parametrize("op", ["Abs", "Relu"])
 def test_a_wrong_pass_is_caught_named_and_left_out(op: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = (*all_passes(), liar(op))
-    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda given: rules)
     source, target = tmp_path / "a.onnx", tmp_path / "b.onnx"
     onnx.save(onnx.parser.parse_model(MODEL), source)
     report = surgery.fix(source, target)
@@ -52,7 +52,7 @@ def test_a_pass_that_breaks_off_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
         yield from (finding("x", node, broken) for node in context.nodes(graph, "Sqrt"))
 
     rules = (*all_passes(), Pass(code="SG998", name="broken", find=find, exact=True))
-    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda given: rules)
     fixed, report = surgery.fix_model(onnx.parser.parse_model(MODEL))
     assert [node.op_type for node in fixed.graph.node] == ["Sqrt"]
     assert any("SG998 failed while fixing" in check.message for check in report.checks)
@@ -113,7 +113,7 @@ g (float[n, 4] x) => (float[n, 4] y) { a = Identity(x) b = Abs(a) c = Sqrt(b) y 
 
 def test_several_wrong_passes_are_left_out_and_the_right_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = (swap("SG997", "Sqrt", "Neg"), *all_passes(), swap("SG998", "Floor", "NoSuchOperator"))
-    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda given: rules)
     fixed, report = surgery.fix_model(onnx.parser.parse_model(TWO))
     assert [node.op_type for node in fixed.graph.node] == ["Abs", "Sqrt", "Floor"]
     left_out = [check.message.split(":")[0] for check in report.checks if check.status == "skip"]
@@ -122,7 +122,7 @@ def test_several_wrong_passes_are_left_out_and_the_right_ones_stay(monkeypatch: 
 
 
 def test_an_invalid_result_is_the_fault_of_a_pass_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "all_passes", lambda: (*all_passes(), swap("SG998", "Floor", "NoSuchOperator")))
+    monkeypatch.setattr(steps, "all_passes", lambda given: (*all_passes(), swap("SG998", "Floor", "NoSuchOperator")))
     fixed, report = surgery.fix_model(onnx.parser.parse_model(TWO), guard=False)
     assert [node.op_type for node in fixed.graph.node] == ["Abs", "Sqrt", "Floor"]
     assert any("left out: with it the result is not valid ONNX" in check.message for check in report.checks)
@@ -130,7 +130,7 @@ def test_an_invalid_result_is_the_fault_of_a_pass_too(monkeypatch: pytest.Monkey
 
 def test_where_leaving_out_does_not_help_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = tuple(swap(f"SG99{place}", "Sqrt", "Neg") for place in range(9)) + tuple(all_passes())
-    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda given: rules)
     onnx.save(onnx.parser.parse_model(TWO), tmp_path / "a.onnx")
     with pytest.raises(CheckFailed, match=r"nothing was written: output 'y' .*; the result differs since SG998 \(swap"):
         surgery.fix(tmp_path / "a.onnx", tmp_path / "b.onnx")
@@ -167,7 +167,7 @@ def test_the_report_says_where_onnxruntime_gives_other_eight_bit_products_than_o
 def test_a_result_that_does_not_load_is_refused_where_the_original_runs_on_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(steps, "all_passes", lambda: (*all_passes(), swap("SG998", "Sqrt", "Not")))
+    monkeypatch.setattr(steps, "all_passes", lambda given: (*all_passes(), swap("SG998", "Sqrt", "Not")))
     do_not_fit = {"x": np.ones((3, 5), "f")}
     fixed, report = surgery.fix_model(onnx.parser.parse_model(MODEL), check_inputs=do_not_fit)
     assert [node.op_type for node in fixed.graph.node] == ["Sqrt"]
@@ -179,7 +179,7 @@ def test_a_result_that_does_not_load_is_refused_where_the_original_runs_on_nothi
 def test_where_the_only_pass_that_found_something_is_wrong_the_model_is_passed_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "all_passes", lambda: (liar("Abs"),))
+    monkeypatch.setattr(steps, "all_passes", lambda given: (liar("Abs"),))
     source, target = tmp_path / "a.onnx", tmp_path / "b.onnx"
     onnx.save(onnx.parser.parse_model(MODEL), source)
     report = surgery.fix(source, target)
@@ -217,7 +217,7 @@ def zero_times(graph: gs.Graph, node: gs.Node) -> None:
 def test_infinities_stay_where_they_are_unless_a_pass_says_otherwise(
     moves_nan: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "all_passes", lambda: (with_flag(moves_nan),))
+    monkeypatch.setattr(steps, "all_passes", lambda given: (with_flag(moves_nan),))
     model = onnx.parser.parse_model(MODEL.replace("Identity", "Relu").replace("Sqrt", "Neg"))
     fixed, report = surgery.fix_model(model)
     messages = " ".join(check.message for check in report.checks)
@@ -243,7 +243,7 @@ def test_a_pass_that_moves_nan_does_not_hide_another_that_must_not(monkeypatch: 
         ]
 
     silent = Pass(code="SG998", name="silent", find=find, exact=True)
-    monkeypatch.setattr(steps, "all_passes", lambda: (silent, with_flag(True)))
+    monkeypatch.setattr(steps, "all_passes", lambda given: (silent, with_flag(True)))
     model = onnx.parser.parse_model(MODEL.replace("Identity", "Relu").replace("Sqrt", "Neg"))
     fixed, report = surgery.fix_model(model)
     messages = " ".join(check.message for check in report.checks)
@@ -266,7 +266,7 @@ def test_nan_that_an_opset_conversion_moves_is_reported_and_refuses_nothing() ->
 
 
 def test_a_model_of_two_megabytes_is_compared_on_nan_and_infinity_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "all_passes", lambda: (with_flag(False),))
+    monkeypatch.setattr(steps, "all_passes", lambda given: (with_flag(False),))
     text = MODEL.replace("Identity(x)", "Gather(w, k)").replace("Sqrt(a)", "Neg(x)")
     model = onnx.parser.parse_model(text.replace("{ [one]", "<int64[1] k = {0}> { [one]"))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((1 << 17, 4), np.float32), "w"))

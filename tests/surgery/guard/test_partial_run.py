@@ -201,7 +201,7 @@ def test_of_a_weighty_model_only_changed_tensors_are_compared(tmp_path: Path) ->
 
 def test_a_wrong_pass_is_caught_in_a_weighty_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = (*all_passes(), liar("Abs"))
-    monkeypatch.setattr(steps, "all_passes", lambda: rules)
+    monkeypatch.setattr(steps, "all_passes", lambda given: rules)
     source = weighty(tmp_path)
     report = surgery.fix(source, tmp_path / "fixed.onnx")
     assert any(check.message.startswith("SG999 (liar) was left out: with it output 'y'") for check in report.checks)

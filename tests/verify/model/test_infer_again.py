@@ -162,3 +162,21 @@ def test_fix_writes_no_shape_that_is_known_to_be_wrong() -> None:
     assert "SG001" in {found.code for found in report.findings}
     assert [dims_of(value.type.tensor_type) for value in fixed.graph.value_info] == [None]
     assert computed(fixed, (1, 1, 4)) == (1, 1, 2)
+
+
+def test_what_depends_on_a_wrong_shape_is_corrected_from_the_right_one() -> None:
+    """Slice after Slice in opset 10: the second one keeps a dim that the first one has cut."""
+    constants = "<int64[1] zero = {0}, int64[1] one = {1}, int64[1] many = {9}>"
+    body = "{ a = Slice(x, zero, one, one) y = Slice(a, zero, many, zero) z = Neg(x) }"
+    model = model_of(f"(float[n,m] x) => (y, z) {constants} {body}", 10)
+    del model.graph.output[1]
+    assert computed(model, (3, 5)) == (3, 1)
+    found = inferred(model)
+    assert found is not None
+    assert found[1] != "m"
+
+
+def test_a_broken_operand_is_no_obstacle() -> None:
+    model = model_of("(float[n,m] x) => (y) <int64[1] s = {0}, int64[1] e = {2}> { y = Slice(x, s, e) }", 10)
+    model.graph.initializer[0].dims.append(3)  # one number for three places
+    assert inferred(model) is not None

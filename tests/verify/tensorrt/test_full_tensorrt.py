@@ -36,21 +36,38 @@ class Config:
     def set_memory_pool_limit(self, pool, size): keep("pool", pool, size)
     def add_optimization_profile(self, profile): pass
     def __setattr__(self, name, value): keep(name, value)
+class Profile:
+    def set_shape(self, name, *points): return True
+    def set_shape_input(self, name, *points): return True
+class Network:
+    num_inputs, num_outputs = (property(lambda self, side=side: len(getattr(self, side))) for side in ("inputs", "outputs"))
+    def get_input(self, index): return self.inputs[index]
+    def get_output(self, index): return self.outputs[index]
+def port(value):
+    import onnx
+    kind = value.type.tensor_type
+    name = onnx.TensorProto.DataType.Name(kind.elem_type)
+    shape = tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in kind.shape.dim)
+    dtype = SimpleNamespace(name={"FLOAT16": "HALF"}.get(name, name))
+    return SimpleNamespace(name=value.name, dtype=dtype, shape=shape, is_shape_tensor=False)
 class Builder:
     def __new__(cls, logger): return GPU
     def __init__(self, logger): pass
 class Real:
     def create_network(self, flags):
         keep("network", flags)
-        output = SimpleNamespace(name="of the stand-in", dtype=SimpleNamespace(name="FLOAT"), shape=())
-        return SimpleNamespace(num_outputs=1, num_inputs=0, get_output=lambda index: output)
+        return Network()
     def create_builder_config(self): return Config()
-    def create_optimization_profile(self): return None
+    def create_optimization_profile(self): return Profile()
     def build_serialized_network(self, network, config): return memoryview(b"engine")
 class OnnxParser:
     num_errors = 0
-    def __init__(self, network, logger): pass
-    def parse_from_file(self, path): return True
+    def __init__(self, network, logger): self.network = network
+    def parse_from_file(self, path):
+        import onnx
+        graph = onnx.load(path, load_external_data=False).graph
+        self.network.inputs, self.network.outputs = list(map(port, graph.input)), list(map(port, graph.output))
+        return True
 """
 
 

@@ -40,7 +40,8 @@ class Profile:
     def set_shape(self, name, *points): return True
     def set_shape_input(self, name, *points): return True
 class Network:
-    num_inputs, num_outputs = (property(lambda self, side=side: len(getattr(self, side))) for side in ("inputs", "outputs"))
+    num_inputs = property(lambda self: len(self.inputs))
+    num_outputs = property(lambda self: len(self.outputs))
     def get_input(self, index): return self.inputs[index]
     def get_output(self, index): return self.outputs[index]
 def port(value):

@@ -105,6 +105,9 @@ def test_refused_model_names_the_nodes_and_diagnose(
     assert surgeon("compile", "m.onnx", monkeypatch=monkeypatch) == 1
     lines = said(capfd).splitlines()
     assert any(line.startswith("m.onnx: BitwiseAnd: TensorRT gives no reason") for line in lines)
+    assert surgeon("compile", "m.onnx", "-o", "m.engine", monkeypatch=monkeypatch) == 1
+    assert "engine for GPUs" not in said(capfd)
+    assert not Path("m.engine").exists()
     assert lines[-1] == "m.onnx was not built; for reasons and rewrites run: surgeon diagnose m.onnx"
 
 
@@ -151,3 +154,24 @@ def test_sizes_that_nobody_gave_are_said_to_be_guessed(
     for more, guessed in (([], True), (options, False)):
         assert surgeon("compile", "good.onnx", *more, "--format", "json", monkeypatch=monkeypatch) == 0
         assert json.loads(said(capfd))["builds"][0]["guessed"] is guessed
+
+
+@BUILDS
+def test_two_models_fail_if_one_of_them_does(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    static = HEAD + "g (float[2] x) => (float[2] y) { y = Relu(x) }"
+    bits = HEAD + "g (int32[2] x) => (int32[2] y) { y = BitwiseAnd(x, x) }"
+    for name, text in (("static", static), ("bits", bits)):
+        onnx.save(onnx.parser.parse_model(text), f"{name}.onnx")
+    arguments = ["static.onnx", "--vs", "bits.onnx", "-o", "s.engine", "--format", "json", "--html", "p.html"]
+    assert surgeon("compile", *arguments, monkeypatch=monkeypatch) == 1
+    out, _ = capfd.readouterr()
+    assert out.startswith('{\n  "builds": [\n')
+    assert [(build["model"], build["ok"]) for build in json.loads(out)["builds"]] == [
+        ("static.onnx", True), ("bits.onnx", False),
+    ]  # fmt: skip
+    assert Path("s.engine").stat().st_size > 1000
+    page = Path("p.html").read_text(encoding="utf-8")
+    assert "<title>TensorRT build</title>" in page
+    assert "bits.onnx" in page

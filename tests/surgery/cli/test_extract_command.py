@@ -44,6 +44,13 @@ def test_json(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     assert report["checks"][0]["figures"] == {"nodes": 2, "nodes_of_the_whole": 4, "inputs": ["x"], "outputs": ["b"]}
 
 
+def test_report_is_on_standard_output(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert surgeon("extract", "m.onnx", "--outputs", "a, ,", monkeypatch=monkeypatch) == 0
+    out, err = capfd.readouterr()
+    assert out.splitlines()[0] == "m.part.onnx"
+    assert err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from surgery.cli.arguments import parse_size, parse_value
 from surgery.cli.commands.fix import command
 from verify.errors import SurgeonError
 
@@ -194,19 +194,6 @@ def test_pyproject_gives_defaults_and_the_command_line_wins(source: Path) -> Non
         raise fix(source).exception  # type: ignore[misc]
 
 
-def test_sizes_and_values() -> None:
-    assert [parse_size(text) for text in ("7", "64K", "16M", "1G", "2MB")] == [7, 65536, 1 << 24, 1 << 30, 2 << 20]
-    assert parse_value("sr=16000") == ("sr", 16000)
-    assert parse_value("axes=[0,1]") == ("axes", [0, 1])
-    assert parse_value("flag=true") == ("flag", True)
-
-
-@pytest.mark.parametrize("text", ["x", "x=", "=1", "x=__import__('os')", "x=@none.npy"])
-def test_what_is_no_value(text: str) -> None:
-    with pytest.raises(SurgeonError):
-        parse_value(text)
-
-
 def test_report_page_counts_operators_before_and_after(source: Path) -> None:
     assert fix(source, "--report", source.with_name("page.html"), "-q").return_value == 0
     page = source.with_name("page.html").read_text(encoding="utf-8")
@@ -259,3 +246,56 @@ def test_nan_that_two_runtimes_treat_differently_is_not_blamed_on_a_pass_alone(t
     )
     assert said in done.stdout
     assert onnx.load(tmp_path / "m.fixed.onnx").graph.output[0].name == "best"
+
+
+def test_report_is_on_standard_output_and_nothing_else(source: Path) -> None:
+    text = fix(source)
+    first, second, third, *rest = text.stdout.splitlines()
+    assert (first, text.stderr) == (f"{source} -> {source.with_name('m.fixed.onnx')}", "")
+    assert re.fullmatch(r"  1 finding fixed: 3 -> 2 nodes, [\d,]+ -> [\d,]+ bytes, \d+\.\d s", second)
+    assert third == "  SG001 x1"
+    assert not any("SG001 one" in line for line in rest)
+    data = fix(source, "--format", "json", "-q")
+    assert json.loads(data.stdout)["reports"][0]["model"] == str(source)
+    assert data.stderr == ""
+
+
+def test_verbose_lists_each_finding_with_its_place(source: Path) -> None:
+    lines = fix(source, "-v").stdout.splitlines()
+    assert [line for line in lines if line.startswith("  SG001 one: ")]
+
+
+def test_a_missing_file_weighs_more_than_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx.save(onnx.parser.parse_model(BITS_AND_SORT), "model.onnx")
+    strict = ["--target", "tensorrt-10.14", "--strict", "-o", "out"]
+    assert fix("model.onnx", *strict).return_value == 1
+    assert fix("model.onnx", "none.onnx", *strict).return_value == 2
+
+
+def test_where_the_results_of_one_and_of_several_models_go(source: Path) -> None:
+    for folder in ("out", "folder.onnx"):
+        Path(folder).mkdir()
+    Path("n.onnx").write_bytes(source.read_bytes())
+    assert fix("m.onnx", "-o", "out").return_value == 0
+    assert [path.name for path in Path("out").iterdir()] == ["m.onnx"]
+    assert fix("m.onnx", "n.onnx", "-o", "folder.onnx").return_value == 0
+    assert sorted(path.name for path in Path("folder.onnx").iterdir()) == ["m.onnx", "n.onnx"]
+    assert fix("m.onnx", "n.onnx", "-o", "new").return_value == 0
+    assert sorted(path.name for path in Path("new").iterdir()) == ["m.onnx", "n.onnx"]
+    several = fix("m.onnx", "n.onnx", "-o", "one.onnx")
+    assert several.return_value == 2
+    assert several.stderr.count("-o one.onnx: is one file for 2 models; give a folder") == 2
+    both = fix("m.onnx", "--in-place", "-o", "out")
+    assert both.return_value == 2
+    assert both.stderr == "surgeon: m.onnx: --in-place and -o exclude each other; choose one\n"
+
+
+def test_without_the_comparison_the_report_says_so(source: Path) -> None:
+    assert "parity: equal" not in fix(source, "--no-guard").output
+    assert "parity: equal" in fix(source).output
+
+
+def test_empty_names_of_outputs_are_left_out(source: Path) -> None:
+    assert fix(source, "-o", "o.onnx", "--outputs", "b,,y,").return_value == 0
+    assert [info.name for info in onnx.load("o.onnx").graph.output] == ["b", "y"]

@@ -79,6 +79,15 @@ def test_json_of_one_model(model: str) -> None:
     assert "changes" not in document
 
 
+def test_json_is_indented_and_keeps_letters(model: str) -> None:
+    made = onnx.load(model)
+    made.graph.input[0].name = made.graph.node[2].input[0] = "größe"
+    onnx.save(made, "letters.onnx")
+    text = run("letters.onnx", "--format", "json")
+    assert text.startswith('{\n  "schema_version": "1.0",\n')
+    assert '"größe"' in text
+
+
 def test_two_models_are_compared(model: str) -> None:
     fixed = onnx.parser.parse_model(MODEL.replace("z = NonZero(x)", "z = NonZero(x)  dead = Neg(x)"))
     onnx.save(fixed, "more.onnx")

@@ -133,3 +133,35 @@ def test_a_dash_elsewhere_is_one_line_and_makes_no_file(tmp_path: Path, argument
     said = "give a path; - is the model of fix, extract, verify, diagnose, inspect, compile only"
     assert done.stderr.decode() == f"surgeon: {place} -: {said}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["in.onnx"]
+
+
+def test_json_of_fix_goes_to_standard_error_beside_the_model(tmp_path: Path) -> None:
+    done = surgeon(tmp_path, "fix", "-", "--format", "json", given=MODEL.SerializeToString())
+    assert [node.op_type for node in onnx.load_model_from_string(done.stdout).graph.node] == ["Relu"]
+    assert json.loads(done.stderr)["reports"][0]["model"] == "-"
+    onnx.save(MODEL, tmp_path / "in.onnx")
+    done = surgeon(tmp_path, "fix", "in.onnx", "--format", "json")
+    assert json.loads(done.stdout)["reports"][0]["model"] == "in.onnx"
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stream", "said"),
+    [
+        (("inspect", "-"), "stdin", "-: standard input is a terminal; pipe a model into surgeon"),
+        (("fix", "in.onnx", "-o", "-"), "stdout",
+         "-o -: standard output is a terminal; pipe it into a file or a program"),
+    ],
+)  # fmt: skip
+def test_a_terminal_is_no_place_for_a_model(tmp_path: Path, arguments: tuple[str, ...], stream: str, said: str) -> None:
+    onnx.save(MODEL, tmp_path / "in.onnx")
+    ours, terminal = os.openpty()
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "surgery", *arguments]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | {stream: terminal}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, timeout=60, check=False, **streams
+    )
+    os.close(ours)
+    os.close(terminal)
+    assert (done.returncode, done.stderr.decode()) == (2, f"surgeon: {said}\n")

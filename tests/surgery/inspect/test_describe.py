@@ -45,6 +45,7 @@ def test_interface_operators_and_dims(tmp_path: Path) -> None:
     assert found.dynamic_dims == {"N": ["x[0]", "y[0]"], "?": ["free[0]"], "M": ["at[1]"]}
     assert (found.nodes, found.nested_nodes) == (3, 4)
     assert found.operators == {"Add": 1, "Cast": 1, "Constant": 1, "If": 1, "Mul": 1, "NonZero": 1, "me::double": 1}
+    assert list(found.operators) == sorted(found.operators)
 
 
 def test_weights_of_branches_and_constants_count(tmp_path: Path) -> None:

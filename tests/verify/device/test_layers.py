@@ -75,6 +75,7 @@ def test_layers_are_mapped_by_metadata(surgeon: Surgeon, model: Path, raw: bool)
     files = ["--layers", "layers.json", "--profile", "profile.json", "--times", "times.json"]
     code, out, _ = surgeon("compile", model, *files, "--format", "json")
     assert code == 0
+    assert out.startswith('{\n  "engines": [\n')
     (engine,) = json.loads(out)["engines"]
     assert engine["slowest"] == [FUSED, KERNEL, COPY]
     assert engine["unmapped"] == [COPY]
@@ -180,6 +181,12 @@ def test_unusable_layers_are_refused(model: Path, content: str, says: str) -> No
     [
         (["--profile", "profile.json"], "--profile and --times belong to --layers"),
         (["--layers", "layers.json", "-o", "m.plan"], "-o belongs to a build"),
+        (["--layers", "layers.json", "--html", "p.html"], "--html belongs to a build"),
+        (["--layers", "layers.json", "--input-shape", "x:1x3x8x8"], "--input-shape belongs to a build"),
+        (["--layers", "layers.json", "--min-shape", "x:1x3x8x8"], "--min-shape belongs to a build"),
+        (["--layers", "layers.json", "--max-shape", "x:1x3x8x8"], "--max-shape belongs to a build"),
+        (["--layers", "layers.json", "--size", "n=1"], "--size belongs to a build"),
+        (["--times", "times.json"], "--profile and --times belong to --layers"),
         (["--layers", "none.json"], "none.json: No such file"),
         (["--layers", "layers.json", "--profile", "cut.json"], "not what trtexec --exportProfile writes, or cut short"),
         (["--layers", "layers.json", "--times", "cut.json"], "not what trtexec --exportTimes writes, or cut short"),

@@ -7,6 +7,7 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,33 @@ def test_finding_says_node_reason_rewrite_and_whether_fix_does_it() -> None:
         f"LayerNormalization at If_7 -> else_branch -> /decoder/LayerNormalization_3: {one.message}. {one.why} "
         f"{one.advice} surgeon fix does it."
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"op": "Add", "node": ""}, "Add: odd."),
+        ({"op": "", "node": "n"}, "at n: odd."),
+        ({"op": "", "node": ""}, "odd."),
+        ({"op": "Add", "node": "n", "message": "odd!", "why": " Because? ", "advice": "Do it."},
+         "Add at n: odd! Because? Do it."),
+        ({"op": "Add", "node": "n", "details": {"fixable": False}}, "Add at n: odd."),
+        ({"op": "Add", "node": "n", "details": {"fixable": True}}, "Add at n: odd. surgeon fix does it."),
+    ],
+)  # fmt: skip
+def test_text_of_a_finding_says_operator_and_place_where_they_are_known(changes: dict[str, Any], said: str) -> None:
+    ((_, _, _, message),) = annotations(
+        Report("m.onnx", [], [Finding(**{"code": "SG001", "message": "odd", **changes})])
+    )
+    assert message == said
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, ""), (9, " and 1 more")])
+def test_eight_nodes_are_named(count: int, more: str) -> None:
+    ((_, _, _, message),) = annotations(
+        Report("m", [], [Finding("SG001", "odd", f"n{i}", "Add") for i in range(count)])
+    )
+    assert message == f"Add at n0, n1, n2, n3, n4, n5, n6, n7{more}: odd."
 
 
 def test_findings_that_say_the_same_are_one_annotation() -> None:

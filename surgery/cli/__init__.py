@@ -54,8 +54,13 @@ def _reader_may_go() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes standard output when it exits
+        _write_no_more()
         raise click.exceptions.Exit(141) from gone
+
+
+def _write_no_more() -> None:
+    """Let standard output go nowhere: Python writes what is left in its buffer when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class LazyGroup(click.Group):
@@ -185,7 +190,20 @@ def main() -> None:
         code = _say("interrupted; nothing was left half-written", 130)
     except Exception as error:
         code = _unexpected(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(_written(code if isinstance(code, int) else 0))
+
+
+def _written(code: int) -> int:
+    """The exit code, once all output is written; 2 where that fails, as on a full disk."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _write_no_more()
+        return 141
+    except OSError as error:
+        _write_no_more()
+        return code if code == 2 else _say(f"standard output: {error.strerror or error}", 2)
+    return code
 
 
 def _no_such_option(error: click.NoSuchOption) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import onnx
 
-from verify.model.infer_again import without_mistakes
+from verify.model.infer_again import hide_windows, without_mistakes
 from verify.model.walk import tensors, walk_graphs
 
 SMALL = 4096  # initializers up to this size in bytes are kept for inference, whatever their type
@@ -58,6 +58,7 @@ def passes_inference(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]
                 value.type.tensor_type.shape.dim.add().dim_value = size
     for value in bound.graph.output:
         value.type.tensor_type.ClearField("shape")
+    hide_windows(bound)
     try:
         onnx.shape_inference.infer_shapes(bound, strict_mode=True)
     except Exception:  # onnx raises its C++ errors as several bare types

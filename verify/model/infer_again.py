@@ -14,6 +14,7 @@ from verify.model.walk import opsets_of, reads, subgraphs, walk_graphs, walk_nod
 from verify.model.wrong_shapes import CHECKS, known_outputs
 
 HIDDEN = "hidden from inference: "  # before the domain of a node that inference must not look at
+WINDOWS = ("AveragePool", "Conv", "ConvInteger", "DeformConv", "LpPool", "MaxPool", "QLinearConv")
 ROUNDS = 64  # each corrects what depends on no other wrong type, so that a chain of wrong ones takes a round for each
 
 
@@ -115,6 +116,21 @@ def _scopes(
     for node in graph.node:
         for _, inner in subgraphs(node):
             yield from _scopes(inner, types)
+
+
+def hide_windows(model: onnx.ModelProto) -> None:
+    """Hide pools and convolutions from inference in a model that has Slices as well.
+
+    Of a window that is larger than its data inference makes a size below zero, and a Slice of that ends the process.
+    """
+    nodes = list(walk_nodes(model.graph.node))
+    if not any(node.op_type == "Slice" for node in nodes):
+        return
+    hidden = [node for node in nodes if node.op_type in WINDOWS]
+    for node in hidden:
+        node.domain = HIDDEN
+    if hidden:
+        model.opset_import.append(onnx.helper.make_opsetid(HIDDEN, 1))
 
 
 def _hide(model: onnx.ModelProto, wrong: Mapping[str, onnx.TypeProto]) -> None:

@@ -91,6 +91,8 @@ def _add_independent(graph: onnx.GraphProto, wrong: Collection[str], dependent: 
 def _operands(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """The fixed operands of the Slice nodes, by name."""
     wanted = {name for node in walk_nodes(model.graph.node) if node.op_type == "Slice" for name in node.input[1:]}
+    if not wanted:
+        return {}
     stored: dict[str, Any] = {t.name: t for graph in walk_graphs(model.graph) for t in graph.initializer}
     for node in walk_nodes(model.graph.node):
         for attribute in node.attribute if node.op_type == "Constant" else ():

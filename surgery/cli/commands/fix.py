@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ import click
 from surgery.cli.arguments import TARGET, format_option, parse_size, parse_value, split_shapes
 from surgery.cli.config import with_defaults
 from surgery.cli.console import fitted
+from surgery.cli.fix_summary import summary
 from surgery.cli.parallel import jobs_for, run_parallel
 from surgery.cli.streams import fix_streams, spoken, without_temporary
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
@@ -24,8 +24,6 @@ from verify.report import Report, Verdict
 
 PATH = click.Path(path_type=Path)
 RESULT = ".fixed.onnx"
-NAMES_AND_NUMBERS = re.compile(r"'[^']*'|\d[\d.e+-]*")
-MOST_REASONS, MOST_NAMED = 6, 3  # in the summary of half precision; --verbose prints all
 
 
 @click.command(name="fix")
@@ -106,7 +104,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
                 reports.append(report)
                 if given["style"] == "text" and not given["quiet"]:
                     written = targets[model] if output is None else "-"
-                    click.echo(fitted(_summary(written, report, given["verbose"])), err=output is not None)
+                    click.echo(fitted(summary(written, report, given["verbose"])), err=output is not None)
             except SurgeonError as error:
                 errors.append(error)
                 click.echo(f"surgeon: {spoken(_named(model, error))}", err=True)
@@ -258,43 +256,6 @@ def _fix(model: Path, target: Path, options: dict[str, Any]) -> Report:
     return report
 
 
-def _summary(target: object, report: Report, verbose: bool) -> str:
-    figures = report.checks[0].figures
-    lines = [
-        report.model if target is None else f"{report.model} -> {target}",
-        f"  {report.checks[0].message}: {figures['nodes_before']} -> {figures['nodes_after']} nodes, "
-        f"{figures['bytes_before']:,} -> {figures['bytes_after']:,} bytes, {figures['seconds']:.1f} s",
-    ]
-    if figures["passes"]:
-        lines.append("  " + ", ".join(f"{code} x{count}" for code, count in sorted(figures["passes"].items())))
-    for check in report.checks[1:]:
-        lines.append(f"  {check.name}: {check.message}")
-        lines += _island(check.figures.get("stayed", ()), verbose)
-    lines += [f"  {verdict.judge}: {verdict.message}" for verdict in report.verdicts]
-    if verbose:
-        lines += [f"  {f.code} {f.path + '/' if f.path else ''}{f.node or f.op}: {f.message}" for f in report.findings]
-    return "\n".join(lines)
-
-
-def _island(stayed: Sequence[dict[str, str]], verbose: bool) -> Iterator[str]:
-    """A line for each reason why nodes stay in fp32, most nodes first.
-
-    Without `verbose`, reasons that differ only in names and numbers share a line.
-    """
-    groups: dict[str, list[dict[str, str]]] = {}
-    for node in stayed:
-        groups.setdefault(node["why"] if verbose else NAMES_AND_NUMBERS.sub("", node["why"]), []).append(node)
-    ordered = sorted(groups.values(), key=lambda nodes: -len(nodes))
-    for nodes in ordered if verbose else ordered[:MOST_REASONS]:
-        shown = nodes if verbose else nodes[:MOST_NAMED]
-        names = ", ".join(f"{node['op']} '{node['node']}'" for node in shown)
-        more = f" and {len(nodes) - len(shown)} more" if len(nodes) > len(shown) else ""
-        alike = len({node["why"] for node in nodes}) == 1
-        yield f"    fp32: {names}{more}: {'' if alike else 'for example, '}{nodes[0]['why']}"
-    if len(ordered) > MOST_REASONS and not verbose:
-        yield f"    fp32: {len(ordered) - MOST_REASONS} more reasons; --verbose prints all"
-
-
 def _json(reports: list[Report]) -> str:
     from verify.render.data import to_json
 
@@ -310,5 +271,5 @@ def _write_report(path: Path, reports: list[Report]) -> None:
 
         write_html(reports, path, title="Surgery", rules=rule_texts())
         return
-    text = _json(reports) if path.suffix == ".json" else "\n".join(_summary(None, r, True) for r in reports) + "\n"
+    text = _json(reports) if path.suffix == ".json" else "\n".join(summary(None, r, True) for r in reports) + "\n"
     write_whole(path, text.encode())

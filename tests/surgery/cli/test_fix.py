@@ -204,29 +204,6 @@ def test_report_page_counts_operators_before_and_after(source: Path) -> None:
     assert 'class="is-warning"' not in page
 
 
-BITS_AND_SORT = """<ir_version: 8, opset_import: ["" : 18]>
-g (int32[2] x, float[5000] s) => (int32[2] y, float[4000] v) <int64[1] k = {4000}> {
-  [and] y = BitwiseAnd(x, x)  [sort] v, i = TopK<sorted = 0>(s, k) }"""
-
-
-@pytest.mark.parametrize(
-    ("options", "line", "code"),
-    [
-        (["--target", "tensorrt-10.14"], "TensorRT 10.14 by NVIDIA's operator table: refuses 1 place: ", 0),
-        (["--target", "tensorrt-10.14", "--strict"], "TensorRT 10.14 by NVIDIA's operator table: refuses 1 place: ", 1),
-        (["--target", "onnxruntime"], "(loaded here): accepts it", 0),
-    ],
-)
-def test_the_last_line_is_the_answer_of_the_target(
-    options: list[str], line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    onnx.save(onnx.parser.parse_model(BITS_AND_SORT), "model.onnx")
-    done = CliRunner().invoke(command, ["model.onnx", *options], standalone_mode=False)
-    assert line in done.output.strip().splitlines()[-1]
-    assert done.return_value == code
-
-
 MAXIMA = """<ir_version: 8, opset_import: ["" : 18]>
 detector (float[1, 3, 8, 8] image) => (float[1, 8] best, bool[1] found) <float low = {0.5}, int64[2] axes = {1, 2}> {
   best = ReduceMax <keepdims = 0> (image, axes)
@@ -263,14 +240,6 @@ def test_report_is_on_standard_output_and_nothing_else(source: Path) -> None:
 def test_verbose_lists_each_finding_with_its_place(source: Path) -> None:
     lines = fix(source, "-v").stdout.splitlines()
     assert [line for line in lines if line.startswith("  SG001 one: ")]
-
-
-def test_a_missing_file_weighs_more_than_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    onnx.save(onnx.parser.parse_model(BITS_AND_SORT), "model.onnx")
-    strict = ["--target", "tensorrt-10.14", "--strict", "-o", "out"]
-    assert fix("model.onnx", *strict).return_value == 1
-    assert fix("model.onnx", "none.onnx", *strict).return_value == 2
 
 
 def test_where_the_results_of_one_and_of_several_models_go(source: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.verify.lint.models import BRANCHES, GOOD, HEAD, attribute, changed, function, parsed, weights
+from tests.verify.lint.models import HEAD, attribute, changed, function, parsed, weights
 from tests.verify.lint.test_lint import CASES
 from verify.lint import lint
 
@@ -291,18 +291,3 @@ def test_tensors_of_attributes_are_looked_at_with_their_node() -> None:
     model.graph.node[0].attribute.append(onnx.helper.make_attribute("tables", tensors))
     model.graph.node[0].attribute[0].tensors[1].dims[0] = 5
     assert lines(model) == ["node_of_y: tensor 'b' has 5 values by its dims, which take 20 bytes, and 8 are stored"]
-
-
-def test_path_names_nodes_by_their_name_or_operator_and_place() -> None:
-    model = parsed(BRANCHES.format(made="v", read="gone"))
-    assert lines(model) == ["node_of_v in If_1/then_branch: reads 'gone', which does not exist"]
-    model.graph.node[1].name = "choice"
-    assert lines(model) == ["node_of_v in choice/then_branch: reads 'gone', which does not exist"]
-
-
-def test_a_node_has_its_name_or_that_of_its_first_output_or_its_operator() -> None:
-    model = changed(lambda m: m.graph.node[0].input.append("x"))
-    model.graph.node[0].name = "first"
-    assert lines(model) == ["first: 2 inputs; Relu has 1"]
-    model = changed(lambda m: m.graph.node.add(op_type="Relu", input=["gone"], output=[]), GOOD)
-    assert lines(model) == ["node_of_Relu: reads 'gone', which does not exist", "node_of_Relu: 0 outputs; Relu has 1"]

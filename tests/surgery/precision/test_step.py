@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from onnx import numpy_helper, parser
 
 import surgery
-from surgery.cli.commands.fix import _island, command
+from surgery.cli.commands.fix import command
+from surgery.cli.fix_summary import _island
 from surgery.precision import step
 from surgery.precision.calibration import Calibration
 from surgery.precision.lower import Lowered

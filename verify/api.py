@@ -137,17 +137,20 @@ def _checked(
     from verify.interface.run import check_run
     from verify.interface.spec import load_spec
     from verify.lint import lint
+    from verify.run.known_faults import ends_process
     from verify.tensorrt.check import check_tensorrt, spec_profiles, verdicts_of
     from verify.tensorrt.profiles import check_given
 
     check_given(model, path, profiles or {})
     metadata = read_metadata(model)
     module = recognise(model, path, spec) if isinstance(spec, (str, Path)) else spec
-    report = Report(str(path), [check_form(path)], lint(model))
+    report = Report(str(path), [check_form(path, model)], lint(model))
     breaches = sum(finding.severity == "error" for finding in report.findings)
     if breaches and report.checks[0].status == "pass":
         said = f"{counted(breaches, 'breach', 'breaches')} of the ONNX specification, which onnx.checker does not see"
         report.checks = [Check("onnx", "fail", said)]
+    if ends_process(model):
+        return report
     if module is not None:
         report.checks += check_interface(model, module, spec)
         if report.checks[-1].name == "module":

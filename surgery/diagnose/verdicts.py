@@ -49,9 +49,10 @@ def by_onnxruntime(file: Path) -> Verdict:
     """Whether onnxruntime's CPU provider loads the model."""
     import onnxruntime
 
+    from verify.run.known_faults import ends_process
     from verify.run.session import open_session
 
-    error = open_session(file, backend="onnxruntime").error
+    error = ends_process(read_model(file)) or open_session(file, backend="onnxruntime").error
     judge = f"onnxruntime {onnxruntime.__version__} (loaded here)"
     return Verdict(judge, "refused" if error else "accepted", f"refuses it: {error}" if error else "accepts it")
 

@@ -8,6 +8,8 @@ from typing import Any
 import onnx
 
 from surgery.graph.protos import copy_fields
+from verify.model.negative_sizes import declared_negative
+from verify.run.known_faults import ends_process
 
 LARGE = 1 << 28  # bytes of a file
 SMALL = 1 << 10  # bytes of a weight that stays where it is
@@ -24,6 +26,10 @@ def check(model: onnx.ModelProto, source: Any, full: bool = False) -> None:
     Raises:
         onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError: it is not valid ONNX.
     """
+    if full and (why := ends_process(model)):
+        raise ValueError(why)
+    if full and (name := declared_negative(model)):
+        raise ValueError(f"'{name}' is declared with a size below zero")
     size = os.path.getsize(source) if isinstance(source, str) else 0
     if size < LARGE:
         onnx.checker.check_model(source, full_check=full)

@@ -23,7 +23,7 @@ from surgery.guard.runnable import runnable_copy
 from verify.errors import SurgeonError
 from verify.inputs.draw import load_npz
 from verify.model.walk import reads, tensors, walk_nodes
-from verify.run.known_faults import onnxruntime_fault
+from verify.run.known_faults import ends_process, onnxruntime_fault
 from verify.run.saturation import may_saturate, saturates_here
 from verify.run.session import Halt, Session, open_session
 
@@ -119,6 +119,8 @@ def _run(
     random = random_outputs(model)
     if len(random) == len(model.graph.output):
         return Reference(reason="every output depends on random operators", random=random)
+    if why := ends_process(model):
+        return Reference(reason=f"the original cannot be run: {why}", random=random)
     shared = is_light(model)
     fault = onnxruntime_fault(model)
     session = _open(runnable_copy(model, runnable), folder, shared, partial, "reference" if fault else "auto")
@@ -240,10 +242,8 @@ class _Ran:
 
 
 def _ran(inputs: Values, outputs: Values, partial: PartialRun | None) -> _Ran:
-    agreement = None
-    if partial is not None:
-        agreement = partial.compare(inputs, outputs)
-        outputs = partial.original_outputs(outputs)
+    agreement = partial.compare(inputs, outputs) if partial is not None else None
+    outputs = partial.original_outputs(outputs) if partial is not None else outputs
     has_nan = any(np.isnan(value).any() for value in outputs.values() if _is_float(value))
     return _Ran(inputs, outputs, has_nan, agreement)
 

@@ -8,7 +8,9 @@ from functools import partial
 import numpy as np
 import onnx
 
-from verify.model.infer_again import hide_windows, without_mistakes
+from verify.model import negative_sizes
+from verify.model.infer_again import without_mistakes
+from verify.model.negative_sizes import without_negative_sizes
 from verify.model.walk import tensors, walk_graphs
 
 SMALL = 4096  # initializers up to this size in bytes are kept for inference, whatever their type
@@ -25,7 +27,16 @@ def infer_types(model: onnx.ModelProto, data_prop: bool = True) -> onnx.ModelPro
     Args:
         data_prop: follow the contents of shapes too, which ONNX gets wrong in places.
     """
-    return without_mistakes(_without_weights(model), partial(_infer, data_prop=data_prop))
+    infer = partial(_infer, data_prop=data_prop)
+    return without_mistakes(without_negative_sizes(_without_weights(model), infer, data_prop), infer)
+
+
+def negative_size(model: onnx.ModelProto) -> str:
+    """The name of a node that makes a size below zero in front of a Slice; "" where there is none.
+
+    A process in which onnxruntime, or ONNX's checker with `full_check`, reads such a model ends.
+    """
+    return negative_sizes.negative_size(_without_weights(model), partial(_infer, data_prop=False))
 
 
 def _infer(model: onnx.ModelProto, data_prop: bool) -> onnx.ModelProto:
@@ -58,9 +69,10 @@ def passes_inference(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]
                 value.type.tensor_type.shape.dim.add().dim_value = size
     for value in bound.graph.output:
         value.type.tensor_type.ClearField("shape")
-    hide_windows(bound)
     try:
-        onnx.shape_inference.infer_shapes(bound, strict_mode=True)
+        onnx.shape_inference.infer_shapes(
+            without_negative_sizes(bound, partial(_infer, data_prop=False)), strict_mode=True
+        )
     except Exception:  # onnx raises its C++ errors as several bare types
         return False
     return True

@@ -10,11 +10,10 @@ import onnx
 from onnx.helper import get_attribute_value, make_tensor_type_proto
 from onnx.numpy_helper import to_array
 
+from verify.model.negative_sizes import HIDDEN, hide, import_hidden
 from verify.model.walk import opsets_of, reads, subgraphs, walk_graphs, walk_nodes
 from verify.model.wrong_shapes import CHECKS, known_outputs
 
-HIDDEN = "hidden from inference: "  # before the domain of a node that inference must not look at
-WINDOWS = ("AveragePool", "Conv", "ConvInteger", "DeformConv", "LpPool", "MaxPool", "QLinearConv")
 ROUNDS = 64  # each corrects what depends on no other wrong type, so that a chain of wrong ones takes a round for each
 
 
@@ -120,38 +119,19 @@ def _scopes(
             yield from _scopes(inner, types)
 
 
-def hide_windows(model: onnx.ModelProto) -> None:
-    """Hide pools and convolutions from inference in a model that has Slices as well.
-
-    Of a window that is larger than its data inference makes a size below zero, and a Slice of that ends the process.
-    """
-    nodes = list(walk_nodes(model.graph.node))
-    if not any(node.op_type == "Slice" for node in nodes):
-        return
-    hidden = [node for node in nodes if node.op_type in WINDOWS]
-    for node in hidden:
-        node.domain = HIDDEN
-    if hidden:
-        model.opset_import.append(onnx.helper.make_opsetid(HIDDEN, 1))
-
-
 def _hide(model: onnx.ModelProto, wrong: Mapping[str, onnx.TypeProto]) -> None:
     """Hide the nodes that make these tensors from inference, and declare the types that are known in their place."""
-    domains = set()
     for graph in walk_graphs(model.graph):
         declared = {value.name: value for value in (*graph.value_info, *graph.output)}
         for node in graph.node:
             made = [name for name in node.output if name in wrong]
             if not made:
                 continue
-            if not node.domain.startswith(HIDDEN):
-                node.domain = HIDDEN + node.domain
-            domains.add(node.domain)
+            hide(node)
             for name in made:
                 info = declared.get(name) or graph.value_info.add(name=name)
                 info.type.CopyFrom(wrong[name])
-    known = {entry.domain for entry in model.opset_import}
-    model.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in domains - known)
+    import_hidden(model)
     dependent = set(wrong)
     _add_dependent(model.graph, dependent)
     for place, graph in enumerate(walk_graphs(model.graph)):

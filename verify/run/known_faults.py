@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 MASKED_PRODUCT = "onnxruntime gives the lowest float where Attention defines minus infinity in its fourth output"
 
 
+def ends_process(model: onnx.ModelProto) -> str:
+    """Why onnxruntime would end the process while it reads this model; "" where it would not."""
+    from verify.model.infer import negative_size
+
+    node = negative_size(model)
+    return f"the output of '{node}' has a size below zero" if node else ""
+
+
 def onnxruntime_fault(model: onnx.ModelProto) -> str:
     """Why onnxruntime gives wrong values for this model, a sentence; "" where no such fault is known.
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from verify.errors import MissingBackend, SurgeonError
 from verify.model.walk import domain_of, every_node
+from verify.run.known_faults import ends_process
 from verify.run.messages import one_line
 from verify.run.onnxruntime import ready
 from verify.run.timeouts import Halt
@@ -91,7 +92,8 @@ def open_session(
     """Make a model ready to run.
 
     Args:
-        model: path, serialized bytes or ModelProto; above 2 GB it must be a path.
+        model: path, serialized bytes or ModelProto; above 2 GB it must be a path. Only of a ModelProto it is seen
+            beforehand that onnxruntime would end the process (`verify.run.known_faults.ends_process`).
         backend: "onnxruntime", "reference" (slow), or "auto": "reference" only if onnxruntime cannot load it.
         optimize: let onnxruntime rewrite the graph; off, so that each node computes what the file says.
         threads: of onnxruntime; one gives the same sums every time.
@@ -123,6 +125,8 @@ def open_session(
 def _onnxruntime(*arguments: Any) -> Session:
     if _missing:
         return Session("onnxruntime", error=_missing[0])
+    if hasattr(arguments[0], "graph") and (why := ends_process(arguments[0])):
+        return Session("onnxruntime", error=why)
     return _attempt("onnxruntime", lambda: ready(*arguments))
 
 

@@ -82,9 +82,9 @@ def edge_cases(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[
             yield draw_inputs(model, sizes={**dict.fromkeys(keys, 2), key: 0}, seed=4)
 
 
-def enlarged(ordinary: Mapping[str, Any]) -> dict[str, Any]:
+def enlarged(ordinary: Mapping[str, Any], times: float = LARGE) -> dict[str, Any]:
     """The inputs with large values in those that hold data."""
-    large = {name: np.asarray(ordinary[name] * LARGE, ordinary[name].dtype) for name in _data(ordinary)}
+    large = {name: np.asarray(ordinary[name] * times, ordinary[name].dtype) for name in _data(ordinary)}
     return {**ordinary, **large}
 
 

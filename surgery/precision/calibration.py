@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,28 @@ from verify.errors import SurgeonError
 from verify.goldens.find import find_golden, folders
 from verify.goldens.index import read_data
 from verify.goldens.inputs import make_inputs
-from verify.inputs.draw import load_npz
+from verify.inputs.draw import draw_inputs, load_npz
+from verify.inputs.ranges import input_ranges
 from verify.model.walk import fed_inputs
 from verify.run.known_faults import ends_process
 from verify.run.session import Session, open_session
 
 MOST_CASES = 2
 MOST_DRAWN = 12  # sets of inputs tried
+LARGER = (100.0, 100.0, 10.0, 10.0)  # times ordinary values, of the sets with large ones
+FIRST_SEED = 100  # of those sets; others are drawn with smaller seeds
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sets of inputs by name, as NumPy arrays, and where they come from."""
+    """Sets of inputs by name, as NumPy arrays, and where they come from.
+
+    extreme    more sets, drawn with large values, which real inputs may never have
+    """
 
     inputs: list[dict[str, Any]]
     source: str
+    extreme: list[dict[str, Any]] = field(default_factory=list)
 
 
 def calibration(
@@ -59,8 +66,8 @@ def calibration(
         golden = found.golden
         data = read_data(golden)
         return Calibration([make_inputs(case, data) for case in golden.cases[:MOST_CASES]], f"golden {golden.id}")
-    inputs = _drawn(model, runnable, path)  # real inputs have large values of their own
-    return Calibration(inputs, "drawn inputs; give real ones with --calibrate FILE.npz")
+    ordinary, *extreme = _drawn(model, runnable, path)  # real inputs have large values of their own
+    return Calibration([ordinary], "drawn inputs; give real ones with --calibrate FILE.npz", extreme)
 
 
 def _drawn(model: onnx.ModelProto, runnable: Any, path: Path | None) -> list[dict[str, Any]]:
@@ -79,8 +86,15 @@ def _drawn(model: onnx.ModelProto, runnable: Any, path: Path | None) -> list[dic
     if not found:
         name = path or "the model"
         raise SurgeonError(f"{name}: does not run on drawn inputs ({error}); give real ones with --calibrate FILE.npz")
-    large = enlarged(found[0])
-    return [*found, large] if _is_finite(session.run(large).outputs) else found
+    return [*found, *(large for large in _large(model, found[0]) if _is_finite(session.run(large).outputs))]
+
+
+def _large(model: onnx.ModelProto, ordinary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Large values, several times: where a gate or a softmax switches at once, each draw switches at other places."""
+    sizes = {f"{name}:{axis}": size for name, value in ordinary.items() for axis, size in enumerate(np.shape(value))}
+    confined = input_ranges(model)
+    for seed, times in enumerate(LARGER):
+        yield enlarged(draw_inputs(model, sizes=sizes, seed=FIRST_SEED + seed, confined=confined), times)
 
 
 def _is_finite(outputs: Mapping[str, Any]) -> bool:

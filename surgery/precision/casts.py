@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from surgery.precision.candidates import FLOAT, MOVES, Key, Scope, data_inputs, data_outputs, scopes
-from verify.compare.rounding import Lowered, drop_unread, lower_values, round_tensors
+from surgery.precision.candidates import FLOAT, HEAVY, MOVES, Key, Scope, data_inputs, data_outputs, scopes
+from verify.compare.rounding import Lowered, drop_unread, lower_values, round_tensors, rounded_constant
 from verify.model.walk import reads, tensor_names
 
 SUFFIX = {"fp16": "__fp16", "bf16": "__bf16"}
@@ -57,6 +57,17 @@ def with_roundings(model: onnx.ModelProto, choice: Choice) -> onnx.ModelProto:
                 lowered[index] = Lowered(DTYPE[kind], inputs, outputs, moves=node.op_type in MOVES)
         if lowered:
             round_tensors(scope.graph, lowered, taken)
+    return copy
+
+
+def with_rounded_weights(model: onnx.ModelProto, kind: str) -> onnx.ModelProto:
+    """A copy of the model whose products and convolutions read weights rounded to this precision."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    weights = {name for node in copy.graph.node if node.op_type in HEAVY for name in node.input}
+    for tensor in copy.graph.initializer:
+        if tensor.name in weights and tensor.data_type == FLOAT and not loses_values(tensor, kind, zeros=False):
+            tensor.CopyFrom(rounded_constant(tensor, tensor.name, DTYPE[kind]))
     return copy
 
 
@@ -154,10 +165,13 @@ class _Rewriter:
         drop_unread(graph, self.constants.keys())
 
 
-def loses_values(tensor: onnx.TensorProto, kind: str) -> bool:
+def loses_values(tensor: onnx.TensorProto, kind: str, *, zeros: bool = True) -> bool:
     """Whether a float32 constant has values that become 0 or infinite in this precision, such as an epsilon of 1e-12.
 
     A value that is 0 beside the largest of the tensor, as single weights are, does not count.
+
+    Args:
+        zeros: count values that become 0.
     """
     if tensor.data_type != FLOAT:
         return False
@@ -167,7 +181,7 @@ def loses_values(tensor: onnx.TensorProto, kind: str) -> bool:
     finite = np.isfinite(values)
     largest = float(size.max(where=finite, initial=0.0))
     zero = (lowered == 0) & (values != 0) & (size > NEGLIGIBLE * largest)
-    return bool(np.any(zero | (finite & ~np.isfinite(lowered))))
+    return bool(np.any((zeros & zero) | (finite & ~np.isfinite(lowered))))
 
 
 def _cast(source: str, target: str, kind: str) -> onnx.NodeProto:

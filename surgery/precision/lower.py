@@ -15,30 +15,22 @@ from typing import Any
 import onnx
 
 from surgery.precision import DEFAULT_MAX_ERROR, PRECISIONS
-from surgery.precision.candidates import Candidates, Key, Unit, candidates, data_inputs, data_outputs, obstacle
-from surgery.precision.casts import HEADROOM, LARGEST, loses_values, with_casts, with_roundings
+from surgery.precision.candidates import Candidates, Key, Unit, candidates, data_outputs, obstacle
+from surgery.precision.casts import with_casts, with_rounded_weights, with_roundings
 from surgery.precision.data_movement import with_moves
+from surgery.precision.fitting import Kept, Stayed, fitting, half_tensors, keep, keep_attention, keep_odd_convolutions
 from surgery.precision.masks import Masks, low_masks, without
-from surgery.precision.measure import Feeds, errors, magnitudes, run, with_zero_rows
-from surgery.precision.search import search
+from surgery.precision.measure import Compared, Feeds, magnitudes, run, set_errors, with_zero_rows
+from surgery.precision.search import Measure, search
 from surgery.precision.types import prepare
 from verify.compare.half_file import in_float32
 from verify.errors import SurgeonError
 from verify.model.walk import node_name, walk_nodes
 
+# The written file has fewer light nodes in half precision than the choice that was measured, and other shapes: where it
+# is above the budget for that, the search aims lower.
+AIMS = (1.0, 0.9, 0.75)
 UNCOUNTED = ("Cast", "Constant")  # they compute nothing
-
-
-@dataclass(frozen=True)
-class Stayed:
-    """A node that computes float32 data in the result, and why."""
-
-    name: str
-    op: str
-    why: str
-
-
-Kept = dict[Key, Stayed]
 
 
 @dataclass
@@ -50,6 +42,7 @@ class Lowered:
     stayed     nodes that make float32 data, and why
     casts      number of Casts added
     runs       how often the model was run
+    unsteady   error from weights in half precision alone, for each extreme set whose error did not count
     """
 
     precision: str
@@ -59,6 +52,7 @@ class Lowered:
     stayed: list[Stayed] = field(default_factory=list)
     casts: int = 0
     runs: int = 0
+    unsteady: list[float] = field(default_factory=list)
 
     @property
     def within_budget(self) -> bool:
@@ -81,6 +75,7 @@ def lower(
     skip_nodes: frozenset[str] = frozenset(),
     max_runs: int = 40,
     unfused_attention: bool = False,
+    extreme: Sequence[Feeds] = (),
 ) -> tuple[onnx.ModelProto, Lowered]:
     """The model with half precision written into it as Casts; its inputs and outputs stay as they are.
 
@@ -92,16 +87,24 @@ def lower(
         skip_nodes: names of nodes that stay float32.
         unfused_attention: leave attention in float32, so that TensorRT runs it as separate kernels.
         max_runs: most runs of the search; when they are spent, what is still unexplained stays float32.
+        extreme: more inputs, of large values. Where weights in half precision alone move an output by more than the
+            budget, no choice of nodes helps: there the outputs must stay finite, and the error does not count.
 
     Raises:
         SurgeonError: unknown precision, or nothing to measure with.
     """
     _check(precision, feeds)
     typed = prepare(model)
-    feeds = [*feeds, *with_zero_rows(typed, feeds[0])]
+    feeds = [*feeds, *with_zero_rows(typed, feeds[0]), *extreme]
     reference = run(typed, feeds)
     kind = "fp16" if precision == "mixed" else precision
     result = Lowered(precision, max_error, runs=2)
+    compared = Compared(reference)
+    if extreme:
+        moved = set_errors(reference, run(with_rounded_weights(typed, kind), feeds))[-len(extreme) :]
+        compared.only_finite = {len(feeds) - len(extreme) + i for i, size in enumerate(moved) if size > max_error}
+        result.unsteady = [size for size in moved if size > max_error]
+        result.runs += 1
     found = candidates(typed, skip_nodes)
     largest = _magnitudes(typed, found, feeds)
     masks = low_masks(typed, largest, kind, skip_nodes)
@@ -112,17 +115,23 @@ def lower(
         result.runs += 1
     kept: Kept = {}
     if unfused_attention:
-        _keep_attention(found, kept)
-    _keep_odd_convolutions(found, kept)
-    fits = _fitting(found, precision, largest, kept)
-    choice = _choose(masks, found, fits, feeds, reference, max_runs, result, kept)
-    unread = masks.unread(choice)
-    result.stayed = [kept[key] for key in sorted(kept) if kept[key].name not in unread]
-    with_half = with_casts(masks.bounded(choice), choice)
-    without(with_half.graph, unread)
+        keep_attention(found, kept)
+    keep_odd_convolutions(found, kept)
+    fits = fitting(found, precision, largest, kept)
+    measure = _measure(masks, found, fits, feeds, compared, result)
+    for aim in AIMS:
+        reasons = dict(kept)
+        choice = _choose(found, fits, measure, aim * max_error, max_runs, reasons)
+        unread = masks.unread(choice)
+        with_half = with_casts(masks.bounded(choice), choice)
+        without(with_half.graph, unread)
+        lowered = _shaped(_finished(model, with_half))
+        result.errors = compared.errors(run(in_float32(lowered), feeds))
+        result.runs += 1
+        if result.within_budget:
+            break
+    result.stayed = [reasons[key] for key in sorted(reasons) if reasons[key].name not in unread]
     _count(typed, with_half, choice, result)
-    lowered = _shaped(_finished(model, with_half))
-    result.errors = errors(reference, run(in_float32(lowered), feeds))
     return lowered, result
 
 
@@ -146,71 +155,42 @@ def _check(precision: str, feeds: Sequence[Feeds]) -> None:
 
 def _magnitudes(typed: onnx.ModelProto, found: Candidates, feeds: Sequence[Feeds]) -> dict[str, float]:
     """The largest absolute value of each tensor of the main graph that some unit would hold in half precision."""
-    names = [name for unit in found.units for path, name in _tensors(found, unit) if not path]
+    names = [name for unit in found.units for path, name in half_tensors(found, unit) if not path]
     return magnitudes(typed, names, feeds)
 
 
-def _fitting(found: Candidates, precision: str, largest: Mapping[str, float], kept: Kept) -> dict[Unit, str]:
-    """The precision each unit can take by the range of its values; those that fit none go to `kept`."""
-    kinds = ("fp16", "bf16") if precision == "mixed" else (precision,)
-    constants = {t.name: t for scope in found.scopes.values() for t in scope.graph.initializer}
-    fits: dict[Unit, str] = {}
-    for unit in found.units:
-        touched = _tensors(found, unit)
-        allowed = kinds if unit.kind == "attention" else kinds[:1]
-        whys = {kind: _too_large_or_small(kind, touched, constants, largest) for kind in allowed}
-        fitting = next((kind for kind, why in whys.items() if not why), None)
-        if fitting is None:
-            _keep(found, unit, whys[kinds[0]], kept)
-        else:
-            fits[unit] = fitting
-    return fits
+def _measure(
+    masks: Masks,
+    found: Candidates,
+    fits: Mapping[Unit, str],
+    feeds: Sequence[Feeds],
+    compared: Compared,
+    result: Lowered,
+) -> Measure:
+    """Measures the errors of a choice of units; the same choice is run once."""
+    known: dict[frozenset[Unit], dict[str, float]] = {}
 
+    def measure(units: Sequence[Unit]) -> dict[str, float]:
+        if (asked := frozenset(units)) not in known:
+            result.runs += 1
+            choice = with_moves(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
+            known[asked] = compared.errors(run(with_roundings(masks.bounded(choice), choice), feeds))
+        return known[asked]
 
-def _too_large_or_small(
-    kind: str,
-    touched: Sequence[tuple[str, str]],
-    constants: Mapping[str, onnx.TensorProto],
-    largest: Mapping[str, float],
-) -> str:
-    """What of the tensors of a unit a precision cannot hold, in words; "" where it can hold all."""
-    lost = next((n for _, n in touched if n in constants and loses_values(constants[n], kind)), "")
-    if lost:
-        return f"constant '{lost}' is 0 or infinite in {kind}"
-    size, name = max(((largest.get(n, 0.0), n) for path, n in touched if not path), default=(0.0, ""))
-    return "" if size * HEADROOM <= LARGEST[kind] else f"'{name}' reaches {size:.3g}, too large for {kind}"
+    return measure
 
 
 def _choose(
-    masks: Masks,
-    found: Candidates,
-    fits: dict[Unit, str],
-    feeds: Sequence[Feeds],
-    reference: Sequence[Mapping[str, Any]],
-    max_runs: int,
-    result: Lowered,
-    kept: Kept,
+    found: Candidates, fits: Mapping[Unit, str], measure: Measure, budget: float, max_runs: int, kept: Kept
 ) -> dict[Key, str]:
     """The precision of each node lowered within the budget; `kept` gets the nodes that stay."""
-
-    def measure(units: Sequence[Unit]) -> dict[str, float]:
-        result.runs += 1
-        choice = with_moves(found, {key: fits[unit] for unit in units for key in unit.keys}, prune=False)
-        return errors(reference, run(with_roundings(masks.bounded(choice), choice), feeds))
-
-    fine, reasons = search(list(fits), measure, result.budget, max_runs)
+    fine, reasons = search(list(fits), measure, budget, max_runs)
     for unit, why in reasons.items():
-        _keep(found, unit, why, kept)
+        keep(found, unit, why, kept)
     lowered = {key: fits[unit] for unit in fine for key in unit.keys}
     choice = with_moves(found, lowered)
     _explain_others(found, choice, lowered.keys(), kept)
     return choice
-
-
-def _keep(found: Candidates, unit: Unit, why: str, kept: Kept) -> None:
-    """Note why the nodes of a unit stay in float32."""
-    for key in unit.keys:
-        kept[key] = Stayed(node_name(found.node(key)), found.node(key).op_type, why)
 
 
 def _explain_others(found: Candidates, choice: Mapping[Key, str], fine: Collection[Key], kept: Kept) -> None:
@@ -227,42 +207,6 @@ def _explain_others(found: Candidates, choice: Mapping[Key, str], fine: Collecti
             elif key in moves:
                 why = "moves data between nodes in float32"
             kept[key] = Stayed(node_name(node), node.op_type, why)
-
-
-def _keep_attention(found: Candidates, kept: Kept) -> None:
-    for unit in found.units:
-        if unit.kind == "attention":
-            _keep(found, unit, "--unfused-attention keeps attention in float32", kept)
-    found.units = [unit for unit in found.units if unit.kind != "attention"]
-
-
-def _keep_odd_convolutions(found: Candidates, kept: Kept) -> None:
-    """Leave convolutions over an odd number of channels in float32.
-
-    In half precision TensorRT-RTX 1.7.1 gives them one channel more, from a constant as large as the image: 2.1 MB of
-    weights for 1024 x 1024 pixels, whatever the kernel's size.
-    """
-    even = []
-    for unit in found.units:
-        scope, node = found.scopes[unit.keys[0][0]], found.node(unit.keys[0])
-        weight = next((t for t in scope.graph.initializer if len(node.input) > 1 and t.name == node.input[1]), None)
-        group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
-        channels = weight.dims[1] * group if unit.op == "Conv" and weight is not None else 0
-        if channels % 2:
-            why = f"reads {channels} channels; TensorRT pads an odd number of them with a stored constant"
-            _keep(found, unit, why, kept)
-        else:
-            even.append(unit)
-    found.units = even
-
-
-def _tensors(found: Candidates, unit: Unit) -> list[tuple[str, str]]:
-    """(path, name) of every tensor a unit would hold in half precision."""
-    pairs = []
-    for key in unit.keys:
-        scope, node = found.scopes[key[0]], found.node(key)
-        pairs += [(key[0], name) for name in (*data_inputs(scope, node), *data_outputs(scope, node))]
-    return pairs
 
 
 def _count(typed: onnx.ModelProto, lowered: onnx.ModelProto, choice: dict[Key, str], result: Lowered) -> None:

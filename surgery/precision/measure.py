@@ -7,7 +7,8 @@ optimizations off so that none is removed.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,28 @@ def _two_values(array: Array) -> bool:
     return bool(low < high and array.size > 2 and np.all((array == low) | (array == high)))
 
 
-def errors(reference: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Array]]) -> dict[str, float]:
-    """The largest error of each output over all feeds."""
-    return {
-        name: max(error(exact[name], other[name]) for exact, other in zip(reference, found, strict=True))
-        for name in reference[0]
-    }
+@dataclass
+class Compared:
+    """The outputs of the float32 model by set of inputs, and the sets whose outputs must be finite and no more."""
+
+    reference: Sequence[Mapping[str, Array]]
+    only_finite: Container[int] = ()
+
+    def errors(self, found: Sequence[Mapping[str, Array]]) -> dict[str, float]:
+        """The largest error of each output over all sets; infinite where one is no longer a finite number."""
+        largest = dict.fromkeys(self.reference[0], 0.0)
+        for place, (exact, other) in enumerate(zip(self.reference, found, strict=True)):
+            for name, value in exact.items():
+                size = error(value, other[name])
+                if place not in self.only_finite or size == float("inf"):
+                    largest[name] = max(largest[name], size)
+        return largest
+
+
+def set_errors(reference: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Array]]) -> list[float]:
+    """The error of the worst output by set of inputs."""
+    pairs = zip(reference, found, strict=True)
+    return [max((error(exact[name], other[name]) for name in exact), default=0.0) for exact, other in pairs]
 
 
 def magnitudes(model: onnx.ModelProto, names: Iterable[str], feeds: Sequence[Feeds]) -> dict[str, float]:

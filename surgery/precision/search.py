@@ -1,7 +1,12 @@
-"""Finds the units that cost too much, by group testing.
+"""Finds a small set of units that must stay in float32, by measuring.
 
-Roundings of different nodes are nearly independent, so the squares of what they do to an output add up. The error of
-half the units, with the rest in float32, then says where the cost lies, and halving again leads to the few that matter.
+1. Order: groups of units are measured alone, everything else in float32, and the group that costs most is split again
+   and again. Roundings of different nodes are nearly independent, so the squares of what they do to an output add up:
+   a group's square, shared among the GPU time its units take, orders the units by what returning them gains.
+2. Bisect: the shortest start of that order that must return to float32 for the error to be within the budget.
+3. Give back: parts of it that fit beside the rest after all go down again, the cheapest first.
+
+Only measured choices are returned, so neither the order nor the sum of squares needs to be right.
 """
 
 from __future__ import annotations
@@ -14,8 +19,8 @@ from surgery.precision.candidates import Unit
 Measure = Callable[[Sequence[Unit]], Mapping[str, float]]
 # The GPU time that a unit in float32 costs, as a weight of its error: attention is returned to float32 last.
 WORTH = {"attention": 30.0, "heavy": 4.0, "light": 1.0}
-# The search aims below the budget, because the sum of squares is an estimate.
-AIM = 0.8
+ORDERING = 0.75  # share of the runs that go into the order
+NEGLIGIBLE = 0.1  # of the budget: a group that costs less is not split
 
 
 def search(units: Sequence[Unit], measure: Measure, budget: float, max_runs: int) -> tuple[list[Unit], dict[Unit, str]]:
@@ -28,85 +33,122 @@ def search(units: Sequence[Unit], measure: Measure, budget: float, max_runs: int
     """
     if not units:
         return [], {}
-    spent = 1
-    total = _worst(measure(units))
+    runs = _Runs(units, measure, budget, max_runs)
+    total = runs.error(units)
     if total <= budget:
         return list(units), {}
-    groups = {_Group(list(units)): total}
-    reasons: dict[Unit, str] = {}
-    while spent < max_runs:
-        plan = _give_up(groups, budget)
-        if all(len(group.units) == 1 for group in plan):
-            kept = [unit for unit in units if not any(unit in group.units for group in plan)]
-            spent += 1
-            found = _worst(measure(kept)) if kept else 0.0
-            if found <= budget:
-                return kept, {unit: _why(groups[group]) for group in plan for unit in group.units}
-            budget_left = AIM * budget
-            groups = {g: (e * found / budget_left if g not in plan else e) for g, e in groups.items()}
-            if all(g in plan for g in groups):
-                break
-            continue
-        widest = max((g for g in plan if len(g.units) > 1), key=lambda g: groups[g])
-        del groups[widest]
-        for half in widest.halves():
-            spent += 1
-            groups[half] = _worst(measure(half.units))
-    for group in _give_up(groups, budget):
-        reasons.update({unit: _why(groups[group]) for unit in group.units})
-    return _verified([unit for unit in units if unit not in reasons], reasons, groups, measure, budget)
+    groups = _split(runs, total)
+    kept = _give_back(runs, _bisect(runs, groups))
+    why = {unit: _why(group) for group in groups for unit in group.units}
+    return [unit for unit in units if unit not in kept], {unit: why[unit] for unit in units if unit in kept}
+
+
+class _Runs:
+    """Measures choices of units, and counts how often."""
+
+    def __init__(self, units: Sequence[Unit], measure: Measure, budget: float, max_runs: int) -> None:
+        self.units, self.measure, self.budget, self.left = list(units), measure, budget, max_runs
+        self.most = max_runs
+
+    def error(self, lowered: Sequence[Unit]) -> float:
+        """The worst error with exactly these units in half precision."""
+        if not lowered:
+            return 0.0
+        self.left -= 1
+        return max(self.measure(lowered).values(), default=0.0)
+
+    def within(self, kept: Sequence[Unit]) -> bool:
+        """Whether the error is within the budget with these units in float32."""
+        staying = set(kept)
+        return self.error([unit for unit in self.units if unit not in staying]) <= self.budget
 
 
 class _Group:
-    """Units measured together; compared by identity."""
+    """Units measured together, and their error; compared by identity."""
 
-    def __init__(self, units: list[Unit]) -> None:
-        self.units = units
+    def __init__(self, units: Sequence[Unit], error: float) -> None:
+        self.units, self.error = list(units), error
 
-    def halves(self) -> list[_Group]:
+    def parts(self) -> list[list[Unit]]:
         """Two or more smaller groups: one for each kind of unit, else the two halves in graph order."""
         kinds = {kind: [unit for unit in self.units if unit.kind == kind] for kind in WORTH}
         parts = [part for part in kinds.values() if part]
         if len(parts) == 1:
             middle = len(self.units) // 2
             parts = [self.units[:middle], self.units[middle:]]
-        return [_Group(part) for part in parts]
+        return parts
 
 
-def _give_up(groups: Mapping[_Group, float], budget: float) -> list[_Group]:
-    """Groups to return to float32 so that the squares of the rest add up to the budget: worst for its worth first."""
-    left = math.fsum(e * e for e in groups.values() if math.isfinite(e))
-    plan = [group for group, e in groups.items() if not math.isfinite(e)]
-    order = sorted((g for g in groups if g not in plan), key=lambda g: -groups[g] / _worth(g))
-    for group in order:
-        if left <= (AIM * budget) ** 2:
+def _gain(group: _Group) -> float:
+    """What a unit of GPU time gains that the group spends in float32."""
+    return group.error**2 / math.fsum(WORTH[unit.kind] for unit in group.units)
+
+
+def _split(runs: _Runs, total: float) -> list[_Group]:
+    """All units in groups, the finer the more they cost."""
+    groups = [_Group(runs.units, total)]
+    least = runs.most * (1 - ORDERING)
+    while runs.left > least:
+        wide = [g for g in groups if len(g.units) > 1 and g.error > NEGLIGIBLE * runs.budget]
+        if not wide or all(len(group.units) == 1 for group in _returning(groups, runs.budget)):
             break
-        left -= groups[group] ** 2
-        plan.append(group)
-    return plan
+        widest = max(wide, key=lambda group: group.error)
+        groups.remove(widest)
+        groups += _measured_parts(runs, widest)
+    return groups
 
 
-def _worth(group: _Group) -> float:
-    return max(WORTH[unit.kind] for unit in group.units)
+def _measured_parts(runs: _Runs, group: _Group) -> list[_Group]:
+    """The parts of a group. The last one is not run where the others cost so little that it must cost the whole."""
+    *others, last = group.parts()
+    found = [_Group(part, runs.error(part)) for part in others]
+    rest = math.fsum(part.error**2 for part in found)
+    alone = rest < (NEGLIGIBLE * group.error) ** 2
+    return [*found, _Group(last, group.error if alone else runs.error(last))]
 
 
-def _verified(
-    kept: list[Unit], reasons: dict[Unit, str], groups: Mapping[_Group, float], measure: Measure, budget: float
-) -> tuple[list[Unit], dict[Unit, str]]:
-    """Give up whole groups, worst first, until the measured error is within the budget."""
-    order = sorted(groups, key=lambda group: -groups[group] / _worth(group))
-    while kept and _worst(measure(kept)) > budget:
-        group = next(g for g in order if any(unit in kept for unit in g.units))
-        reasons.update({unit: _why(groups[group]) for unit in group.units if unit in kept})
-        kept = [unit for unit in kept if unit not in reasons]
-    return kept, reasons
+def _returning(groups: Sequence[_Group], budget: float) -> list[_Group]:
+    """The groups that gain most, as many as must return for the squares of the rest to add up to the budget."""
+    order = sorted(groups, key=_gain, reverse=True)
+    for place in range(len(order)):
+        if math.sqrt(math.fsum(group.error**2 for group in order[place:])) <= budget:
+            return order[:place]
+    return order
 
 
-def _why(cost: float) -> str:
-    if not math.isfinite(cost):
+def _bisect(runs: _Runs, groups: Sequence[_Group]) -> list[Unit]:
+    """The fewest units, those that gain most, with which in float32 the rest was measured to be within the budget."""
+    order = [unit for group in sorted(groups, key=_gain, reverse=True) for unit in group.units]
+    low, high = 0, len(order)  # none is too few, all are enough
+    middle = sum(len(group.units) for group in _returning(groups, runs.budget))
+    while high - low > 1 and runs.left > 0:
+        middle = middle if low < middle < high else (low + high) // 2
+        if runs.within(order[:middle]):
+            high, middle = middle, 0
+        else:
+            low, middle = middle, 2 * middle
+    return order[:high]
+
+
+def _give_back(runs: _Runs, kept: Sequence[Unit]) -> set[Unit]:
+    """What of `kept` must stay after the parts that fit beside the rest went down, those that gain least first."""
+    staying = list(kept)
+    size = len(staying) // 2
+    while size and runs.left > 0:
+        end = len(staying) - (1 if size == 1 else 0)
+        while end > 0 and runs.left > 0:
+            start = max(0, end - size)
+            less = staying[:start] + staying[end:]
+            if less and runs.within(less):
+                staying = less
+            end = start
+        size //= 2
+    return set(staying)
+
+
+def _why(group: _Group) -> str:
+    if not math.isfinite(group.error):
         return "its values overflow or stop being numbers"
-    return f"it, or the group it was measured with, moves an output by {cost:.2g} of its RMS"
-
-
-def _worst(found: Mapping[str, float]) -> float:
-    return max(found.values(), default=0.0)
+    if len(group.units) == 1:
+        return f"it moves an output by {group.error:.2g} of its RMS"
+    return f"it, or the group it was measured with, moves an output by {group.error:.2g} of its RMS"

@@ -74,17 +74,19 @@ def measured(tool: str, file: Path, options: Any) -> dict[str, Any]:
     """The figures of the original, or of what a tool makes of it."""
     import onnx
 
+    from surgery.precision.casts import with_rounded_weights
     from verify.compare.half_file import float32_nodes
 
-    if tool == ORIGINAL:
-        return {"bytes": file.stat().st_size, **built(file)}
     target = options.work / tool / file.name
-    row = convert(tool, file, target, options)
+    row = {} if tool == ORIGINAL else convert(tool, file, target, options)
     if "error" in row:
         return row
     feeds = {name: dict(np.load(file.with_name(f"{file.stem}.{name}.npz"))) for name in SETS}
     original = onnx.load(file)
     exact = {name: run(original, feed) for name, feed in feeds.items()}
+    if tool == ORIGINAL:
+        halved = compared(with_rounded_weights(original, "fp16"), feeds, exact)
+        return {"bytes": file.stat().st_size, "weights alone": halved["error"], **built(file)}
     row |= {"bytes": target.stat().st_size, "in float32": float32_nodes(onnx.load(target))}
     return row | compared(onnx.load(target), feeds, exact) | built(target)
 
@@ -101,7 +103,10 @@ def convert(tool: str, file: Path, target: Path, options: Any) -> dict[str, Any]
 
 
 def compared(model: Any, feeds: Mapping[str, Any], exact: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """By set of inputs: values that are NaN or infinite only here, and the largest error of an output by its RMS."""
+    """By set of inputs: values that are NaN or infinite only here, and the largest error of an output by its RMS.
+
+    The error is None where an output is finite nowhere.
+    """
     from verify.compare.half_file import in_float32
 
     found: dict[str, Any] = {"not finite": {}, "error": {}}
@@ -113,13 +118,16 @@ def compared(model: Any, feeds: Mapping[str, Any], exact: Mapping[str, list[Any]
             return {"error": f"does not run: {str(error)[:150]}"}
         pairs = list(zip(exact[name], outputs, strict=True))
         found["not finite"][name] = sum(int((np.isfinite(old) & ~np.isfinite(new)).sum()) for old, new in pairs)
-        found["error"][name] = max(_error(old, new) for old, new in pairs)
+        sizes = [_error(old, new) for old, new in pairs]
+        found["error"][name] = None if np.isnan(sizes).any() else max(sizes)
     return found
 
 
 def _error(old: Any, new: Any) -> float:
-    """RMS of the difference over the RMS of the original, where both are finite."""
+    """RMS of the difference over that of the original where both are finite; NaN where nothing is finite."""
     both = np.isfinite(old) & np.isfinite(new)
+    if np.isfinite(old).any() and not both.any():
+        return float("nan")
     rms = float(np.sqrt(np.mean(old[both] ** 2))) if both.any() else 0.0
     return float(np.sqrt(np.mean((old[both] - new[both]) ** 2))) / rms if rms else 0.0
 
@@ -174,8 +182,9 @@ def page(found: Mapping[str, Any]) -> str:
         "No tool was given inputs. The results run with every float16 tensor rounded, as a GPU holds it, on ordinary "
         "inputs, on rows of zeros, and on values a hundred times as large. *NaN or infinite* counts the values of all "
         "three that are finite in the original; the errors are those of the worst output, RMS of the difference over "
-        "the RMS of the original, where both are finite. *Kept in fp32* counts the nodes that make float32 values, "
-        "Casts left out. TensorRT-RTX builds for SM89.",
+        "the RMS of the original, where both are finite. The row *original* has the error if only its weights are "
+        "rounded to float16: where that alone is large, no file of half the size is near the original. *Kept in fp32* "
+        "counts the nodes that make float32 values, Casts left out. TensorRT-RTX builds for SM89.",
         table(head, rows),
     ]
     for name in MODELS:
@@ -191,9 +200,9 @@ def page(found: Mapping[str, Any]) -> str:
 def _row(name: str, tool: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(row.get("error"), str):
         return (name, tool, *["no result"], *[""] * 9)
-    error = row.get("error")
-    figures = [f"{error[which]:.1e}" for which in SETS] if error else ["", "", ""]
-    lost = str(sum(row["not finite"].values())) if error else ""
+    error = row.get("weights alone") or row["error"]
+    figures = ["none is finite" if error[which] is None else f"{error[which]:.1e}" for which in SETS]
+    lost = str(sum(row["not finite"].values())) if "not finite" in row else ""
     build = row["build"] == "built"
     memory = [f"{row[key] / 1e6:.1f}" if build else "" for key in ("scratch", "weights")]
     kernels = str(row["kernels"]) if build else "not built"

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import onnxruntime_forms, peers, sections
+from benchmarks.onnxruntime_error import NOTICED, explained, first_difference
 from benchmarks.tables import table
 
 RESULTS = Path(__file__).parent / "results"
@@ -104,6 +105,8 @@ def measured(file: Path, feeds: Feeds, options: Any) -> dict[str, Any]:
     made = options.work / "surgeon" / file.name
     if made.is_file():
         row["surgeon"] |= {"nodes": peers.nodes(made), "left": foreign(made), "error": difference(file, made, feeds)}
+        if row["surgeon"]["error"] > NOTICED:
+            row["surgeon"]["begins"] = first_difference(_as_defined(file), _as_defined(made), feeds)
     return row
 
 
@@ -131,12 +134,16 @@ def difference(before: Path, after: Path, feeds: Feeds) -> float:
 
     Products of uint8 by int8, which onnxruntime sums in 16 bits on a processor without VNNI, are what they define.
     """
+    pairs = zip(*(_run(_as_defined(file), feeds) for file in (before, after)), strict=True)
+    return max(float(np.abs(old - new).max() / max(np.sqrt((old**2).mean()), 1e-6)) for old, new in pairs)
+
+
+def _as_defined(file: Path) -> Any:
     import onnx
 
     from verify.run.saturation import without_saturation
 
-    pairs = zip(*(_run(without_saturation(onnx.load(file)), feeds) for file in (before, after)), strict=True)
-    return max(float(np.abs(old - new).max() / max(np.sqrt((old**2).mean()), 1e-6)) for old, new in pairs)
+    return without_saturation(onnx.load(file))
 
 
 def _run(model: Any, feeds: Feeds) -> list[Any]:
@@ -160,6 +167,7 @@ def page(found: dict[str, Any]) -> str:
         _built(models),
         "## Model by model",
         table(("model", "TensorRT before", *PEERS, "surgeon", "nodes", "error"), _rows(models)),
+        *_larger_errors(models),
         "## Operator by operator",
         "Of each operator: in how many of these files it stands, in how many of them no operator of onnxruntime is "
         "left after surgeon, and how many of those TensorRT builds.",
@@ -186,6 +194,21 @@ def _rows(models: dict[str, Any]) -> list[tuple[str, ...]]:
         figure = f"{error:.1g}" if isinstance(error, float) else str(error)
         rows.append((name, _short(row["before"]), *after, _short(ours.get("verdict", "no file")), nodes, figure))
     return rows
+
+
+def _larger_errors(models: dict[str, Any]) -> list[str]:
+    """A section on where errors above float32 rounding begin; nothing where there are none."""
+    begins = {name: row["surgeon"]["begins"] for name, row in models.items() if row["surgeon"].get("begins")}
+    if not begins:
+        return []
+    lines = [f"- {name}: {explained(found)}." for name, found in begins.items()]
+    return [
+        "## Where larger errors begin",
+        f"Errors above {NOTICED:.0e}. A product that quantizes its input while it runs rounds each value to one of 256 "
+        "steps: where a rounding error of 1e-7 moves a value over the middle between two steps, the row the value "
+        "stands in differs by a whole step, and so does all that is computed from it.",
+        "\n".join(lines),
+    ]
 
 
 def _short(text: str) -> str:

@@ -28,6 +28,13 @@ def test_values_that_overflow_in_half_precision_are_counted() -> None:
     assert found["error"]["zero_rows"] == 0
 
 
+def test_an_output_that_is_finite_nowhere_has_no_error() -> None:
+    feeds = {"large": {"x": np.float32([500, 600, 700, 800])}}
+    found = half_precision.compared(parser.parse_model(SQUARES), feeds, {"large": [feeds["large"]["x"]]})
+    assert found["not finite"] == {"large": 4}
+    assert found["error"] == {"large": None}
+
+
 def test_a_tool_whose_python_is_not_given_is_named_with_the_reason(tmp_path: Path) -> None:
     file = tmp_path / "small.onnx"
     onnx.save(parser.parse_model(SQUARES), file)
@@ -37,9 +44,13 @@ def test_a_tool_whose_python_is_not_given_is_named_with_the_reason(tmp_path: Pat
     machine = {"processors": 2, "onnxruntime": "1.2", "gpu": "no GPU"}
     figures = {"bytes": 1234, "in float32": 3, "build": "refused", "not finite": dict.fromkeys(half_precision.SETS, 2)}
     figures["error"] = dict.fromkeys(half_precision.SETS, 0.001)
-    models = {"small": {"ort float16": figures, "modelopt autocast": row}}
+    original = {"bytes": 5000, "build": "refused", "weights alone": dict.fromkeys(half_precision.SETS, 0.25)}
+    lost = {**figures, "error": {**figures["error"], "large": None}}
+    models = {"small": {"original": original, "ort float16": figures, "modelopt autocast": row, "surgeon fp16": lost}}
     page = half_precision.page({"machine": machine, "models": models})
     assert "| small | ort float16 | 1,234 | 3 | 6 | 1.0e-03 | 1.0e-03 | 1.0e-03 | not built |" in page
+    assert "| small | original | 5,000 |  |  | 2.5e-01 | 2.5e-01 | 2.5e-01 | not built |" in page
+    assert "| small | surgeon fp16 | 1,234 | 3 | 6 | 1.0e-03 | 1.0e-03 | none is finite | not built |" in page
     assert "| small | modelopt autocast | no result |" in page
     assert "- small, modelopt autocast: not measured: no Python given that has it" in page
 

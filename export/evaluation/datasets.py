@@ -106,7 +106,7 @@ def _names(root: Path, masks: Path, names: Path | None, layout: str) -> tuple[li
         lists = [file for file in lists if file.is_file()]
         names = lists[0] if len(lists) == 1 else None
     if names is not None:
-        found = names.read_text(encoding="utf-8").split()
+        found = _listed(names)
         if not found:
             raise SurgeonError(f"{names}: no video in it; write one name a line")
         return sorted(dict.fromkeys(found)), f"listed in {names}"
@@ -114,6 +114,14 @@ def _names(root: Path, masks: Path, names: Path | None, layout: str) -> tuple[li
     if not found:
         raise SurgeonError(f"{masks}: no video in it")
     return found, f"all in {masks}"
+
+
+def _listed(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SurgeonError(f"{file}: cannot be read as a list of videos: {reason}") from error
 
 
 def _video(name: str, layout: str, images: Path, masks: Path) -> Video:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from export.evaluation.cluster import on_ray
+from export.evaluation.cluster import check_address, on_ray
 from export.evaluation.datasets import Dataset
 from export.evaluation.records import store, stored
 from export.evaluation.sides import Side
@@ -30,8 +30,9 @@ class Evaluation:
 
 
 def executor(workers: int, ray: str | None) -> Execute:
-    """This process, processes of this machine, or a Ray cluster."""
+    """This process, processes of this machine, or a Ray cluster; SurgeonError for what is no address of one."""
     if ray is not None:
+        check_address(ray)
         return partial(on_ray, address=ray)
     return partial(in_processes, workers=workers) if workers > 1 else in_this_process
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from types import FrameType
 
@@ -17,6 +17,7 @@ from export.tracking.sinks import Sink
 from export.tracking.source import Source
 from export.tracking.tracker import Tracker
 from verify.errors import SurgeonError
+from verify.report import counted
 
 LOG_SECONDS = 10.0  # between two progress lines in a log
 
@@ -26,12 +27,16 @@ class Summary:
     """Frames tracked and seconds taken; `rate` is frames per second, reading and writing included.
 
     dropped   frames of a live source that were left out
+    damaged   frames that the source holds in part only
+    lost      pictures of which nothing could be decoded, so that they are no frames
     """
 
     frames: int
     seconds: float
     interrupted: bool
     dropped: int = 0
+    damaged: tuple[int, ...] = ()
+    lost: int = 0
 
     @property
     def rate(self) -> float:
@@ -50,12 +55,43 @@ def track_video(
 ) -> Summary:
     """Feed frames to the tracker and its results to the sinks, until the end, `limit`, or `stopped()`.
 
-    Raises SurgeonError when the video ends before a frame that the plan names.
+    Raises SurgeonError when the video ends before a frame that the plan names. A refusal after the first frame says
+    how many frames the results hold.
     """
-    begin, index = time.monotonic(), -1
+    done = _Done()
+    try:
+        interrupted = _track(source, tracker, plan, sinks, done, limit, stopped, progress)
+    except SurgeonError as error:
+        if not done.frames:
+            raise
+        raise type(error)(f"{error}; the results hold the first {counted(done.frames, 'frame')}") from error
+    seconds = time.monotonic() - done.begin
+    return Summary(done.frames, seconds, interrupted, source.dropped, tuple(done.damaged), source.damage.lost)
+
+
+@dataclass
+class _Done:
+    """Frames that the sinks have taken."""
+
+    begin: float = field(default_factory=time.monotonic)
+    frames: int = 0
+    damaged: list[int] = field(default_factory=list)
+
+
+def _track(
+    source: Source,
+    tracker: Tracker,
+    plan: Plan,
+    sinks: Sequence[Sink],
+    done: _Done,
+    limit: int | None,
+    stopped: Callable[[], bool],
+    progress: Callable[[int], None],
+) -> bool:
+    """Whether `stopped()` ended it; `done` grows with each frame."""
     for index, (seconds, frame) in enumerate(islice(source.timed, limit)):
         if stopped():
-            return Summary(index, time.monotonic() - begin, interrupted=True, dropped=source.dropped)
+            return True
         for object_id in plan.removals.get(index, ()):
             tracker.remove(object_id)
         prompts, corrections = plan.prompts.get(index, {}), plan.corrections.get(index, {})
@@ -66,12 +102,16 @@ def track_video(
             results.update(tracker.correct(corrections))
         for sink in sinks:
             sink(index, seconds, frame, results)
-        progress(index + 1)
+        done.frames = index + 1
+        if seconds in source.damage.seconds:
+            done.damaged.append(index)
+        progress(done.frames)
     for kind in ("prompts", "corrections", "removals"):
-        late = [frame for frame in getattr(plan, kind) if frame > index]
+        late = [frame for frame in getattr(plan, kind) if frame >= done.frames]
         if late:
-            raise SurgeonError(f"the video ended after frame {index}; the {kind} at frame {min(late)} were never used")
-    return Summary(index + 1, time.monotonic() - begin, interrupted=False, dropped=source.dropped)
+            ended = f"the video ended after frame {done.frames - 1}"
+            raise SurgeonError(f"{ended}; the {kind} at frame {min(late)} were never used")
+    return False
 
 
 @contextmanager

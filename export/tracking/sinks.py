@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,57 @@ TIME_BASE = Fraction(1, 60000)  # seconds; a denominator that every codec takes,
 COLUMNS = ("frame", "object", "x0", "y0", "x1", "y1", "area", "score", "iou", "seconds")
 
 
+def check_file(path: Path) -> None:
+    """SurgeonError unless a file can be written to `path`, with the folders that it needs."""
+    if path.is_dir():
+        raise SurgeonError(f"{path}: cannot be written: it is a folder; name a file in it")
+    _check_parent(path)
+
+
+def check_folder(path: Path) -> None:
+    """SurgeonError unless `path` is a folder to write files to, or can be made."""
+    if path.exists() and not path.is_dir():
+        raise SurgeonError(f"{path}: cannot be written to: it is a file; name a folder")
+    _check_parent(path / "file")
+
+
+def check_overlay(path: Path) -> None:
+    """The same for `overlay_sink`; MissingBackend where a video needs PyAV and there is none."""
+    if not _is_video(path):
+        check_folder(path)
+        return
+    if find_spec("av") is None:
+        raise MissingBackend("writing a video needs PyAV; pip install av")
+    check_file(path)
+
+
+def _check_parent(path: Path) -> None:
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir():
+        raise SurgeonError(f"{path}: cannot be written: {folder} is a file, not a folder")
+    if not os.access(folder if not path.exists() else path, os.W_OK):
+        raise SurgeonError(f"{path}: cannot be written: permission denied")
+
+
+def from_first_frame(make: Callable[[], Sink]) -> Sink:
+    """The sink of `make`, which is made with the first frame: a refusal before it leaves what was there."""
+    made: Sink | None = None
+
+    def add(index: int, seconds: float, frame: Array, results: Mapping[int, Result]) -> None:
+        nonlocal made
+        made = made or make()
+        made(index, seconds, frame, results)
+
+    return add
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEOS
+
+
 def overlay_sink(path: Path, rate: float, stack: ExitStack) -> Sink:
     """An overlay video where `path` ends like one (.mp4 .mkv .mov .webm .avi), else a folder of 00000.jpg ..."""
-    return _video(path, rate, stack) if path.suffix.lower() in VIDEOS else _pictures(path)
+    return _video(path, rate, stack) if _is_video(path) else _pictures(path)
 
 
 def _pictures(folder: Path) -> Sink:
@@ -43,10 +93,8 @@ def _pictures(folder: Path) -> Sink:
 
 
 def _video(path: Path, rate: float, stack: ExitStack) -> Sink:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingBackend("writing a video needs PyAV; pip install av") from error
+    import av
+
     path.parent.mkdir(parents=True, exist_ok=True)
     container = stack.enter_context(av.open(str(path), "w"))
     stream: Any = container.add_stream(container.default_video_codec, rate=Fraction(rate).limit_denominator(1001))

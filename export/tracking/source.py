@@ -17,6 +17,18 @@ JOIN_SECONDS = 15.0  # more than a network source waits for data
 
 
 @dataclass
+class Damage:
+    """What a decoder could read in part only.
+
+    seconds   times of frames whose data are cut off or have errors
+    lost      pictures of which nothing could be decoded
+    """
+
+    seconds: set[float] = field(default_factory=set)
+    lost: int = 0
+
+
+@dataclass
 class Source:
     """An iterable of frames, uint8 RGB [height, width, 3].
 
@@ -24,12 +36,14 @@ class Source:
     count     how many there are; None when that is not known
     rate      frames per second; of a variable rate the average
     dropped   frames of a live source that were left out because a newer one was there
+    damage    grows while the frames are taken
     """
 
     timed: Iterator[Timed]
     count: int | None
     rate: float
     dropped: int = 0
+    damage: Damage = field(default_factory=Damage)
 
     def __iter__(self) -> Iterator[Array]:
         return (pixels for _, pixels in self.timed)
@@ -42,7 +56,7 @@ def live(source: Source) -> Iterator[Source]:
     An error of the source is raised when the frames before it have been taken.
     """
     queue = _Queue()
-    queued = Source(queue.take(), None, source.rate)
+    queued = Source(queue.take(), None, source.rate, damage=source.damage)
     reader = Thread(target=queue.fill, args=(source, queued), daemon=True)
     reader.start()
     try:

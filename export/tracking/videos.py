@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from export.tracking.modules import Array
-from export.tracking.source import Source, Timed
+from export.tracking.source import Damage, Source, Timed
 from verify.errors import MissingBackend, SurgeonError
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "tcp", "srt", "rtmp")
 SECONDS = 10.0  # without data from the network before it is given up
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"  # markers that the coded pixels between them cannot hold
 RATE = 25.0  # frames per second where a source does not say
 # FFmpeg's name of the system's cameras, and how it spells camera N.
 CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}")}
@@ -46,18 +47,18 @@ def open_video(text: str) -> Iterator[Source]:
     except (av.FFmpegError, OSError) as error:
         # FFmpeg's own words for a source that is silent differ by protocol and do not say so.
         if _scheme(text) in SCHEMES and time.monotonic() - begin >= SECONDS:
-            raise SurgeonError(f"{_shown(text)}: sends no video; waited {SECONDS:g} seconds") from error
+            raise SurgeonError(f"{shown(text)}: sends no video; waited {SECONDS:g} seconds") from error
         if isinstance(file, _Pipe) and not file.received:
             raise SurgeonError("standard input: nothing came; pipe a video into it") from error
-        raise SurgeonError(f"{_shown(text)}: cannot be read as a video: {error.strerror or error}") from error
+        raise SurgeonError(f"{shown(text)}: cannot be read as a video: {error.strerror or error}") from error
     with container:
         if not container.streams.video:
-            raise SurgeonError(f"{_shown(text)}: no video stream in it")
+            raise SurgeonError(f"{shown(text)}: no video stream in it")
         stream = container.streams.video[0]
-        stream.thread_type = "SLICE" if is_address(text) else "AUTO"  # threads by frame would delay several frames
-        rate = float(stream.average_rate or RATE)
+        stream.thread_type = "SLICE"  # threads by frame would delay several frames, and hide errors in them
+        rate, damage = float(stream.average_rate or RATE), Damage()
         count = None if is_address(text) else _count(stream, rate)
-        yield Source(_decode(container, text, rate), count, rate)
+        yield Source(_timed(_decode(container, text, damage), rate, damage), count, rate, damage=damage)
 
 
 def _arguments(text: str) -> tuple[Any, dict[str, Any]]:
@@ -111,26 +112,54 @@ def _camera(number: str) -> tuple[str, dict[str, Any]]:
     return file, {"format": form}
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The name of a source in a message, without the password of an address."""
     return "standard input" if text == "-" else re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:...@", text)
 
 
-def _decode(container: Any, text: str, rate: float) -> Iterator[Timed]:
+def _decode(container: Any, text: str, damage: Damage) -> Iterator[tuple[Any, bool]]:
+    """Each frame of PyAV, and whether it is damaged."""
     import av
 
-    first, last = None, -1.0
+    frames = 0
     try:
-        for index, frame in enumerate(container.decode(video=0)):
-            seconds = index / rate if frame.time is None else float(frame.time)
-            first = seconds if first is None else first
-            # Cameras repeat a timestamp now and then, which a written video must not.
-            last = max(seconds - first, last + 1e-3 if index else 0.0)
-            yield last, upright(frame.to_ndarray(format="rgb24"), int(getattr(frame, "rotation", 0) or 0))
+        for packet in container.demux(container.streams.video[0]):
+            damaged = packet.is_corrupt or _is_cut_off(packet)
+            try:
+                decoded = packet.decode()
+            except av.InvalidDataError:
+                # Who joins a camera between two key frames cannot decode the pictures before the second.
+                damage.lost += 1 if frames or not is_address(text) else 0
+                continue
+            for frame in decoded:
+                frames += 1
+                yield frame, damaged or frame.is_corrupt
     except av.FFmpegError as error:
-        if container.format.name == "mpjpeg" and error.errno == errno.EIO:
-            return  # how FFmpeg reports that the server has closed a stream of pictures
-        raise SurgeonError(f"{_shown(text)}: the video ends with an error: {error.strerror or error}") from error
+        # The second is how FFmpeg reports that the server has closed a stream of pictures.
+        if not (container.format.name == "mpjpeg" and error.errno == errno.EIO):
+            raise SurgeonError(f"{shown(text)}: the video ends with an error: {error.strerror or error}") from error
+    if not frames:
+        raise SurgeonError(f"{shown(text)}: no frame in it can be decoded")
+
+
+def _is_cut_off(packet: Any) -> bool:
+    """Whether a JPEG picture lacks its end, which FFmpeg replaces by grey without an error."""
+    if packet.stream.codec_context.name != "mjpeg" or not packet.size:
+        return False
+    data = bytes(packet)
+    return data.find(JPEG_END, max(data.rfind(JPEG_SCAN), 0)) < 0
+
+
+def _timed(frames: Iterator[tuple[Any, bool]], rate: float, damage: Damage) -> Iterator[Timed]:
+    first, last = None, -1.0
+    for index, (frame, damaged) in enumerate(frames):
+        seconds = index / rate if frame.time is None else float(frame.time)
+        first = seconds if first is None else first
+        # Cameras repeat a timestamp now and then, which a written video must not.
+        last = max(seconds - first, last + 1e-3 if index else 0.0)
+        if damaged:
+            damage.seconds.add(last)
+        yield last, upright(frame.to_ndarray(format="rgb24"), int(getattr(frame, "rotation", 0) or 0))
 
 
 def upright(frame: Array, rotation: int) -> Array:

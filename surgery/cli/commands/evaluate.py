@@ -54,14 +54,16 @@ def command(dataset: Path, models: Path, output: Path, **options: Any) -> int:
     from export.evaluation.sides import find_sides
     from export.evaluation.video import Task
     from export.tracking.run import progress_bar
+    from export.tracking.sinks import check_folder
 
+    check_folder(output)
+    execute = executor(options["workers"], options["ray"])
     sides = find_sides(models, options["against"], options["checkpoint"], options["provider"])
     for side in sides:
         _require_prompts(side, options["prompt"])
     data = open_dataset(dataset.resolve(), options["videos"])
     threads = options["threads"] or (1 if options["ray"] else max(1, (cpu_count() or 1) // options["workers"]))
     tasks = [Task(side, video, options["prompt"], threads) for side in sides for video in data.videos]
-    execute = executor(options["workers"], options["ray"])
     with progress_bar(len(tasks), ("evaluating", "evaluated", "videos")) as progress:
         evaluation = evaluate(tasks, output, execute, progress)
     if evaluation.reused:

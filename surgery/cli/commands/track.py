@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from export.tracking.run import Summary
     from export.tracking.sinks import Sink
     from export.tracking.source import Source
 
 INTERRUPTED = 130
+MOST_NAMED = 10  # damaged frames in a message
 OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 
 
@@ -69,7 +74,9 @@ def command(video: str, models: Path, **options: Any) -> int:
     the earlier ones; to restart an object, give --remove ID@FRAME for the same frame. --mask, --correct and
     --candidates need mask_decoder_prompts.onnx (surgeon export --prompts).
 
-    Ctrl-C stops tracking after the current frame; files written so far stay readable.
+    Ctrl-C stops tracking after the current frame; the results of the frames before it stay. Output is written from
+    the first tracked frame on. Damaged frames of a video are tracked as far as they can be decoded, and end in exit
+    code 2.
     """
     from export.tracking.options import parse
 
@@ -83,6 +90,7 @@ def command(video: str, models: Path, **options: Any) -> int:
     from export.tracking.run import orderly_stop, progress_bar, track_video
     from export.tracking.source import live
     from export.tracking.tracker import Tracker
+    from verify.errors import SurgeonError
     from verify.report import counted
 
     provider = options["provider"]
@@ -102,13 +110,36 @@ def command(video: str, models: Path, **options: Any) -> int:
     dropped = f"; {summary.dropped} dropped, --live" if options["live"] else ""
     rate = f"{summary.rate:.2f} frames per second on {provider}"
     click.echo(f"{counted(summary.frames, 'frame')} in {summary.seconds:.1f} s, {rate}{dropped}")
+    damage = _damage(video, summary)
     if summary.interrupted:
-        click.echo(f"interrupted; the results hold the first {summary.frames} frames", err=True)
+        held = f"the results hold the first {counted(summary.frames, 'frame')}"
+        said = f"interrupted; {held if summary.frames else 'nothing was written'}"
+        click.echo("; ".join(filter(None, (damage, said))), err=True)
         return INTERRUPTED
+    if damage:
+        raise SurgeonError(damage)
     return 0
 
 
+def _damage(video: str, summary: Summary) -> str:
+    """What of the source could not be decoded, or an empty string."""
+    from export.tracking.videos import shown
+    from verify.report import counted
+
+    said = []
+    if summary.damaged:
+        named = ", ".join(map(str, summary.damaged[:MOST_NAMED]))
+        more = f" and {len(summary.damaged) - MOST_NAMED} more" if len(summary.damaged) > MOST_NAMED else ""
+        many = len(summary.damaged) > 1
+        frames = f"frames {named}{more} are" if many else f"frame {named} is"
+        said.append(f"{frames} cut off or damaged in the source; {'their' if many else 'its'} results are not reliable")
+    if summary.lost:
+        said.append(f"{counted(summary.lost, 'picture')} could not be decoded and left out")
+    return f"{shown(video)}: {'; '.join(said)}" if said else ""
+
+
 def _check_outputs(video: str, options: dict[str, Any]) -> None:
+    from export.tracking.sinks import check_file, check_folder, check_overlay
     from verify.errors import SurgeonError
 
     paths = [options[name] for name in OUTPUTS if options[name]]
@@ -116,6 +147,10 @@ def _check_outputs(video: str, options: dict[str, Any]) -> None:
         raise SurgeonError("no output; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
     if any(path.resolve() == Path(video).resolve() for path in paths):
         raise SurgeonError(f"{video}: is the input; choose another output")
+    checks = {"output": check_overlay, "csv_path": check_file, "json_path": check_file}
+    for name in OUTPUTS:
+        if options[name]:
+            checks.get(name, check_folder)(options[name])
 
 
 def _check_live(video: str, live: bool) -> None:
@@ -129,19 +164,22 @@ def _check_live(video: str, live: bool) -> None:
 
 
 def _sinks(options: dict[str, Any], source: Source, stack: ExitStack) -> list[Sink]:
-    from export.tracking.sinks import candidate_sink, csv_sink, json_sink, kitti_sink, mask_sink, overlay_sink
+    from export.tracking.sinks import (
+        candidate_sink,
+        csv_sink,
+        from_first_frame,
+        json_sink,
+        kitti_sink,
+        mask_sink,
+        overlay_sink,
+    )
 
-    sinks = []
-    if options["output"]:
-        sinks.append(overlay_sink(options["output"], source.rate, stack))
-    if options["csv_path"]:
-        sinks.append(csv_sink(options["csv_path"], stack))
-    if options["json_path"]:
-        sinks.append(json_sink(options["json_path"], stack))
-    if options["kitti"]:
-        sinks.append(kitti_sink(options["kitti"], options["label"]))
-    if options["masks"]:
-        sinks.append(mask_sink(options["masks"]))
-    if options["candidates"]:
-        sinks.append(candidate_sink(options["candidates"], stack))
-    return sinks
+    makers: dict[str, Callable[[Path], Sink]] = {
+        "output": lambda path: overlay_sink(path, source.rate, stack),
+        "csv_path": lambda path: csv_sink(path, stack),
+        "json_path": lambda path: json_sink(path, stack),
+        "kitti": lambda path: kitti_sink(path, options["label"]),
+        "masks": mask_sink,
+        "candidates": lambda path: candidate_sink(path, stack),
+    }
+    return [from_first_frame(partial(makers[name], options[name])) for name in OUTPUTS if options[name]]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -33,7 +31,7 @@ from surgery.cli.commands.evaluate import command
 from tests.export import toy_networks
 from tests.export.evaluation.small_dataset import FRAMES, scene, write_davis, write_sav
 from tests.export.evaluation.test_measures import reference_f
-from verify.errors import MissingBackend, SurgeonError
+from verify.errors import SurgeonError
 
 
 @pytest.fixture
@@ -203,20 +201,39 @@ def test_a_video_that_always_kills_its_worker_is_reported(
     assert {row["video"] for row in results(tmp_path / "out")["objects"]} == {"crop-0"}
 
 
-def test_a_ray_address_where_nothing_listens_is_refused_at_once(davis: Path, toy: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-    with pytest.raises(MissingBackend, match=rf"--ray {address}: no Ray cluster answers there: .*refused"):
-        run(davis, "--models", toy, "--ray", address, "-o", tmp_path / "out")
-
-
-def test_ray_that_is_not_there_is_refused(
-    davis: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_frame_that_cannot_be_read_leaves_the_videos_before_it_and_earlier_results(
+    davis: Path, toy: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingBackend, match="pip install 'onnx-surgeon\\[cluster\\]'"):
-        run(davis, "--models", toy, "--ray", "auto", "-o", tmp_path / "out")
+    """The records of whole videos are reused; results.json and report.html stay as an earlier run wrote them."""
+    out = tmp_path / "out"
+    run(davis, "--models", toy, "-o", out)
+    before = {name: (out / name).read_bytes() for name in ("results.json", "report.html")}
+    frame = davis / "JPEGImages" / "480p" / "crop-1" / "00003.jpg"
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[: len(whole) // 2])
+    message = r"^video crop-1: .*00003\.jpg: cannot be read as a picture: image file is truncated"
+    for folder in (out, tmp_path / "new"):
+        with pytest.raises(SurgeonError, match=message):
+            run(davis, "--models", toy, "-o", folder)
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert [file.name for file in (tmp_path / "new").rglob("*") if file.is_file()] == ["crop-0.json"]
+    frame.write_bytes(whole)
+    _, output = run(davis, "--models", toy, "-o", tmp_path / "new")
+    assert "1 of 2 videos are from an earlier run" in output
+    assert numbers(tmp_path / "new") == numbers(out)
+
+
+def test_an_output_that_is_a_file_is_refused_before_anything_is_tracked(davis: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(SurgeonError, match="out: cannot be written to: it is a file; name a folder"):
+        run(davis, "--models", "none", "-o", tmp_path / "out")
+
+
+def test_a_list_of_videos_that_is_no_text_is_refused(davis: Path, toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "list", tmp_path):
+        with pytest.raises(SurgeonError, match=rf"^{path}: cannot be read as a list of videos: "):
+            run(davis, "--models", toy, "--videos", path, "-o", tmp_path / "out")
 
 
 def test_results_are_written_video_by_video(davis: Path, toy: Path, tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def jpeg(number: int) -> bytes:
 
 
 @contextmanager
-def http_server(frames: int, seconds: float = 0.0) -> Iterator[str]:
-    """An address that gives `frames` pictures as MJPEG, one every `seconds`."""
+def http_server(frames: int, seconds: float = 0.0, cut: int = 0) -> Iterator[str]:
+    """An address that gives `frames` pictures as MJPEG, one every `seconds`; the last without its last `cut` bytes."""
 
     class Camera(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -45,7 +45,8 @@ def http_server(frames: int, seconds: float = 0.0) -> Iterator[str]:
             for number in range(frames):
                 picture = jpeg(number)
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                self.wfile.write(head.encode() + picture + b"\r\n")
+                last = number == frames - 1
+                self.wfile.write(head.encode() + (picture[: len(picture) - cut] if last else picture + b"\r\n"))
                 time.sleep(seconds)
 
         def log_message(self, *_: object) -> None:

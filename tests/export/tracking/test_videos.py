@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from export.tracking.options import Plan
 from export.tracking.prompts import Prompt
 from export.tracking.run import track_video
 from export.tracking.sinks import overlay_sink
-from export.tracking.source import Source, live
+from export.tracking.source import Damage, Source, live
 from export.tracking.tracker import Tracker
 from export.tracking.videos import CAMERAS
 from tests.export import toy_networks
@@ -158,6 +158,70 @@ def test_variable_rates_keep_their_times(tmp_path: Path) -> None:
     for name in ("variable.mp4", "overlay.mp4"):
         with open_frames(tmp_path / name) as source:
             assert [seconds for seconds, _ in source.timed] == pytest.approx(times, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "part", "frames"),
+    [
+        ("clip.mp4", "mpeg4", 0.9, range(13, 18)),
+        ("clip.ts", "mpeg2video", 0.9, range(13, 20)),
+        ("clip.avi", "mjpeg", 0.9, range(13, 20)),
+        ("clip.mjpeg", "mjpeg", 0.9, range(13, 20)),
+    ],
+)
+def test_a_video_that_is_cut_off_names_its_last_frame(
+    tmp_path: Path, name: str, codec: str, part: float, frames: range
+) -> None:
+    path = tmp_path / name
+    write_noise(path, codec)
+    with open_frames(path) as source:
+        assert (len(list(source)), source.damage) == (20, Damage())
+    data = path.read_bytes()
+    path.write_bytes(data[: int(part * len(data))])
+    with open_frames(path) as source:
+        times = [seconds for seconds, _ in source.timed]
+    assert len(times) in frames
+    assert source.damage == Damage({times[-1]})
+
+
+def test_a_packet_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_noise(path, "libx264")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(0.9 * len(data))])
+    with open_frames(path) as source:
+        assert 10 < len(list(source)) < 20
+    assert source.damage == Damage(lost=1)
+
+
+def test_pictures_that_cannot_be_decoded_are_no_video(tmp_path: Path) -> None:
+    (tmp_path / "clip.mjpeg").write_bytes(b"".join(jpeg(number)[:300] for number in range(3)))
+    with (
+        pytest.raises(SurgeonError, match=r"(no frame in it can be decoded|cannot be read as a video)"),
+        open_frames(tmp_path / "clip.mjpeg") as source,
+    ):
+        list(source)
+
+
+@pytest.mark.parametrize("wait", [nullcontext, live])
+def test_a_picture_that_is_cut_off_by_the_server(wait: Callable[[Source], AbstractContextManager[Source]]) -> None:
+    with http_server(5, cut=700) as address, open_frames(address) as source, wait(source) as taken:
+        times = [seconds for seconds, _ in taken.timed]
+    assert taken.damage == Damage({times[-1]})
+
+
+def write_noise(path: Path, codec: str) -> None:
+    """20 frames of blocks that move, most of a file's bytes in its frames and its index in front."""
+    blocks = np.random.default_rng(0).integers(0, 255, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
+    picture = blocks.repeat(8, axis=0).repeat(8, axis=1)
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.width, stream.height = WIDTH, HEIGHT
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(np.roll(picture, 3 * number, axis=1), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def test_a_video_on_standard_input(tmp_path: Path) -> None:

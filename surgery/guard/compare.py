@@ -21,8 +21,13 @@ SATURATES = (
 
 
 def open_fixed(runnable: Any, backend: str, shared_memory: bool, folder: str | None = None) -> Session:
-    """The fixed model, ready to run where the original ran (`backend` and `shared_memory` of its `Reference`)."""
-    backend = "onnxruntime" if backend == "onnxruntime" else "auto"
+    """The fixed model, ready to run.
+
+    Args:
+        backend: "reference"; else that on which the original ran.
+        shared_memory: as in the `Reference` of the original.
+    """
+    backend = backend if backend in ("onnxruntime", "reference") else "auto"
     threads = os.cpu_count() or 1
     return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared_memory)
 

@@ -29,6 +29,7 @@ from surgery.pipeline.opset import default_opset
 from surgery.pipeline.options import Options
 from surgery.pipeline.rule import Pass
 from verify.report import Check
+from verify.run.known_faults import onnxruntime_fault
 from verify.run.saturation import may_saturate
 from verify.run.session import Halt, Session, one_line
 from verify.run.timeouts import beside
@@ -181,7 +182,9 @@ def compare_whole(
     if session is None or reference.backend != "onnxruntime":
         runnable = runnable_copy(outcome.model, fixed)
         with noted("the result"):
-            session = open_fixed(runnable, reference.backend, reference.shared_memory, original.folder or None)
+            fault = reference.fault and onnxruntime_fault(outcome.model)
+            backend = "reference" if fault else reference.backend
+            session = open_fixed(runnable, backend, reference.shared_memory, original.folder or None)
     if not reference.sets:
         trouble = f"the fixed model does not load: {session.error}"
         return Check("parity", "fail", trouble, {"tensor": ""}) if session.error else _unchecked(reference)

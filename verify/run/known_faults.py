@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from verify.model.walk import dims_of, walk_graphs, walk_nodes
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import onnx
 
 MASKED_PRODUCT = "onnxruntime gives the lowest float where Attention defines minus infinity in its fourth output"
+EMPTY_SUM = "onnxruntime leaves the result of an eight-bit product unwritten where it sums over no elements"
+# Eight-bit products, with the place of each factor. onnxruntime 1.32 hands out memory that nothing was written to where
+# the last dim of the first is 0.
+EIGHT_BIT_PRODUCTS = {
+    "DynamicQuantizeMatMul": (0, 1),
+    "MatMulInteger": (0, 1),
+    "MatMulIntegerToFloat": (0, 1),
+    "QGemm": (0, 3),
+    "QLinearMatMul": (0, 3),
+}
 
 
 def ends_process(model: onnx.ModelProto) -> str:
@@ -25,11 +39,30 @@ def onnxruntime_fault(model: onnx.ModelProto) -> str:
     """Why onnxruntime gives wrong values for this model, a sentence; "" where no such fault is known.
 
     Known of onnxruntime 1.32: the fourth output of Attention with `qk_matmul_output_mode` 2 (the scores after masking)
-    holds the lowest float where the mask makes them minus infinity.
+    holds the lowest float where the mask makes them minus infinity; an eight-bit product over no elements is not
+    written.
     """
+    if any(_sums_nothing(model)):
+        return EMPTY_SUM
     for node in model.graph.node:
         if node.op_type == "Attention" and node.domain in ("", "ai.onnx") and len(node.output) > 3 and node.output[3]:
             mode = next((attribute.i for attribute in node.attribute if attribute.name == "qk_matmul_output_mode"), 0)
             if mode == 2:
                 return MASKED_PRODUCT
     return ""
+
+
+def _sums_nothing(model: onnx.ModelProto) -> Iterator[bool]:
+    """Whether each eight-bit product has factors that are known to have no elements to sum over."""
+    from verify.model.infer import infer_types
+
+    if not any(node.op_type in EIGHT_BIT_PRODUCTS for node in walk_nodes(model.graph.node)):
+        return
+    inferred = infer_types(model, data_prop=False)
+    for graph in walk_graphs(inferred.graph):
+        known = {value.name: dims_of(value.type.tensor_type) for value in (*graph.value_info, *graph.input)}
+        known |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+        for node in graph.node:
+            for place, axis in zip(EIGHT_BIT_PRODUCTS.get(node.op_type, ()), (-1, -2), strict=False):
+                dims = known.get(node.input[place]) if place < len(node.input) else None
+                yield dims is not None and len(dims) >= -axis and dims[axis] == 0

@@ -143,7 +143,8 @@ def _first_attempt(
         outcome = _applied(original, rules, options)
         runnable = write(outcome.model)
         parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
-    return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable)), reference
+    valid = prove.well_formed(original, outcome.model, runnable, parity.status == "pass")
+    return _Attempt(rules, outcome, runnable, parity, valid), reference
 
 
 def _attempt_without(
@@ -160,7 +161,8 @@ def _attempt_without(
     runnable = write(outcome.model)
     if reference is not None and outcome.model is not original.model:
         parity = prove.compare_whole(original, outcome, runnable, reference, rules, options)
-    return _Attempt(rules, outcome, runnable, parity, prove.well_formed(original, outcome.model, runnable))
+    valid = prove.well_formed(original, outcome.model, runnable, parity.status == "pass")
+    return _Attempt(rules, outcome, runnable, parity, valid)
 
 
 def _failed(

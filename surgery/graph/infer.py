@@ -7,6 +7,7 @@ dims that carry the same name after inference are equal for every input.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -22,7 +23,7 @@ from surgery.graph.schemas import schema
 from surgery.graph.walk import inner_graphs, with_inner_graphs
 from surgery.graph.write import attribute_protos, to_skeleton
 from verify.model.infer import infer_types
-from verify.model.walk import dims_of, subgraphs
+from verify.model.walk import dims_of, subgraphs, walk_graphs
 from verify.model.wrong_shapes import known_outputs
 
 RUNS = count(1)
@@ -43,7 +44,10 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
     _name_free_dims(model.graph, main=True)
     # ONNX's data propagation is wrong where a Slice starts at run time, where a Cast changes the value and where bounds
     # are clamped: `surgery.values` follows the contents of shapes instead.
-    inferred = infer_types(model, data_prop=False)
+    faults: list[str] = []
+    inferred = infer_types(model, data_prop=False, faults=faults)
+    if faults and _open_false_shapes(model):
+        inferred = infer_types(model, data_prop=False)
     run = next(RUNS)
     todo = [(graph, inferred.graph)]
     while todo:
@@ -77,6 +81,40 @@ def _declare_changed_types(graph: gs.Graph) -> None:
             tensor.origin, tensor.snapshot = info, snapshot(tensor)
             if tensor.name in infos:
                 infos[tensor.name] = info
+
+
+def _open_false_shapes(model: onnx.ModelProto) -> bool:
+    """Remove declared shapes that ONNX infers otherwise where it is not given them; returns whether there are any.
+
+    Those of inputs stay: they are given.
+    """
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for graph in walk_graphs(bare.graph):
+        for info in _inner_infos(graph):
+            info.type.tensor_type.ClearField("shape")
+    removed = False
+    for graph, proven in zip(walk_graphs(model.graph), walk_graphs(infer_types(bare, False).graph), strict=True):
+        known = {info.name: dims_of(info.type.tensor_type) for info in _inner_infos(proven)}
+        for info in _inner_infos(graph):
+            if not _agree(dims_of(info.type.tensor_type), known.get(info.name)):
+                info.type.tensor_type.ClearField("shape")
+                removed = True
+    return removed
+
+
+def _inner_infos(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
+    """Declarations of tensors that nodes make."""
+    return (info for info in (*graph.value_info, *graph.output) if info.type.HasField("tensor_type"))
+
+
+def _agree(declared: Sequence[Any] | None, found: Sequence[Any] | None) -> bool:
+    """Whether no dim of the two has two numbers."""
+    if declared is None or found is None:
+        return True
+    pairs = zip(declared, found, strict=False)
+    numbers = ((was, now) for was, now in pairs if isinstance(was, int) and isinstance(now, int))
+    return len(declared) == len(found) and all(was == now for was, now in numbers)
 
 
 def _name_free_dims(graph: onnx.GraphProto, main: bool = False) -> None:
@@ -124,9 +162,8 @@ def _correct_declaration(graph: gs.Graph, tensor: gs.Variable) -> None:
     if dims is None:
         return
     found = tensor.shape
-    if found is not None and all(
-        isinstance(now, int) or not isinstance(was, int) for was, now in zip(dims, found, strict=False)
-    ):
+    kept = (isinstance(now, int) or not isinstance(was, int) for was, now in zip(dims, found or (), strict=False))
+    if found is not None and _agree(dims, found) and all(kept):
         return
     tensor.origin = onnx.ValueInfoProto()
     tensor.origin.CopyFrom(declared)

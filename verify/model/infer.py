@@ -18,7 +18,7 @@ LONG = 1 << 20
 INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 
 
-def infer_types(model: onnx.ModelProto, data_prop: bool = True) -> onnx.ModelProto:
+def infer_types(model: onnx.ModelProto, data_prop: bool = True, faults: list[str] | None = None) -> onnx.ModelProto:
     """A copy of the model with the types and shapes that ONNX infers, without the values of large weights.
 
     Shapes that ONNX is known to infer wrongly are left open. Where inference fails the copy has only the declared
@@ -26,8 +26,9 @@ def infer_types(model: onnx.ModelProto, data_prop: bool = True) -> onnx.ModelPro
 
     Args:
         data_prop: follow the contents of shapes too, which ONNX gets wrong in places.
+        faults: gets what ONNX's inference says against the model in its strict mode, which is not run without this.
     """
-    infer = partial(_infer, data_prop=data_prop)
+    infer = partial(_infer, data_prop=data_prop, faults=faults)
     return without_mistakes(without_negative_sizes(_without_weights(model), infer, data_prop), infer)
 
 
@@ -39,8 +40,14 @@ def negative_size(model: onnx.ModelProto) -> str:
     return negative_sizes.negative_size(_without_weights(model), partial(_infer, data_prop=False))
 
 
-def _infer(model: onnx.ModelProto, data_prop: bool) -> onnx.ModelProto:
+def _infer(model: onnx.ModelProto, data_prop: bool, faults: list[str] | None = None) -> onnx.ModelProto:
     """ONNX's inference, with its mistakes; the model itself where inference fails."""
+    if faults is not None:
+        faults.clear()
+        try:
+            return onnx.shape_inference.infer_shapes(model, strict_mode=True)
+        except Exception as error:  # onnx raises its C++ errors as several bare types
+            faults.append(str(error))
     plain = None
     for follow in (True, False) if data_prop else (False,):
         try:

@@ -51,7 +51,8 @@ def test_a_right_shape_of_an_inner_tensor_stays() -> None:
 
 
 def test_a_wrong_shape_of_a_branch_is_dropped() -> None:
-    branches = "then_branch = g1 () => (float[3,3,1] u) { u = Relu(r) }, else_branch = g2 () => (float[3,3,1] v) { v = Neg(r) }"
+    first = "then_branch = g1 () => (float[3,3,1] u) { u = Relu(r) }"
+    branches = f"{first}, else_branch = g2 () => (float[3,3,1] v) {{ v = Neg(r) }}"
     choice = "k = ReduceSum<keepdims = 0>(x) zero = Constant<value_float = 0.0>() c = Greater(k, zero)"
     model = declaring("[3,3,1]", f"{BODY} {choice} r2 = If(c) <{branches}> y = ReduceSum<keepdims = 0>(r2)")
     strict(model)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from surgery.guard.fixed_sizes import fixed_sizes
 from verify.inputs.draw import draw_inputs, free_dims
 from verify.inputs.ranges import input_ranges
 from verify.interface.recognise import recognise
@@ -36,6 +37,14 @@ MOST_EMPTY = 3  # free dims of which each is 0 once
 
 def input_sets(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     """Sets of inputs, the likeliest to run first; each is drawn when it is asked for."""
+    yield from _usual_sets(model)
+    for sizes in fixed_sizes(model):
+        yield draw_inputs(model, sizes=sizes, seed=1)
+        yield draw_inputs(model, sizes=sizes, seed=2, style="edge")
+
+
+def _usual_sets(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
+    """Sets of inputs of small sizes, and of those that pictures and sounds have."""
     keys = free_dims(model)
     spec = recognise(model)
     draw = partial(draw_inputs, model, confined=input_ranges(model))

@@ -24,7 +24,7 @@ from verify.run.known_faults import ends_process
 from verify.run.session import Session, open_session
 
 MOST_CASES = 2
-MOST_DRAWN = 12  # sets of inputs tried
+MOST_DRAWN = 24  # sets of inputs tried
 LARGER = (100.0, 100.0, 10.0, 10.0)  # times ordinary values, of the sets with large ones
 FIRST_SEED = 100  # of those sets; others are drawn with smaller seeds
 
@@ -85,7 +85,10 @@ def _drawn(model: onnx.ModelProto, runnable: Any, path: Path | None) -> list[dic
             break
     if not found:
         name = path or "the model"
-        raise SurgeonError(f"{name}: does not run on drawn inputs ({error}); give real ones with --calibrate FILE.npz")
+        raise SurgeonError(
+            f"{name}: does not run on drawn inputs ({error}); give real ones with --calibrate FILE.npz, or sizes with "
+            "--input-shape"
+        )
     return [*found, *(large for large in _large(model, found[0]) if _is_finite(session.run(large).outputs))]
 
 

@@ -116,6 +116,12 @@ class Compared:
     reference: Sequence[Mapping[str, Array]]
     only_finite: Container[int] = ()
 
+    def of(self, places: Iterable[int]) -> Compared:
+        """The same of these sets alone."""
+        chosen = list(places)
+        only_finite = {new for new, old in enumerate(chosen) if old in self.only_finite}
+        return Compared([self.reference[place] for place in chosen], only_finite)
+
     def errors(self, found: Sequence[Mapping[str, Array]]) -> dict[str, float]:
         """The largest error of each output over all sets; infinite where one is no longer a finite number."""
         largest = dict.fromkeys(self.reference[0], 0.0)

@@ -180,16 +180,32 @@ def _at(tensor: str, found: Agreement) -> Agreement:
 def _difference_nodes(number: int, old: str, name: str, zero: str) -> Iterator[onnx.NodeProto]:
     """Nodes for the largest difference of two tensors, 0 for equal infinities, and their sums of squares.
 
-    A NaN may be lost in a maximum, but not in a sum.
+    A NaN may be lost in a maximum, but not in a sum. Infinities, which make the sum infinite, are looked for only then.
     """
     stem = f"{OURS}{number} "
     yield make_node("Sub", [old, name], [stem + "difference"])
-    yield make_node("Abs", [stem + "difference"], [stem + "distance"])
-    yield make_node("Equal", [old, name], [stem + "equal"])
-    yield make_node("Where", [stem + "equal", zero, stem + "distance"], [stem + "distances"])
-    yield make_node("ReduceMax", [stem + "distances"], [stem + "gap"], keepdims=0)
     yield make_node("ReduceSumSquare", [old], [stem + "squares"], keepdims=0)
     yield make_node("ReduceSumSquare", [name], [stem + "new squares"], keepdims=0)
+    yield make_node("ReduceMax", [stem + "difference"], [stem + "highest"], keepdims=0)
+    yield make_node("ReduceMin", [stem + "difference"], [stem + "lowest"], keepdims=0)
+    yield make_node("Neg", [stem + "lowest"], [stem + "deepest"])
+    yield make_node("IsInf", [stem + "squares"], [stem + "infinite"])
+    finite = [make_node("Max", [stem + "highest", stem + "deepest"], [stem + "finite gap"])]
+    infinite = [
+        make_node("Abs", [stem + "difference"], [stem + "distance"]),
+        make_node("Equal", [old, name], [stem + "equal"]),
+        make_node("Where", [stem + "equal", zero, stem + "distance"], [stem + "distances"]),
+        make_node("ReduceMax", [stem + "distances"], [stem + "infinite gap"], keepdims=0),
+    ]
+    branches = {
+        "then_branch": onnx.GraphProto(name="infinite", node=infinite, output=[_untyped(stem + "infinite gap")]),
+        "else_branch": onnx.GraphProto(name="finite", node=finite, output=[_untyped(stem + "finite gap")]),
+    }
+    yield make_node("If", [stem + "infinite"], [stem + "gap"], **branches)
+
+
+def _untyped(name: str) -> onnx.ValueInfoProto:
+    return onnx.ValueInfoProto(name=name)
 
 
 def _shape_of(name: str) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -21,14 +21,16 @@ from surgery.isolated import FAULTS, Died, run_isolated
 from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, pass_tuple, with_spec, wrong_type
 from surgery.pipeline.rule import Pass
 from surgery.precision import DEFAULT_MAX_ERROR
-from surgery.precision.calibration import Calibration, calibration
-from surgery.precision.step import Precision
 from verify.errors import SurgeonError
 from verify.interface.spec import Spec
 from verify.model.read import read_model
 from verify.render.notebook import running
 from verify.report import Check, Report
 from verify.run.session import without_onnxruntime
+
+if TYPE_CHECKING:
+    from surgery.precision.calibration import Calibration
+    from surgery.precision.step import Precision
 
 __all__ = ["fix", "fix_model"]
 
@@ -245,6 +247,8 @@ def _real_inputs(check_inputs: Any, calibrate: Any, model: onnx.ModelProto) -> A
     """Inputs to compare on: `check_inputs`, else the first set of `calibrate`; None where neither was given."""
     if check_inputs is not None or calibrate is None:
         return check_inputs
+    from surgery.precision.calibration import calibration
+
     return calibration(model, model, None, calibrate).inputs[0]
 
 
@@ -259,6 +263,11 @@ def _guard(check_inputs: Any, guard: Any, strict: Any) -> steps.Guard:
 def _precision(kind: Any, max_error: Any, calibrate: Any, unfused_attention: Any) -> Precision | None:
     """The options of half precision, each of its type; None for float32."""
     unfused = flag("unfused_attention", unfused_attention)
+    if kind is None and calibrate is None:
+        return None
+    from surgery.precision.calibration import Calibration
+    from surgery.precision.step import Precision
+
     if calibrate is not None and not isinstance(calibrate, (str, os.PathLike, Calibration)):
         raise wrong_type("calibrate", calibrate, "the path of an .npz file, or a Calibration")
     if kind is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -22,11 +22,13 @@ from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Context
 from surgery.pipeline.options import Options, check_names
 from surgery.pipeline.rule import Pass
-from surgery.precision.step import Precision, lowered_model
 from verify.errors import CheckFailed
 from verify.model.eight_bits import eight_bit_products
 from verify.model.external import external_tensors
 from verify.report import Check, Finding, Report, counted
+
+if TYPE_CHECKING:
+    from surgery.precision.step import Precision
 
 UNCHANGED = "unchanged, byte for byte"
 MOST_LEFT_OUT = 8  # passes, before a model that is still wrong is given up
@@ -232,6 +234,8 @@ def lower(
     """
     if precision is None:
         return result
+    from surgery.precision.step import lowered_model
+
     model, outside = result.model, next(external_tensors(result.model), None) is not None
     if outside:
         model = onnx.load(result.runnable) if pending is not None else files.with_weights(model, original.folder)

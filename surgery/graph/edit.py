@@ -206,11 +206,13 @@ def _identify(tensors: Iterable[gs.Tensor]) -> None:
 
 def misplaced(graph: gs.Graph) -> gs.Node | None:
     """The first node that reads a tensor which a later node of this graph makes."""
-    place = {id(node): index for index, node in enumerate(graph.nodes)}
-    for index, node in enumerate(graph.nodes):
+    to_come = {id(node) for node in graph.nodes}
+    for node in graph.nodes:
         for tensor in tensors_read(node):
-            if tensor.inputs and place.get(id(tensor.inputs[0]), -1) >= index:
+            makers = tensor.inputs
+            if makers and id(makers[0]) in to_come:
                 return node
+        to_come.discard(id(node))
     return None
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx_graphsurgeon as gs
 
+REFERENCE = gs.Node.AttributeRef
 
-def inner_graphs(node: gs.Node) -> Iterator[tuple[str, gs.Graph]]:
+
+def inner_graphs(node: gs.Node) -> list[tuple[str, gs.Graph]]:
     """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
-    for name, value in node.attrs.items():
-        if isinstance(value, gs.Graph):
-            yield name, value
+    return [(name, value) for name, value in node.attrs.items() if isinstance(value, gs.Graph)] if node.attrs else []
 
 
 def with_inner_graphs(graph: gs.Graph) -> Iterator[gs.Graph]:
@@ -44,14 +44,14 @@ def nodes_inside(node: gs.Node) -> Iterator[gs.Node]:
             yield from inner.nodes
 
 
-def tensors_read(node: gs.Node) -> Iterator[gs.Tensor]:
+def tensors_read(node: gs.Node) -> Sequence[gs.Tensor]:
     """Tensors a node depends on: its inputs, and the inputs and outputs of all nodes and graphs inside it."""
-    yield from node.inputs
-    for _, graph in inner_graphs(node):
-        for inner in with_inner_graphs(graph):
-            yield from inner.outputs
-            for reader in inner.nodes:
-                yield from reader.inputs
+    graphs = inner_graphs(node)
+    if not graphs:
+        return node.inputs  # type: ignore[no-any-return]
+    inside = [inner for _, graph in graphs for inner in with_inner_graphs(graph)]
+    read = [tensor for inner in inside for reader in inner.nodes for tensor in reader.inputs]
+    return [*node.inputs, *(tensor for inner in inside for tensor in inner.outputs), *read]
 
 
 def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
@@ -66,7 +66,10 @@ def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
 
 def has_reference(node: gs.Node) -> bool:
     """Whether an attribute refers to an attribute of the function around the node, whose value is not known here."""
-    return any(isinstance(value, gs.Node.AttributeRef) for value in node.attrs.values())
+    for value in node.attrs.values():  # without a generator: every pass asks this of many nodes
+        if isinstance(value, REFERENCE):
+            return True
+    return False
 
 
 def shown_name(node: gs.Node) -> str:

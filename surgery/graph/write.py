@@ -85,7 +85,7 @@ def to_fragment(nodes: list[gs.Node], outputs: list[gs.Tensor], opsets: dict[str
 def attribute_protos(node: gs.Node) -> list[onnx.AttributeProto]:
     """The attributes of a node as messages."""
     proto = onnx.NodeProto()
-    writer = _Writer(Names(gs.Graph(nodes=[node])) if any(inner_graphs(node)) else NO_NAMES, False)
+    writer = _Writer(Names(gs.Graph(nodes=[node])) if inner_graphs(node) else NO_NAMES, False)
     origin = getattr(node, "origin", None)
     known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
     decoded = getattr(node, "decoded", {})

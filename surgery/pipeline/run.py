@@ -42,15 +42,15 @@ def wanted(rule: Pass, context: Context) -> bool:
     return rule.kind != "interface" or options.spec is not None
 
 
-def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[Finding]:
-    """Every finding of a pass in these graphs; nothing is changed.
+def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[tuple[Finding, str]]:
+    """Every finding of a pass in these graphs, each with the path of its graph; nothing is changed.
 
     If a pass fails, the failure goes to `context.troubles`, and the pass finds nothing more in that graph.
     """
     for graph, path in graphs:
         try:
             for found in rule.find(graph, context):
-                yield replace(found, code=rule.code, path=path)
+                yield found, path
         except (SurgeonError, MemoryError):
             raise
         except Exception as error:
@@ -66,7 +66,7 @@ def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
     """
     applied: list[Finding] = []
     claimed: set[int] = set()
-    for found in list(find_all(graphs, rule, context)):
+    for found, path in list(find_all(graphs, rule, context)):
         nodes = {id(node) for node in found.touches}
         # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
         inside = {id(inner) for node in found.touches for inner in nodes_inside(node)}
@@ -86,7 +86,7 @@ def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
         except Exception as error:
             raise PassFailure(rule.code, error) from error
         claimed |= nodes | inside
-        applied.append(found)
+        applied.append(replace(found, code=rule.code, path=path))
     return applied
 
 

@@ -131,16 +131,34 @@ def _better_shapes(node: gs.Node, found: dict[int, Contents], context: Memory) -
         shape = shape_from(node, wanted)
         if shape is not None:
             return [shape]
-    data = {place: value for place, value in enumerate(wanted) if value is not None and numbers(value) is not None}
+    data = {place: plain for place, value in enumerate(wanted) if (plain := numbers(value)) is not None}
     seen = any(not isinstance(node.inputs[place], gs.Constant) for place in data)
     if not seen and not any(_is_improved(tensor) for tensor in node.inputs):
         return []
-    values = {place: _numeric(node.inputs[place], value) for place, value in data.items()}
-    return [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)]
+    asked = _inference_input(node, data, wanted, context.opsets)
+    known = getattr(node, "inference", (None, []))
+    if asked is None or known[0] != asked:
+        values = {place: _numeric(node.inputs[place], plain, wanted[place]) for place, plain in data.items()}
+        known = node.inference = (asked, [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)])
+    return [None if shape is None else list(shape) for shape in known[1]]
 
 
-def _numeric(tensor: gs.Tensor, value: Contents) -> Any:
-    return np.asarray(numbers(value), dtype=np.dtype(tensor.dtype)).reshape(value.shape)
+def _inference_input(
+    node: gs.Node, data: dict[int, list[int]], wanted: list[Contents], opsets: dict[str, int]
+) -> tuple[Any, ...] | None:
+    """All that inference reads of a node, to compare with later; None where an attribute is no number, text or list."""
+    attributes = []
+    for name, value in node.attrs.items():
+        if not isinstance(value, (int, float, str, list)):
+            return None
+        attributes.append((name, type(value), tuple(value) if isinstance(value, list) else value))
+    types = [None if tensor.is_empty() else snapshot(tensor) for tensor in node.inputs]
+    values = [(place, wanted[place].shape, tuple(plain)) for place, plain in data.items()]
+    return node.op, opsets.get("", 1), len(node.outputs), attributes, types, values
+
+
+def _numeric(tensor: gs.Tensor, plain: list[int], value: Contents) -> Any:
+    return np.asarray(plain, dtype=np.dtype(tensor.dtype)).reshape(value.shape)
 
 
 def _fits(tensor: gs.Tensor, value: Contents) -> bool:

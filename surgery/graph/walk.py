@@ -66,7 +66,7 @@ def producer(tensor: gs.Tensor, *ops: str) -> gs.Node | None:
 
 def has_reference(node: gs.Node) -> bool:
     """Whether an attribute refers to an attribute of the function around the node, whose value is not known here."""
-    for value in node.attrs.values():  # without a generator: every pass asks this of many nodes
+    for value in node.attrs.values():  # noqa: SIM110 - called so often that a generator costs time
         if isinstance(value, REFERENCE):
             return True
     return False

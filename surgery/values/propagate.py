@@ -136,7 +136,7 @@ def _better_shapes(node: gs.Node, found: dict[int, Contents], context: Memory) -
     if not seen and not any(_is_improved(tensor) for tensor in node.inputs):
         return []
     asked = _inference_input(node, data, wanted, context.opsets)
-    known = getattr(node, "inference", (None, []))
+    known: tuple[Any, list[Any]] = getattr(node, "inference", (None, []))
     if asked is None or known[0] != asked:
         values = {place: _numeric(node.inputs[place], plain, wanted[place]) for place, plain in data.items()}
         known = node.inference = (asked, [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)])

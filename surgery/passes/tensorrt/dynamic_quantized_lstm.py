@@ -1,7 +1,8 @@
 """DynamicQuantizeLSTM of com.microsoft.
 
 What it does: writes the cell as the body of a Scan. As in onnxruntime's kernel, the data is quantized once and the
-hidden state in each step. The stored weights become floating point.
+hidden state in each step. The stored weights become floating point; where that takes more than `--fold-limit` bytes
+for one of them, it stays in eight bits with a DequantizeLinear behind it.
 Why: TensorRT's parser does not know the operator, with which onnxruntime's quantizer replaces every LSTM.
 Before → After: `y = com.microsoft.DynamicQuantizeLSTM(x, w, r, b, ...)` → `y = Scan(h, c, MatMul(quantized x, w) + b)
 <g = MatMul(quantized h, r) + x; the gates of an LSTM>` for each direction
@@ -52,15 +53,15 @@ def _quantized(build: Build, tensor: gs.Tensor) -> gs.Tensor:
 
 def _one_way(build: Build, node: gs.Node, data: gs.Tensor, place: int, backwards: int) -> tuple[gs.Tensor, ...]:
     """All hidden states [length, batch, hidden], and the last hidden and cell states [batch, hidden]."""
-    context, hidden = build.context, int(node.attrs["hidden_size"])
-    product = build("MatMul", data, build.constant(_weights(node, context, place, 1, 8)))
+    hidden = int(node.attrs["hidden_size"])
+    product = build("MatMul", data, _weights(build, node, place, 1, 8))
     bias = optional_input(node, 3)
     if bias is not None:
         both = build.squeeze(build.slice(bias, [0], [place], [place + 1]), 0)
         halves = [build.slice(both, [0], [start], [start + 4 * hidden]) for start in (0, 4 * hidden)]
         product = build("Add", product, build("Add", *halves))
     states = [_state(build, node, index, place, hidden) for index in (5, 6)]
-    body = _body(build, node, hidden, _weights(node, context, place, 2, 10))
+    body = _body(build, node, hidden, _weights(build, node, place, 2, 10))
     last, cell, every = build(
         "Scan",
         *states,
@@ -76,10 +77,15 @@ def _one_way(build: Build, node: gs.Node, data: gs.Tensor, place: int, backwards
     return every, last, cell
 
 
-def _weights(node: gs.Node, context: Context, place: int, values: int, scales: int) -> np.ndarray:
+def _weights(build: Build, node: gs.Node, place: int, values: int, scales: int) -> gs.Tensor:
     """Weights of one direction in float32, [inputs, 4 * hidden]."""
-    stored, scale, zero = (np.asarray(context.constant(node.inputs[at]))[place] for at in (values, scales, scales + 1))
-    return np.asarray((stored.astype(np.float32) - zero.astype(np.float32)) * scale.astype(np.float32))
+    parameters = (build.context.constant(node.inputs[at]) for at in (values, scales, scales + 1))
+    stored, scale, zero = (np.asarray(value)[place] for value in parameters)
+    grown = 3 * stored.nbytes
+    if grown > build.context.options.fold_limit and (scale.size == 1 or build.opset >= 13):
+        packed = (build.constant(value) for value in (stored, scale.astype(np.float32), zero))
+        return dequantized(build, *packed, axis=1)
+    return build.constant((stored.astype(np.float32) - zero.astype(np.float32)) * scale.astype(np.float32))
 
 
 def _state(build: Build, node: gs.Node, index: int, place: int, hidden: int) -> gs.Tensor:
@@ -91,13 +97,13 @@ def _state(build: Build, node: gs.Node, index: int, place: int, hidden: int) -> 
     return build("Expand", build.constant([0.0], np.float32), build("Concat", batch, build.ints([hidden]), axis=0))
 
 
-def _body(outer: Build, node: gs.Node, hidden: int, weights: np.ndarray) -> gs.Graph:
+def _body(outer: Build, node: gs.Node, hidden: int, weights: gs.Tensor) -> gs.Graph:
     """One step: states and the data's part of the gates in, new states and the hidden state out."""
     body = gs.Graph(name=outer.name("step"))
     build = Build(body, node, outer.context, outer.code)
     state, cell = (Variable(build.name(name), np.float32, [None, hidden]) for name in ("hidden", "cell"))
     data = Variable(build.name("gates"), np.float32, [None, 4 * hidden])
-    gates = build("Add", build("MatMul", _quantized(build, state), build.constant(weights)), data)
+    gates = build("Add", build("MatMul", _quantized(build, state), weights), data)
     quarters = [build.slice(gates, [1], [hidden * part], [hidden * (part + 1)]) for part in range(4)]
     let_in, let_out, keep = (build("Sigmoid", part) for part in quarters[:3])
     new_cell = build("Add", build("Mul", keep, cell), build("Mul", let_in, build("Tanh", quarters[3])))

@@ -109,3 +109,18 @@ def test_weights_of_eight_bits_are_written_plainly_whatever_the_processor(tmp_pa
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("kind", [QuantType.QInt8, QuantType.QUInt8])
+def test_large_weights_stay_in_eight_bits(kind: QuantType, per_channel: bool, tmp_path: Path) -> None:
+    source, target = tmp_path / "lstm.onnx", tmp_path / "quantized.onnx"
+    onnx.save(lstm("bidirectional", 160, False), source)
+    quantize_dynamic(source, target, weight_type=kind, reduce_range=True, per_channel=per_channel)
+    model = onnx.load(target)
+    fixed, _ = surgery.fix_model(model, guard=False)
+    assert "DynamicQuantizeLSTM" not in {node.op_type for node in fixed.graph.node}
+    assert fixed.ByteSize() < 1.25 * model.ByteSize()  # floating point would take four times the bytes
+    feeds = {"x": np.random.default_rng(0).standard_normal((3, 1, 6)).astype(np.float32)}
+    near(run_in_one_thread(model, feeds), run_in_one_thread(fixed, feeds), atol=2e-6, rtol=2e-5)
+    builds(fixed, feeds)

@@ -34,6 +34,9 @@ PIPELINE: tuple[str, ...] = (
     "cleanup.stacked_shuffle",
     "cleanup.nested_concat",
     "cleanup.reshape_around_product",
+    "cleanup.reshape_around_transpose",
+    "cleanup.only_element",
+    "cleanup.masked_constant",
     "cleanup.zero_initial_state",
     "cleanup.repeated_quantization",
     "cleanup.duplicate_initializer",
@@ -115,6 +118,8 @@ PIPELINE: tuple[str, ...] = (
     "speed.rotation_product",
     "speed.decomposed_gemm",
     "speed.affine_after_convolution",
+    "speed.transposed_product",
+    "speed.product_of_channels",
     "speed.narrow_attention_values",
     "speed.three_dim_attention",
 )

@@ -63,14 +63,14 @@ def shorter(
     inside = [before[list(first).index(axis)] for axis in range(len(source))]  # pieces of each dim of the source
     outside = [behind[axis] for axis in last]  # and of the result
     wanted = [after[axis] for axis in last]
-    order = _arranged(outside, [piece for dim in inside for piece in dim])
+    order = arranged(outside, [piece for dim in inside for piece in dim])
     if order is not None:
         return [wanted[axis] for axis in order], [order.index(axis) for axis in range(len(wanted))], True
-    order = _arranged(inside, [piece for dim in outside for piece in dim])
+    order = arranged(inside, [piece for dim in outside for piece in dim])
     return None if order is None else (wanted, order, False)
 
 
-def _arranged(groups: Sequence[list[int]], row: list[int]) -> list[int] | None:
+def arranged(groups: Sequence[list[int]], row: list[int]) -> list[int] | None:
     """The order in which the groups make up the row, or None where one is split; empty groups come first."""
     place = {piece: index for index, piece in enumerate(row)}
     order = sorted(range(len(groups)), key=lambda index: place[groups[index][0]] if groups[index] else -1)

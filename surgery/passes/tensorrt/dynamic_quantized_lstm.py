@@ -83,8 +83,8 @@ def _weights(build: Build, node: gs.Node, place: int, values: int, scales: int) 
     stored, scale, zero = (np.asarray(value)[place] for value in parameters)
     grown = 3 * stored.nbytes
     if grown > build.context.options.fold_limit and (scale.size == 1 or build.opset >= 13):
-        packed = (build.constant(value) for value in (stored, scale.astype(np.float32), zero))
-        return dequantized(build, *packed, axis=1)
+        packed, step, shift = (build.constant(value) for value in (stored, scale.astype(np.float32), zero))
+        return dequantized(build, packed, step, shift, axis=1)
     return build.constant((stored.astype(np.float32) - zero.astype(np.float32)) * scale.astype(np.float32))
 
 

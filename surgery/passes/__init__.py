@@ -89,6 +89,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.unsigned_quantization",
     "tensorrt.shifted_quantization",
     "tensorrt.asymmetric_quantization",
+    "cleanup.compared_limit",
     "tensorrt.quantized_product",
     "tensorrt.eight_bit_constant",
     "tensorrt.unsupported_pooling",

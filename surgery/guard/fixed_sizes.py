@@ -20,6 +20,7 @@ from verify.run.session import open_session
 
 STARTS = (2, 1, 3)  # sizes from which the others are found
 MOST_KEYS = 4
+LONGEST = 10.0  # seconds of one run; at sizes that take longer the model is taken not to run
 
 Sizes = dict[str, int]
 
@@ -83,7 +84,7 @@ class _Counts:
 
     def __call__(self, sizes: Sizes) -> dict[str, int]:
         """Elements by tensor; none where the model does not run so far at these sizes."""
-        outputs = self.session.run(self.draw(sizes=sizes)).outputs
+        outputs = self.session.run(self.draw(sizes=sizes), timeout=LONGEST).outputs
         return {name: int(np.size(value)) for name, value in outputs.items()}
 
 

@@ -29,6 +29,9 @@ from verify.model.read import read_model
 if TYPE_CHECKING:
     from verify.report import Check, Report
 
+# What full TensorRT allows in a tensor, also at the largest shapes of a profile: "tensor volume exceeds (2^31)-1" in
+# issues 1948 and 3033 of github.com/NVIDIA/TensorRT. TensorRT-RTX 1.7 builds larger ones.
+MOST_ELEMENTS = 2**31 - 1
 CALIBRATION_OBJECTS = 2  # objects per call when half precision is measured and a file takes any number of objects
 
 
@@ -60,9 +63,21 @@ class Request:
         check_choice("precision", self.precision, precision.PRECISIONS)
         check_image_size(self.image_size)
         check_opset(self.opset)
+        self._check_prompted_frames()
         if "mask_decoder_prompts" in self.spec_file().modules and self.semantics != "sam2":
             raise SurgeonError(
                 "mask_decoder_prompts needs --semantics sam2: MaskTracker has no decoder with mask prompts"
+            )
+
+    def _check_prompted_frames(self) -> None:
+        """SurgeonError where the profile would allow scores of memory attention that no tensor can hold."""
+        tokens = (self.image_size // 16) ** 2
+        scores = MOST_ELEMENTS // (tokens * (self.batch if isinstance(self.batch, int) and self.batch > 0 else 1))
+        most = max(1, (scores - 6 * tokens - 4 * 15) // (tokens + 4))
+        if self.prompted_frames > most:
+            raise SurgeonError(
+                f"prompted frames is {self.prompted_frames}; give at most {most} at {self.image_size} pixels and "
+                f"batch {self.batch}: the attention to more has over 2^31 - 1 scores, and TensorRT takes no such tensor"
             )
 
     def spec_file(self) -> SpecFile:

@@ -16,7 +16,7 @@ from export.tracking.modules import Array, Modules, load
 from export.tracking.prompts import Prompt, Schedule
 from export.tracking.tracker import Result, Tracker
 from verify.errors import MissingBackend, SurgeonError
-from verify.report import Check
+from verify.report import Check, counted
 
 # About eight times the errors of correct files: an IoU of 0.99997, logits off by 7e-4 of the largest.
 LEAST_IOU = 0.99976
@@ -80,9 +80,14 @@ def closed_loop(
     Three objects: a box, a point, and one that is added at a third of the clip. Raises SurgeonError where it is
     not known which model the files are, MissingBackend without torch, sam2, or a clip.
     """
+    images = read_clip(clip, frames) if clip else photo_clip(frames)
+    if prompted_frames > len(images):
+        raise SurgeonError(
+            f"--prompted-frames {prompted_frames}: the clip has {counted(len(images), 'frame')}, of which each can be "
+            "prompted once"
+        )
     modules = load(folder)
     predictor = stock_predictor(modules, folder, checkpoint, model_type, version)
-    images = read_clip(clip, frames) if clip else photo_clip(frames)
     height, width = images[0].shape[:2]
     schedule = default_schedule(height, width, len(images), prompted_frames)
     with tempfile.TemporaryDirectory() as scratch:

@@ -34,11 +34,29 @@ from verify.interface.recognise import read_metadata, write_metadata
         (Request(prompts=True, semantics="masktracker"), "needs --semantics sam2"),
         (Request(only=("mask_decoder_prompts",), semantics="masktracker"), "needs --semantics sam2"),
         (Request(prompted_frames=0), "prompted frames is 0"),
+        (Request(prompted_frames=122), "prompted frames is 122; give at most 121 at 1024 pixels and batch 1: "),
+        (Request(prompted_frames=2034, image_size=512), "give at most 2033 at 512 pixels and batch 1: "),
+        (Request(prompted_frames=58, batch=2), "give at most 57 at 1024 pixels and batch 2: "),
+        (Request(prompted_frames=2, batch=20), "give at most 1 at 1024 pixels and batch 20: "),
+        (Request(prompted_frames=10**30), "give at most 121 "),
     ],
 )
 def test_a_request_is_checked_before_anything_is_loaded(request_: Request, said: str) -> None:
     with pytest.raises(SurgeonError, match=said):
         request_.check()
+
+
+@pytest.mark.parametrize(
+    ("most", "image_size", "batch"), [(121, 1024, 1), (2033, 512, 1), (57, 1024, 2), (121, 1024, "dynamic")]
+)
+def test_the_most_prompted_frames_fill_the_largest_tensor(most: int, image_size: int, batch: int | str) -> None:
+    """The scores of memory attention: one row for each token of the image, one column for each of the memory."""
+    request = Request(prompted_frames=most, image_size=image_size, batch=batch)
+    request.check()
+    profiles = request.spec_file()["memory_attention"].profiles()
+    rows, columns = profiles["current_vision_pos_embed"].max[0], profiles["memory_pos_embed"].max[1]
+    objects = batch if isinstance(batch, int) else 1
+    assert objects * rows * columns < 2**31 <= objects * rows * (columns + rows + 4)
 
 
 @pytest.mark.parametrize(

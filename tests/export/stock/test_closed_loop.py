@@ -122,6 +122,15 @@ def test_occlusion(thin_model: Any, clip: Path) -> None:
     check(closed_loop.compare(closed_loop.run(as_numpy(stock), clip, SCHEDULE, FEW), expected))
 
 
+def test_more_prompts_than_frames_are_refused(tmp_path: Path) -> None:
+    """Two prompts in one frame would be one: the loop would run with fewer prompts than it was asked for."""
+    schedule = closed_loop.default_schedule(300, 400, 20, prompted_frames=20)
+    assert sorted(frame for frame, prompts in schedule.items() if 1 in prompts) == list(range(20))
+    message = r"^--prompted-frames 21: the clip has 20 frames, of which each can be prompted once$"
+    with pytest.raises(SurgeonError, match=message):
+        closed_loop.closed_loop(tmp_path, frames=20, prompted_frames=21)
+
+
 def test_every_prompted_frame_is_remembered(stock: Any, clip: Path) -> None:
     """A box, a click and a box again on one object: all three stay in memory, as in the stock predictor."""
     schedule = closed_loop.default_schedule(300, 400, FRAMES, prompted_frames=3)

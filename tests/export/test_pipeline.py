@@ -16,8 +16,10 @@ from export.check import judge
 from export.pipeline import Request, _reuse, _stamp, export_all, metadata
 from export.seal import BLANK, KEY, seal
 from export.weights.choose import find_weights
+from tests.export import toy_networks
 from verify.errors import SurgeonError
 from verify.interface.recognise import read_metadata, write_metadata
+from verify.tensorrt.profiles import profiles_for, trtexec
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,17 @@ def test_prompted_frames_are_in_the_metadata_where_there_are_several() -> None:
         request = Request(prompted_frames=count)
         spec = request.spec_file()["memory_attention"]
         assert metadata(request, spec, "reference:1").get("prompted_frames") == said
+
+
+def test_trtexec_is_given_room_for_every_prompted_frame(tmp_path: Path) -> None:
+    """7 memories and 16 pointers, and one more of each for every prompted frame after the first."""
+    written = metadata(
+        Request(image_size=64, prompted_frames=3), Request().spec_file()["memory_attention"], "reference:1"
+    )
+    path = toy_networks.write(tmp_path, metadata={**written, "batch": "dynamic"}) / "memory_attention.onnx"
+    command = trtexec(path, profiles_for(path))
+    largest = next(word for word in command.split() if word.startswith("--maxShapes="))
+    assert "memory_0:20x18x256,memory_1:20x9x64x4x4,memory_pos_embed:20x216x64" in largest
 
 
 def test_a_file_for_other_prompted_frames_is_not_reused(tmp_path: Path) -> None:

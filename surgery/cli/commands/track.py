@@ -147,6 +147,8 @@ def _check_outputs(video: str, options: dict[str, Any]) -> None:
         raise SurgeonError("no output; give at least one of -o, --csv, --json, --kitti, --masks, --candidates")
     if any(path.resolve() == Path(video).resolve() for path in paths):
         raise SurgeonError(f"{video}: is the input; choose another output")
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise SurgeonError(f"{twice[0]}: given for two outputs; name a path for each")
     checks = {"output": check_overlay, "csv_path": check_file, "json_path": check_file}
     for name in OUTPUTS:
         if options[name]:

@@ -143,6 +143,12 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_models_are_read(
     assert not (tmp_path / "new").exists()
 
 
+def test_two_outputs_in_one_place_are_refused(clip: Path, tmp_path: Path) -> None:
+    place = tmp_path / "boxes"
+    said = refusal(clip, "--models", "none", *BOX, "--csv", place, "--json", place)
+    assert said == f"{place}: given for two outputs; name a path for each"
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_refused(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)

@@ -89,7 +89,7 @@ def lower(
         unfused_attention: leave attention in float32, so that TensorRT runs it as separate kernels.
         max_runs: most runs of the search; when they are spent, what is still unexplained stays float32.
         extreme: more inputs, of large values. Where weights in half precision alone move an output by more than the
-            budget, only weights in float32 would help: there the outputs must stay finite, and the error does not count.
+            budget, only weights in float32 would help: there outputs must stay finite, and the error does not count.
 
     Raises:
         SurgeonError: unknown precision, or nothing to measure with.

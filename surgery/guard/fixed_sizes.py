@@ -16,6 +16,7 @@ from onnx.external_data_helper import uses_external_data
 from verify.inputs.draw import draw_inputs, free_dims
 from verify.inputs.ranges import input_ranges
 from verify.model.walk import reads, tensors
+from verify.run.known_faults import onnxruntime_fault
 from verify.run.session import open_session
 
 STARTS = (2, 1, 3)  # sizes from which the others are found
@@ -38,7 +39,7 @@ def fixed_sizes(model: onnx.ModelProto) -> Iterator[Sizes]:
     if not 0 < len(keys) <= MOST_KEYS or any(uses_external_data(tensor) for tensor in tensors(model)):
         return
     wanted = _wanted(model)
-    if not wanted:
+    if not wanted or onnxruntime_fault(model):
         return
     count = _Counts(model, wanted)
     found: list[Sizes] = []

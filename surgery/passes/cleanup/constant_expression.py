@@ -2,7 +2,8 @@
 
 What it does: computes them once, with the kernels of onnxruntime (or onnx.reference where onnxruntime has none), and
 stores the result. All nodes that lead to a result count together: the result may be larger than the initializers that
-are no longer needed by at most `--fold-limit` bytes.
+are no longer needed by at most `--fold-limit` bytes. Larger results are stored if all results together add at most a
+tenth to the bytes of the model's constants; a limit below 64 KB holds alone.
 Why: TensorRT needs many operands (axes, pads, shapes, sizes) as constants when it builds the engine.
 Before → After: `c = Mul(2, 3); y = Add(x, c)` → `y = Add(x, 6)`
 Leaves alone: random operators, quantize and dequantize pairs (their place in the graph carries meaning), operators of
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from math import prod
+from math import inf, prod
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -26,6 +27,7 @@ from surgery.graph.nodes import Constant
 from surgery.graph.protos import nbytes
 from surgery.passes.ops.evaluate import evaluate, nodes_behind
 from surgery.pipeline.context import Context
+from surgery.pipeline.options import FOLD_LIMIT
 from surgery.pipeline.rule import Finding, Pass, finding
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
@@ -39,13 +41,14 @@ LARGEST = 256 << 20
 SMALL = 64 << 10
 WEIGHTS = 1 << 10
 LARGE = 1 << 20
+SHARE = 0.1  # by which all large results together may add to the constants
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     nodes = _constant_nodes(graph, context)
     if not nodes:
         return
-    wanted, cones = _worthwhile(graph, nodes, context)
+    wanted, cones = _chosen(graph, nodes, context)
     if not wanted:
         return
     needed = {id(node) for part in cones for node in part}
@@ -128,24 +131,37 @@ def _computable(node: gs.Node, inputs: list[gs.Tensor]) -> bool:
     return node.op in BOUNDED and sum(_size(tensor) or 0 for tensor in inputs) <= SMALL
 
 
-def _worthwhile(graph: gs.Graph, nodes: list[gs.Node], context: Context) -> tuple[list[gs.Tensor], list[list[gs.Node]]]:
-    """Tensors that are worth storing within the limit, each with the nodes that it replaces."""
+def _chosen(graph: gs.Graph, nodes: list[gs.Node], context: Context) -> tuple[list[gs.Tensor], list[list[gs.Node]]]:
+    """Tensors that are worth storing, each with the nodes that it replaces."""
+    limit = context.options.fold_limit
+    wanted, cones, grown = _worthwhile(graph, nodes, context, inf)
+    if grown <= limit or (limit >= FOLD_LIMIT and grown <= SHARE * _constants(context)):
+        return wanted, cones
+    return _worthwhile(graph, nodes, context, limit)[:2]
+
+
+def _worthwhile(
+    graph: gs.Graph, nodes: list[gs.Node], context: Context, limit: float
+) -> tuple[list[gs.Tensor], list[list[gs.Node]], int]:
+    """Tensors that are each larger than what they free by at most `limit` bytes, and by how much all of them are."""
     inside = {id(node): place for place, node in enumerate(nodes)}
     mine = set(inside)
     wanted: list[gs.Tensor] = []
     cones: list[list[gs.Node]] = []
+    total = 0
     for node in reversed(nodes):
         read = [t for t in node.outputs if t.name and _read_outside(graph, t, mine, context)]
         if not read:
             continue
         part = nodes_behind(inside, read[0])
         grown = sum(_size(tensor) or 0 for tensor in read) - _freed(part)
-        if grown > context.options.fold_limit:
+        if grown > limit:
             mine.discard(id(node))  # this node stays, so that its inputs must stay too
         else:
+            total += max(grown, 0)
             wanted += read
             cones.append(part)
-    return wanted[::-1], cones
+    return wanted[::-1], cones, total
 
 
 def _read_outside(graph: gs.Graph, tensor: gs.Tensor, inside: set[int], context: Context) -> bool:

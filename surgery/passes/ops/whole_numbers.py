@@ -13,8 +13,10 @@ from surgery.graph.walk import producer
 from surgery.passes.ops.quantize import optional_input
 from surgery.pipeline.context import Context
 
+SLACK = 1.001  # for rounding of sums
 DEEPEST = 12  # nodes in a row that are followed
-EXACT = 1 << 24  # float32 represents every integer up to here, so that sums up to here are exact in any order
+EXACT = 1 << 24  # float32 represents every integer up to here
+LARGEST = 1 << 30  # sums of whole numbers are whole, rounded or not; up to here they fit int32
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Whole:
 def survives(tensor: gs.Tensor, kind: np.dtype, context: Context) -> bool:
     """Whether a Cast of this float32 tensor to the integer type `kind` and back changes no bit."""
     found = whole(tensor, context) if tensor.dtype == np.float32 and kind.kind in "iu" else None
-    if found is None or found.missing or found.negative_zero or found.reach > EXACT:
+    if found is None or found.missing or found.negative_zero or found.reach > LARGEST:
         return False
     return bool(np.iinfo(kind).min <= found.low and found.high <= np.iinfo(kind).max)
 
@@ -66,18 +68,31 @@ def _of_values(value: np.ndarray) -> Whole | None:
 
 
 def _rounded(node: gs.Node, context: Context, depth: int) -> Whole | None:
-    return Whole(-inf, inf, missing=True, negative_zero=True)
+    clip = producer(node.inputs[0], "Clip")
+    ends = [] if clip is None else [context.constant(tensor) for tensor in clip.inputs[1:]]
+    limits = [_of_values(value) for value in ends if value is not None and value.size == 1]
+    low, high = (limits[0], limits[1]) if len(limits) == 2 else (None, None)
+    if low is None or high is None or low.low > high.high:
+        return Whole(-inf, inf, missing=True, negative_zero=True)
+    return Whole(low.low, high.high, missing=True, negative_zero=True)
 
 
 def _cast(node: gs.Node, context: Context, depth: int) -> Whole | None:
-    """Of integers: what a Cast of whole numbers put in, or else the range of the type."""
+    """Of integers: what a Cast of whole numbers put in, or else the range of the type.
+
+    ONNX leaves open which integer a Cast makes of NaN.
+    """
     source, kind = node.inputs[0], None if node.inputs[0].dtype is None else np.dtype(node.inputs[0].dtype)
     if kind is None or kind.kind not in "biu":
         return None
     inner = producer(source, "Cast")
-    if inner is not None and survives(inner.inputs[0], kind, context):
-        return whole(inner.inputs[0], context, depth)
-    return Whole(0, 1) if kind.kind == "b" else Whole(float(np.iinfo(kind).min), float(np.iinfo(kind).max))
+    if kind.kind == "b":
+        return Whole(0, 1)
+    limits, known = np.iinfo(kind), inner is not None and inner.inputs[0].dtype == np.float32
+    found = whole(inner.inputs[0], context, depth) if known and inner is not None else None
+    if found is not None and limits.min <= found.low and found.high <= limits.max:
+        return replace(found, missing=False, negative_zero=False)
+    return Whole(float(limits.min), float(limits.max))
 
 
 def _sum(node: gs.Node, context: Context, depth: int) -> Whole | None:
@@ -119,7 +134,7 @@ def _floor(node: gs.Node, context: Context, depth: int) -> Whole | None:
 
 
 def _product(node: gs.Node, context: Context, depth: int) -> Whole | None:
-    """MatMul and Conv while all sums are exact; their zeros are positive, as sums that begin at zero are."""
+    """MatMul and Conv; their zeros are positive, as sums that begin at zero are."""
     left, weights = whole(node.inputs[0], context, depth), node.inputs[1]
     if left is None or left.missing or left.reach > EXACT or optional_input(node, 2) is not None:
         return None
@@ -133,8 +148,8 @@ def _product(node: gs.Node, context: Context, depth: int) -> Whole | None:
         if right is None or right.missing or shape is None or len(shape) < 2:
             return None
         most = right.reach * (shape[-2] if summed else int(np.prod(shape[1:])))
-    reach = left.reach * most
-    return Whole(-reach, reach) if reach <= EXACT else None
+    reach = left.reach * most * SLACK
+    return Whole(-reach, reach) if reach <= LARGEST else None
 
 
 def _known(tensor: gs.Tensor, context: Context) -> np.ndarray | None:

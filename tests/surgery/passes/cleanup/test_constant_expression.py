@@ -159,6 +159,32 @@ def test_the_result_may_be_so_many_bytes_larger(limit: int, left: int) -> None:
     assert len(operators(source, fold_limit=limit)) == left
 
 
+SPREAD = "d = Expand(row, dims)  y = Add(x, d)  z = MatMul(x, large)"  # 100,000 bytes of 100 bytes and a shape
+
+
+def spread(beside: int, **options: Any) -> list[str]:
+    """Operators left of a model with `beside` bytes of other constants."""
+    source = model(
+        SPREAD,
+        "float[n,m] y, float[n,m] z",
+        row=np.arange(25, dtype=np.float32),
+        dims=np.array([1000, 25]),
+        large=np.ones((25, beside // 100), np.float32),
+    )
+    source.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 25]))
+    return operators(source, **options)
+
+
+@pytest.mark.parametrize(("beside", "folded"), [(1_000_000, True), (900_000, False)])
+def test_large_results_may_add_a_tenth_to_the_constants(beside: int, folded: bool) -> None:
+    assert ("Expand" not in spread(beside)) is folded
+
+
+@pytest.mark.parametrize(("limit", "folded"), [(65535, False), (65536, True), (99884, True)])
+def test_a_limit_below_the_usual_one_holds_alone(limit: int, folded: bool) -> None:
+    assert ("Expand" not in spread(1_000_000, fold_limit=limit)) is folded
+
+
 @pytest.mark.parametrize(("limit", "left"), [(399, 3), (400, 2)])
 def test_a_constant_that_something_else_reads_is_not_freed(limit: int, left: int) -> None:
     source = model("d = ConstantOfShape(many)  e = Add(x, d)  y = Reshape(e, many)", held="int64[1] many = {100}")

@@ -122,6 +122,44 @@ REWRITES = [
         }""",
     ),
     Case(
+        "an integer type between for rounded sums, which are whole too",
+        """g (int16[2,5] x) => (float[2,1] y) <int8[5,1] b = {127, -127, 127, 127, 127}> {
+          a = Cast<to = 1>(x)
+          w = Cast<to = 1>(b)
+          p = MatMul(a, w)
+          i = Cast<to = 6>(p)
+          y = Cast<to = 1>(i)
+        }""",
+        after="""g (int16[2,5] x) => (float[2,1] y) <int8[5,1] b = {127, -127, 127, 127, 127}> {
+          a = Cast<to = 1>(x)
+          w = Cast<to = 1>(b)
+          p = MatMul(a, w)
+          y = Cast<to = 1>(p)
+        }""",
+    ),
+    Case(
+        "an integer type between for numbers less a clipped number that may be NaN",
+        """g (uint8[n] x, float[1] z) => (float[n] y) <float low = {0}, float high = {255}> {
+          a = Cast<to = 1>(x)
+          c = Clip(z, low, high)
+          r = Round(c)
+          k = Cast<to = 6>(r)
+          f = Cast<to = 1>(k)
+          s = Sub(a, f)
+          i = Cast<to = 6>(s)
+          y = Cast<to = 1>(i)
+        }""",
+        after="""g (uint8[n] x, float[1] z) => (float[n] y) <float low = {0}, float high = {255}> {
+          a = Cast<to = 1>(x)
+          c = Clip(z, low, high)
+          r = Round(c)
+          k = Cast<to = 6>(r)
+          f = Cast<to = 1>(k)
+          s = Sub(a, f)
+          y = Cast<to = 1>(s)
+        }""",
+    ),
+    Case(
         "Slices with and without steps",
         """g (float[4,6] x) => (float[2,3] y)
         <int64[1] a = {0}, int64[1] e = {9}, int64[1] r = {0}, int64[1] s = {2}, int64[1] f = {3},
@@ -237,7 +275,7 @@ LEFT_ALONE = [
         }""",
     ),
     Case(
-        "sums that float32 rounds",
+        "sums that int32 may not hold",
         """g (int16[2,3] x, int16[3,2] b) => (float[2,2] y) {
           a = Cast<to = 1>(x)
           w = Cast<to = 1>(b)

@@ -43,7 +43,9 @@ RESULT = ".fixed.onnx"
 )
 @click.option("--set-input", multiple=True, metavar="NAME=VALUE", help="Turn an input into a constant: sr=16000.")
 @click.option("--outputs", multiple=True, metavar="NAME", help="Make this tensor an output and cut off what follows.")
-@click.option("--fold-limit", default="64K", show_default=True, help="Largest growth of the file by folding constants.")
+@click.option(
+    "--fold-limit", default="64K", show_default=True, help="Largest growth of the file by one folded constant."
+)
 @click.option("--loop-limit", default=64, show_default=True, help="Most iterations of a loop that is unrolled.")
 @click.option(
     "--target",

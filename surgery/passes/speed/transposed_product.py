@@ -5,7 +5,8 @@ Why: the Transpose moves the whole result through memory.
 Before → After: `Transpose<1,0>(Gemm(x: [m, k], w: [k, n], b: [n]))` →
 `Gemm<transA, transB>(w, x, b as [n, 1])`
 Leaves alone: products of more than two dims or of two computed tensors; weights that are computed, because they may be
-dequantized ones; types other than float32; a product that is read elsewhere or is a graph output.
+dequantized ones; types other than float32; a product that is read elsewhere or is a graph output; before opset 11 a
+product without a bias.
 Numerics: within rounding: the same products may be summed in another order.
 """
 
@@ -32,6 +33,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Transpose"):
         product = producer(node.inputs[0], "Gemm", "MatMul")
         if product is None or list(node.attrs.get("perm", [1, 0])) != [1, 0] or not _is_linear(product, context):
+            continue
+        if optional_input(product, 2) is None and context.opset_of(graph) < 11:
             continue
         if len(node.inputs[0].outputs) == 1 and not context.is_output(graph, node.inputs[0]):
             fix = partial(_write, graph, node, product, context)

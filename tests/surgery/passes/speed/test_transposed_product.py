@@ -50,6 +50,14 @@ REWRITES = [
 ]
 LEFT_ALONE = [
     Case(
+        "before opset 11, Gemm takes no product without a bias",
+        f"""g (float[n,3] x) => (float[2,n] y) <{WEIGHTS}> {{
+          p = MatMul(x, w)
+          y = Transpose<perm = [1, 0]>(p)
+        }}""",
+        opset=10,
+    ),
+    Case(
         "three dims",
         f"""g (float[1,n,3] x) => (float[2,n,1] y) <{WEIGHTS}> {{
           p = MatMul(x, w)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MASKED_PRODUCT = "onnxruntime gives the lowest float where Attention defines minus infinity in its fourth output"
 EMPTY_SUM = "onnxruntime leaves the result of an eight-bit product unwritten where it sums over no elements"
+RUNNING_STATE = "onnxruntime changes the mean and variance that a BatchNormalization in training mode starts from"
 # Eight-bit products, with the place of each factor. onnxruntime 1.32 hands out memory that nothing was written to where
 # the last dim of the first is 0.
 EIGHT_BIT_PRODUCTS = {
@@ -40,16 +41,32 @@ def onnxruntime_fault(model: onnx.ModelProto) -> str:
 
     Known of onnxruntime 1.32: the fourth output of Attention with `qk_matmul_output_mode` 2 (the scores after masking)
     holds the lowest float where the mask makes them minus infinity; an eight-bit product over no elements is not
-    written.
+    written; the new mean and variance of a BatchNormalization in training mode are written over the old ones, which
+    may be constants, unless they are outputs of the model.
     """
     if any(_sums_nothing(model)):
         return EMPTY_SUM
+    if _changes_state(model):
+        return RUNNING_STATE
     for node in model.graph.node:
         if node.op_type == "Attention" and node.domain in ("", "ai.onnx") and len(node.output) > 3 and node.output[3]:
             mode = next((attribute.i for attribute in node.attribute if attribute.name == "qk_matmul_output_mode"), 0)
             if mode == 2:
                 return MASKED_PRODUCT
     return ""
+
+
+def _changes_state(model: onnx.ModelProto) -> bool:
+    """Whether a node reads the new mean or variance of a BatchNormalization in training mode."""
+    nodes = [node for node in walk_nodes(model.graph.node) if node.op_type == "BatchNormalization"]
+    made = {
+        name
+        for node in nodes
+        if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute)
+        for name in node.output[1:]
+        if name
+    }
+    return bool(made) and any(not made.isdisjoint(node.input) for node in walk_nodes(model.graph.node))
 
 
 def _sums_nothing(model: onnx.ModelProto) -> Iterator[bool]:

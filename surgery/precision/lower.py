@@ -74,7 +74,7 @@ def lower(
     feeds: Sequence[Feeds],
     max_error: float = DEFAULT_MAX_ERROR,
     skip_nodes: frozenset[str] = frozenset(),
-    max_runs: int = 40,
+    max_runs: int = 64,
     unfused_attention: bool = False,
     extreme: Sequence[Feeds] = (),
 ) -> tuple[onnx.ModelProto, Lowered]:

@@ -19,7 +19,7 @@ from surgery.precision.candidates import Unit
 Measure = Callable[[Sequence[Unit]], Mapping[str, float]]
 # The GPU time that a unit in float32 costs, as a weight of its error: attention is returned to float32 last.
 WORTH = {"attention": 30.0, "heavy": 4.0, "light": 1.0}
-ORDERING = 0.75  # share of the runs that go into the order
+ORDERING = 0.6  # share of the runs that go into the order
 NEGLIGIBLE = 0.1  # of the budget: a group that costs less is not split
 
 

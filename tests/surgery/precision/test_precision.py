@@ -126,7 +126,7 @@ def _searched(costs: dict[Unit, float], budget: float = 0.01) -> tuple[float, di
         calls.append(len(some))
         return {"y": float(np.sqrt(sum(costs[unit] ** 2 for unit in some)))}
 
-    kept, reasons = search(list(costs), measure, budget, 40)
+    kept, reasons = search(list(costs), measure, budget, 64)
     assert {*kept, *reasons} == {*costs}
     runs = len(calls)
     return measure(kept)["y"], reasons, runs
@@ -150,7 +150,16 @@ def test_search_near_the_budget_returns_no_more_than_it_must() -> None:
     error, reasons, runs = _searched(costs)
     assert error <= 0.01
     assert len(reasons) <= 71
-    assert runs <= 40
+    assert runs <= 64
+
+
+def test_search_finds_a_few_among_many_of_different_cost() -> None:
+    """Of 400 units whose errors differ by orders of magnitude, the three costliest hold what is too much."""
+    sizes = np.exp(np.random.default_rng(1).normal(size=400) * 2)
+    sizes *= 0.03 / np.sqrt((sizes**2).sum())
+    error, reasons, _ = _searched(dict(zip(_units(400), map(float, sizes), strict=True)))
+    assert error <= 0.01
+    assert len(reasons) <= 4
 
 
 def test_search_gives_back_what_fits_after_all() -> None:

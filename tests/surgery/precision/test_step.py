@@ -146,3 +146,22 @@ def test_reasons_that_differ_in_names_and_numbers_share_a_line() -> None:
         "    fp32: Sin 'slow': Sin is not among the operators that are lowered",
     ]
     assert len(list(_island(stayed, verbose=True))) == 6
+
+
+def test_the_report_says_on_which_sets_the_error_does_not_count(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    a (float[1024,32] x) => (float[1024,32] y) { z = MatMul(x, w)  g = HardSigmoid(z)  y = Mul(g, x) }"""
+    model = parser.parse_model(text)
+    w = np.random.default_rng(1).standard_normal((32, 32)).astype("f") / 2
+    model.graph.initializer.append(onnx.numpy_helper.from_array(w, "w"))
+    _, report = surgery.fix_model(model, precision="fp16", max_error=1e-3)
+    check = next(check for check in report.checks if check.name == "precision")
+    sizes = check.figures["unsteady"]
+    assert sizes
+    assert min(sizes) > 1e-3 >= max(check.figures["errors"].values())
+    assert f"on {len(sizes)} sets of large values the outputs stay finite, but the error" in check.message
+    real = Calibration(feeds(model), "normal numbers")
+    _, report = surgery.fix_model(model, precision="fp16", max_error=1e-3, calibrate=real)
+    check = next(check for check in report.checks if check.name == "precision")
+    assert check.figures["unsteady"] == []
+    assert "large values" not in check.message

@@ -69,7 +69,7 @@ def fix_model(
         ignore: code or codes of passes that do not run.
         skip_nodes: name or names of nodes that stay as they are.
         fold_limit: bytes a folded constant may be larger than the constants it is computed from; from 65536 on
-            more where all together add at most a tenth to the constants.
+            more where all together add at most an eighth to the constants.
         loop_limit: largest trip count of a loop that is unrolled.
         spec: documented interface to bring names, order and dims to: "sam2", a TOML file or a `Spec`.
         input_shapes: dims of inputs by name; a number fixes a dim, a name or -1 leaves it free.

@@ -2,8 +2,8 @@
 
 What it does: computes them once, with the kernels of onnxruntime (or onnx.reference where onnxruntime has none), and
 stores the result. All nodes that lead to a result count together: the result may be larger than the initializers that
-are no longer needed by at most `--fold-limit` bytes. Larger results are stored if all results together add at most a
-tenth to the bytes of the model's constants; a limit below 64 KB holds alone.
+are no longer needed by at most `--fold-limit` bytes. Larger results are stored if all results together add at most an
+eighth to the bytes of the model's constants; a limit below 64 KB holds alone.
 Why: TensorRT needs many operands (axes, pads, shapes, sizes) as constants when it builds the engine.
 Before → After: `c = Mul(2, 3); y = Add(x, c)` → `y = Add(x, 6)`
 Leaves alone: random operators, quantize and dequantize pairs (their place in the graph carries meaning), operators of
@@ -41,7 +41,7 @@ LARGEST = 256 << 20
 SMALL = 64 << 10
 WEIGHTS = 1 << 10
 LARGE = 1 << 20
-SHARE = 0.1  # by which all large results together may add to the constants
+SHARE = 1 / 8  # by which all large results together may add to the constants
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:

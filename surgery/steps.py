@@ -170,13 +170,14 @@ def _attempt_without(
 def _failed(
     attempt: _Attempt, original: Original, options: Options, reference: Reference | None
 ) -> tuple[Check, Sequence[Pass]] | None:
-    """The check that fails and the passes that may have caused it; None where none fails.
+    """The check that fails and the passes that may have caused it, which are those that changed something.
 
-    Passes that may move NaN hide, where they do, what the others do with it: these are compared by themselves then.
+    None where no check fails. Passes that may move NaN hide, where they do, what the others do with it: these are
+    compared by themselves then.
     """
     failed = attempt.failed(original)
     if failed is not None:
-        return failed, attempt.rules
+        return failed, prove.used_passes(attempt.outcome, attempt.rules) or attempt.rules
     if reference is None or not attempt.parity.figures.get("moved_nan"):
         return None
     others = [rule for rule in attempt.rules if not prove.may_move_nan(rule)]
@@ -184,7 +185,7 @@ def _failed(
     if outcome.model is original.model:
         return None
     parity = prove.compare_whole(original, outcome, outcome.model, reference, others, options)
-    return (parity, others) if parity.status == "fail" else None
+    return (parity, prove.used_passes(outcome, others) or others) if parity.status == "fail" else None
 
 
 def _applied(original: Original, rules: Sequence[Pass], options: Options) -> Outcome:

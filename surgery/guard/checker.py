@@ -11,7 +11,7 @@ from surgery.graph.protos import copy_fields
 from verify.model.negative_sizes import declared_negative
 from verify.run.known_faults import ends_process
 
-LARGE = 1 << 28  # bytes of a file
+LARGE = 1 << 26  # bytes of a file
 SMALL = 1 << 10  # bytes of a weight that stays where it is
 
 

@@ -58,8 +58,11 @@ def find_all(graphs: Graphs, rule: Pass, context: Context) -> Iterator[tuple[Fin
             context.troubles.append(f"{rule.code} could not examine {place}: {error!r}")
 
 
-def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
+def run_pass(graphs: Graphs, rule: Pass, context: Context, number: int) -> list[Finding]:
     """One round of one pass: find everywhere, then apply the findings that do not overlap. Returns those applied.
+
+    Args:
+        number: of the round, which the findings get as their detail "round".
 
     Raises:
         PassFailure: a fix raised, so that the graph may be inconsistent.
@@ -86,7 +89,7 @@ def run_pass(graphs: Graphs, rule: Pass, context: Context) -> list[Finding]:
         except Exception as error:
             raise PassFailure(rule.code, error) from error
         claimed |= nodes | inside
-        applied.append(replace(found, code=rule.code, path=path))
+        applied.append(replace(found, code=rule.code, path=path, details={**found.details, "round": number}))
     return applied
 
 
@@ -115,12 +118,12 @@ def run_passes(graph: gs.Graph, rules: Sequence[Pass], context: Context) -> list
         context.declined.clear()
         before = len(applied)
         for rule in active:
-            found = run_pass(graphs, rule, context)
+            found = run_pass(graphs, rule, context, number)
             if found:
                 graphs = list(every_graph(graph))
                 context.invalidate()
                 _tidy(graphs, rule, found, context)
-            applied += [replace(finding, details={**finding.details, "round": number}) for finding in found]
+            applied += found
         if _raise_opset(graph, context) or len(applied) > before:
             former = 0
             continue

@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 Operator = tuple[str, str, frozenset[str]]  # a node's operator, its domain, and the names of its attributes
 
 
-def subgraphs(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
+def subgraphs(node: onnx.NodeProto) -> list[tuple[str, onnx.GraphProto]]:
     """The graphs inside a node (branches of If, bodies of Loop and Scan) with the attribute that holds each."""
+    found = []
     for attribute in node.attribute:
         if attribute.HasField("g"):
-            yield attribute.name, attribute.g
-        for graph in attribute.graphs:
-            yield attribute.name, graph
+            found.append((attribute.name, attribute.g))
+        if attribute.graphs:
+            found += [(attribute.name, graph) for graph in attribute.graphs]
+    return found
 
 
 def walk_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

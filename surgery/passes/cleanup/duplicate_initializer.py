@@ -25,17 +25,27 @@ from surgery.pipeline.rule import Finding, Pass
 from verify.model.external import external_entry
 from verify.report import Finding as Found
 
+ENDS = 64  # bytes
+
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
-    first: dict[Any, gs.Constant] = {}
+    alike: dict[Any, list[gs.Constant]] = {}
     for constant in constants(graph):
         if context.is_output(graph, constant) or not constant.outputs:
             continue
-        key = fingerprint(constant, context)
-        kept = first.setdefault(key, constant) if key is not None else constant
-        if kept is not constant:
+        kept = _earlier(constant, alike.setdefault(_sample(constant, context), []), context)
+        if kept is not None:
             message = f"initializer '{constant.name}' has the values of '{kept.name}'"
             yield Found(code="", message=message, fix=partial(replace_uses, constant, kept))
+
+
+def _earlier(constant: gs.Constant, alike: list[gs.Constant], context: Context) -> gs.Constant | None:
+    """The first of `alike` with the values of a constant; where there is none, the constant becomes one of them."""
+    key = fingerprint(constant, context) if alike else None
+    kept = next((other for other in alike if key is not None and fingerprint(other, context) == key), None)
+    if kept is None:
+        alike.append(constant)
+    return kept
 
 
 def constants(graph: gs.Graph) -> list[gs.Constant]:
@@ -53,6 +63,32 @@ def fingerprint(constant: gs.Constant, context: Context) -> Any:
     key = _key(values)
     constant.fingerprint = (values, key)
     return key
+
+
+def _sample(constant: gs.Constant, context: Context) -> Any:
+    """A key that equal constants share, which of a large one holds the ends of its bytes only; cached."""
+    values = constant._values
+    if values.nbytes <= 2 * ENDS:
+        return fingerprint(constant, context)
+    known = getattr(constant, "sample", None)
+    if known is None or known[0] is not values:
+        known = constant.sample = (values, (str(values.dtype), tuple(values.shape), _ends(values)))
+    return known[1]
+
+
+def _ends(values: Any) -> bytes:
+    if isinstance(values, Stored):
+        if values.sparse or values.dtype is None or values.external:
+            return b""
+        if values.tensor.HasField("raw_data"):
+            data = values.tensor.raw_data
+            return bytes(data[:ENDS] + data[-ENDS:])
+        values = values.load()
+    if values.dtype.kind == "O":
+        return b""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    count = -(-ENDS // values.dtype.itemsize)
+    return bytes(flat[:count].tobytes()[:ENDS] + flat[-count:].tobytes()[-ENDS:])
 
 
 def _key(values: Any) -> Any:

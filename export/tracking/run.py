@@ -29,6 +29,7 @@ class Summary:
     dropped   frames of a live source that were left out
     damaged   frames that the source holds in part only
     lost      pictures of which nothing could be decoded, so that they are no frames
+    missing   seconds between the end of a file and the length that it states; 0 where not all was read
     """
 
     frames: int
@@ -37,6 +38,7 @@ class Summary:
     dropped: int = 0
     damaged: tuple[int, ...] = ()
     lost: int = 0
+    missing: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -66,7 +68,8 @@ def track_video(
             raise
         raise type(error)(f"{error}; the results hold the first {counted(done.frames, 'frame')}") from error
     seconds = time.monotonic() - done.begin
-    return Summary(done.frames, seconds, interrupted, source.dropped, tuple(done.damaged), source.damage.lost)
+    damage = source.damage
+    return Summary(done.frames, seconds, interrupted, source.dropped, tuple(done.damaged), damage.lost, damage.missing)
 
 
 @dataclass

@@ -22,10 +22,12 @@ class Damage:
 
     seconds   times of frames whose data are cut off or have errors
     lost      pictures of which nothing could be decoded
+    missing   seconds between the end of a file's streams and the length that it states
     """
 
     seconds: set[float] = field(default_factory=set)
     lost: int = 0
+    missing: float = 0.0
 
 
 @dataclass

@@ -121,9 +121,13 @@ def _decode(container: Any, text: str, damage: Damage) -> Iterator[tuple[Any, bo
     """Each frame of PyAV, and whether it is damaged."""
     import av
 
-    frames = 0
+    frames, end, video = 0, 0.0, container.streams.video[0]
     try:
-        for packet in container.demux(container.streams.video[0]):
+        for packet in container.demux():
+            if packet.pts is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index != video.index:
+                continue
             damaged = packet.is_corrupt or _is_cut_off(packet)
             try:
                 decoded = packet.decode()
@@ -140,6 +144,8 @@ def _decode(container: Any, text: str, damage: Damage) -> Iterator[tuple[Any, bo
             raise SurgeonError(f"{shown(text)}: the video ends with an error: {error.strerror or error}") from error
     if not frames:
         raise SurgeonError(f"{shown(text)}: no frame in it can be decoded")
+    if container.duration and not is_address(text):
+        damage.missing = max(0.0, container.duration / av.time_base - end)
 
 
 def _is_cut_off(packet: Any) -> bool:

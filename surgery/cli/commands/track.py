@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 MOST_NAMED = 10  # damaged frames in a message
+MOST_MISSING = 1.0  # seconds by which the stated length of a whole file may be wrong
 OUTPUTS = ("output", "csv_path", "json_path", "kitti", "masks", "candidates")
 
 
@@ -135,6 +136,8 @@ def _damage(video: str, summary: Summary) -> str:
         said.append(f"{frames} cut off or damaged in the source; {'their' if many else 'its'} results are not reliable")
     if summary.lost:
         said.append(f"{counted(summary.lost, 'picture')} could not be decoded and left out")
+    if summary.missing > MOST_MISSING:
+        said.append(f"it ends {summary.missing:.1f} s before the length that it states, as a file that was cut off")
     return f"{shown(video)}: {'; '.join(said)}" if said else ""
 
 

@@ -181,7 +181,7 @@ def test_a_video_that_is_cut_off_names_its_last_frame(
     with open_frames(path) as source:
         times = [seconds for seconds, _ in source.timed]
     assert len(times) in frames
-    assert source.damage == Damage({times[-1]})
+    assert (source.damage.seconds, source.damage.lost) == ({times[-1]}, 0)
 
 
 def test_a_packet_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_packet_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
     path.write_bytes(data[: int(0.9 * len(data))])
     with open_frames(path) as source:
         assert 10 < len(list(source)) < 20
-    assert source.damage == Damage(lost=1)
+    assert (source.damage.seconds, source.damage.lost) == (set(), 1)
 
 
 def test_pictures_that_cannot_be_decoded_are_no_video(tmp_path: Path) -> None:
@@ -208,6 +208,28 @@ def test_a_picture_that_is_cut_off_by_the_server(wait: Callable[[Source], Abstra
     with http_server(5, cut=700) as address, open_frames(address) as source, wait(source) as taken:
         times = [seconds for seconds, _ in taken.timed]
     assert taken.damage == Damage({times[-1]})
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_matroska_file_that_is_cut_off_ends_before_its_stated_length(tmp_path: Path, codec: str) -> None:
+    """Nothing else tells: its last frames are whole."""
+    path = tmp_path / "clip.mkv"
+    write_noise(path, codec)
+    with open_frames(path) as source:
+        assert (len(list(source)), source.damage) == (20, Damage())
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with open_frames(path) as source:
+        frames = len(list(source))
+    assert source.damage == Damage(missing=pytest.approx((20 - frames) / RATE, abs=2 / RATE))
+    assert 1 < frames < 12
+
+
+def test_the_stated_length_of_variable_rates_is_that_of_their_frames(tmp_path: Path) -> None:
+    write_variable(tmp_path / "variable.mp4")
+    with open_frames(tmp_path / "variable.mp4") as source:
+        list(source)
+    assert source.damage.missing < 0.05
 
 
 def write_noise(path: Path, codec: str) -> None:

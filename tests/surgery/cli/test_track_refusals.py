@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 pytest.importorskip("PIL")
 pytest.importorskip("av")
 
+import av
 from PIL import Image
 
 from export.tracking.frames import open_frames
@@ -168,6 +170,22 @@ def test_an_interrupt_before_the_first_frame_writes_nothing(
     result = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert (result.return_value, result.stderr.splitlines()[-1]) == (130, "interrupted; nothing was written")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_ends_long_before_its_stated_length_ends_in_exit_2(networks: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(12):
+            noise = np.random.default_rng(number).integers(0, 255, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    said = refusal(path, "--models", networks, *BOX, "--csv", tmp_path / "boxes.csv")
+    assert re.fullmatch(rf"{path}: it ends \d\.\d s before the length that it states, as a file that was cut off", said)
+    assert len((tmp_path / "boxes.csv").read_text().splitlines()) > 2
 
 
 def track_stream(networks: Path, out: Path, data: bytes) -> subprocess.CompletedProcess[bytes]:

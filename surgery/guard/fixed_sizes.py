@@ -82,11 +82,15 @@ class _Counts:
     def __init__(self, model: onnx.ModelProto, names: Mapping[str, int]) -> None:
         self.draw = partial(draw_inputs, model, confined=input_ranges(model))
         self.session = open_session(_up_to(model, names), threads=os.cpu_count() or 1)
+        self.known: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
 
     def __call__(self, sizes: Sizes) -> dict[str, int]:
         """Elements by tensor; none where the model does not run so far at these sizes."""
-        outputs = self.session.run(self.draw(sizes=sizes), timeout=LONGEST).outputs
-        return {name: int(np.size(value)) for name, value in outputs.items()}
+        key = tuple(sizes.items())
+        if key not in self.known:
+            outputs = self.session.run(self.draw(sizes=sizes), timeout=LONGEST).outputs
+            self.known[key] = {name: int(np.size(value)) for name, value in outputs.items()}
+        return self.known[key]
 
 
 def _up_to(model: onnx.ModelProto, names: Mapping[str, Any]) -> onnx.ModelProto:

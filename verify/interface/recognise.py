@@ -96,7 +96,8 @@ def _closest_size(
     """The image size whose static dims agree with most of the model's; the documented one when tied."""
     if spec_file.image_size is None:
         return None
-    pairs = [pair for port in spec_file[module].ports for pair in zip(port.dims, sizes.get(port.name, ()), strict=False)]
+    ports = spec_file[module].ports
+    pairs = [pair for port in ports for pair in zip(port.dims, sizes.get(port.name, ()), strict=False)]
     if not any(isinstance(wanted, int) and isinstance(got, int) and wanted != got for wanted, got in pairs):
         return spec_file.image_size  # with another size no other dims would agree
     score: dict[int, int] = {}

@@ -9,7 +9,8 @@ Leaves alone: opset below 17, means over several axes, a scale or shift that is 
 constants of more dims than the data, an epsilon of 0 (rounding alone then decides the result for rows of equal values),
 inner results that other nodes read, and tensors that are not floating point.
 Numerics: within rounding (the sum is taken in another order). Where values differ by little more than their own
-rounding, as 8938.11 and 8938.28 do, both forms are exact to only two digits in float32.
+rounding, as 8938.11 and 8938.28 do, both forms are exact to only two digits in float32. Where sums or
+squares overflow, one form may give 0 and the other NaN.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ def page(found: dict[str, Any]) -> str:
         "# Models nobody here made",
         f"{machine['processors']} CPU cores, onnxruntime {machine['onnxruntime']}. Packages: {packages}.",
         side_by_side.ABOUT,
+        *([found["counted again"]] if "counted again" in found else []),
         "## surgeon fix, with its guard",
         side_by_side.ours_table(models),
         "## Beside the peers: nodes (seconds)",

@@ -45,13 +45,14 @@ HEAD = (
 
 # What the rows mean; the figures in it were measured on the machine of the rows.
 LIMITS = """\
-The aims were 0.40 of stock's seconds for tiny and 0.60 for large. They are not reached, and in float32 they cannot be
-reached on this processor:
+The aims were 0.40 of stock's seconds for tiny and 0.60 for large. They are not reached, and in float32 they are
+out of reach on this processor:
 
 - Both sides compute about as fast: 64 and 67 (ours, one and three objects of tiny) and 66 and 71 (stock) thousand
   million operations in a processor second. What is saved is what the exact rewrites save in operations.
-- 0.40 would need 128 of them with one object of tiny and 129 with three; 0.60 with large needs 1.53 times as many
-  as stock computes. The fastest product measured on this processor, 2048 x 2048 in OpenBLAS, computes 80 to 87.
+- 0.40 would need 128 of them with one object of tiny and 129 with three. The fastest product measured on this
+  processor, 2048 x 2048 in OpenBLAS, computes 80 to 87. With large, ours computes 56 and stock 53 in the row above;
+  0.60 of stock's processor time would need 81 for everything, as many as one large product reaches alone.
 - Of a frame's processor time (tiny, one object) memory attention takes 55 %, the image encoder 42 %, the memory
   encoder 2 %, the mask decoder and all that is outside of onnxruntime 0.6 % each. Both cores are busy for 1.91 of 2
   seconds, so running the modules side by side could save 4 % at most.

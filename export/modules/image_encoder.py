@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.modules.layers import Affine, attend, exact_gelu, fold, matrix, scaled, stack_rows
+from export.modules.layers import Affine, attend, attend_in_chunks, exact_gelu, fold, matrix, scaled, stack_rows
 
 
 class Windows:
@@ -56,8 +56,9 @@ def max_pool(x: Tensor, size: int) -> Tensor:
 class Block(nn.Module):
     """One transformer block of the trunk on a map of `size` x `size` tokens."""
 
-    def __init__(self, block: Any, size: int) -> None:
+    def __init__(self, block: Any, size: int, chunked: bool) -> None:
         super().__init__()
+        self.attend = attend_in_chunks if chunked else attend
         self.norm1, self.norm2 = block.norm1, block.norm2
         (self.mlp_in, self.mlp_out), self.act = block.mlp.layers, exact_gelu(block.mlp.act)
         self.heads, self.size = block.attn.num_heads, size
@@ -85,7 +86,7 @@ class Block(nn.Module):
             key, value = self.keys.split(self.key_value(self.keys.pad(normed)), 2, self.heads)
         else:
             query, key, value = self.keys.split(self.query_key_value(self.keys.pad(normed)), 3, self.heads)
-        x = x + self.out(self.queries.join(attend(query, key, value), self.heads))
+        x = x + self.out(self.queries.join(self.attend(query, key, value), self.heads))
         return x + self.mlp_out(self.act(self.mlp_in(self.norm2(x))))
 
 
@@ -117,7 +118,10 @@ class PatchPositions(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """image [1, 3, S, S] to the five outputs of the spec; `compact`: see `PatchPositions`."""
+    """image [1, 3, S, S] to the five outputs of the spec.
+
+    compact   see `PatchPositions`; without it the blocks that attend to the whole map do so for 512 queries at a time
+    """
 
     feature_positions: Tensor  # named unlike the output it becomes
     no_mem_embed: Tensor
@@ -129,7 +133,7 @@ class ImageEncoder(nn.Module):
         self.size = model.image_size // self.patch.stride[0]
         blocks, size, taps = [], self.size, []
         for index, block in enumerate(trunk.blocks):
-            blocks.append(Block(block, size))
+            blocks.append(Block(block, size, chunked=not compact))
             size = blocks[-1].queries.size
             if index in trunk.stage_ends:
                 taps.append(index)

@@ -36,6 +36,13 @@ REWRITES = [
         inputs={"a": [1, 0]},
     ),
     Case(
+        "the logarithm of the sum of exponentials of one large number is that number",
+        "g (float[2] x, int64[0] a) => (float[p] y) { y = ReduceLogSumExp<noop_with_empty_axes = 1>(x, a) }",
+        opset=18,
+        gone=("ReduceLogSumExp",),
+        inputs={"a": np.zeros(0, np.int64), "x": [8550, -200]},
+    ),
+    Case(
         "booleans", "g (bool[2,3] x, int64[1] a) => (bool[p,q] y) { y = ReduceMin(x, a) }", opset=20, inputs={"a": [0]}
     ),
     Case(

@@ -12,10 +12,8 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from surgery.precision.candidates import Unit
 from surgery.precision.lower import lower
 from surgery.precision.measure import error, run, with_zero_rows
-from surgery.precision.search import search
 from tests.surgery.precision.models import ATTENTION, BRANCHES, MASKED, OVERFLOW, SHAPES, feeds, types
 from verify.compare.half_file import float32_nodes, in_float32
 from verify.errors import SurgeonError
@@ -116,63 +114,6 @@ def test_a_mask_cut_at_a_threshold_is_judged_by_elements() -> None:
     reference[:50] = found[:51] = 10.0
     assert error(reference, found) == pytest.approx(0.01)
     assert error(np.float32([1, np.nan]), np.float32([1, 2])) == float("inf")
-
-
-def _searched(costs: dict[Unit, float], budget: float = 0.01) -> tuple[float, dict[Unit, str], int]:
-    """The error of the choice for units whose squares of errors add up, why the others stay, and the runs."""
-    calls = []
-
-    def measure(some: Any) -> dict[str, float]:
-        calls.append(len(some))
-        return {"y": float(np.sqrt(sum(costs[unit] ** 2 for unit in some)))}
-
-    kept, reasons = search(list(costs), measure, budget, 64)
-    assert {*kept, *reasons} == {*costs}
-    runs = len(calls)
-    return measure(kept)["y"], reasons, runs
-
-
-def _units(count: int, kind: str = "light") -> list[Unit]:
-    return [Unit(kind, (("", index),), f"n{index}") for index in range(count)]
-
-
-@pytest.mark.parametrize("cost", [0.05, float("inf")])
-def test_search_finds_the_few_that_cost(cost: float) -> None:
-    costs = {unit: cost if index in (7, 40) else 1e-4 for index, unit in enumerate(_units(64))}
-    _, reasons, runs = _searched(costs)
-    assert {unit.name for unit in reasons} == {"n7", "n40"}
-    assert runs <= 30
-
-
-def test_search_near_the_budget_returns_no_more_than_it_must() -> None:
-    """0.011 against 0.01, spread over 400 units: 70 of them hold the squares that are too much."""
-    costs = dict.fromkeys(_units(400), 0.011 / 20)
-    error, reasons, runs = _searched(costs)
-    assert error <= 0.01
-    assert len(reasons) <= 71
-    assert runs <= 64
-
-
-def test_search_finds_a_few_among_many_of_different_cost() -> None:
-    """Of 400 units whose errors differ by orders of magnitude, the three costliest hold what is too much."""
-    sizes = np.exp(np.random.default_rng(1).normal(size=400) * 2)
-    sizes *= 0.03 / np.sqrt((sizes**2).sum())
-    error, reasons, _ = _searched(dict(zip(_units(400), map(float, sizes), strict=True)))
-    assert error <= 0.01
-    assert len(reasons) <= 4
-
-
-def test_search_gives_back_what_fits_after_all() -> None:
-    """The order is wrong where units cost nothing alone: only two together do, and either may stay."""
-    units = _units(32)
-
-    def measure(some: Any) -> dict[str, float]:
-        both = {units[3], units[29]} <= set(some)
-        return {"y": 1.0 if both else 0.0}
-
-    kept, reasons = search(units, measure, 0.01, 40)
-    assert len(kept) == 31
-    assert {unit.name for unit in reasons} < {"n3", "n29"}
 
 
 def test_errors_for_users() -> None:
@@ -315,42 +256,3 @@ def test_rows_of_whole_numbers_are_zero_too_where_the_model_takes_them() -> None
     unbounded, _ = _masked("infinity")
     (kept,) = with_zero_rows(unbounded, given)  # a row that is hidden whole gives NaN here
     np.testing.assert_array_equal(kept["seen"], given["seen"])
-
-
-GATE = """<ir_version: 8, opset_import: ["" : 17]>
-a (float[256,32] x) => (float[256,32] y) <float[32,32] w> { z = MatMul(x, w)  g = HardSigmoid(z)  y = Mul(g, x) }"""
-
-
-def _gate() -> onnx.ModelProto:
-    model = parser.parse_model(GATE.replace("<float[32,32] w>", ""))
-    w = np.random.default_rng(1).standard_normal((32, 32)).astype("f")
-    model.graph.initializer.append(onnx.numpy_helper.from_array(w, "w"))
-    return model
-
-
-def test_large_values_do_not_choose_where_weights_in_half_precision_alone_are_too_much() -> None:
-    """A gate that opens between -2.5 and 2.5 turns at thousands of them as a step does: rounding moves the step."""
-    model = _gate()
-    ordinary, large = feeds(model), feeds(model, 1000.0)
-    _, alone = lower(model, "fp16", ordinary, 2e-3)
-    assert not alone.stayed
-    _, with_large = lower(model, "fp16", ordinary, 2e-3, extreme=large)
-    assert not with_large.stayed
-    assert with_large.errors["y"] <= 2e-3 < with_large.unsteady[0]
-    _, real = lower(model, "fp16", [*ordinary, *large], 2e-3)
-    assert {node.op for node in real.stayed} >= {"MatMul"}
-
-
-def test_large_values_still_say_what_overflows_where_their_error_does_not_count() -> None:
-    model = _gate()
-    _, result = lower(model, "fp16", feeds(model), 1e-3, extreme=feeds(model, 2000.0))
-    assert result.unsteady
-    assert "too large for fp16" in {node.op: node.why for node in result.stayed}["MatMul"]
-
-
-def test_a_bias_that_becomes_zero_does_not_keep_a_product_in_float32() -> None:
-    text = """<ir_version: 8, opset_import: ["" : 17]> a (float[4,8] x, float[8,8] w) => (float[4,8] y)
-    <float[8] b = {1e-8,1e-8,1e-8,1e-8,1e-8,1e-8,1e-8,1e-8}> { y = Gemm(x, w, b) }"""
-    model = parser.parse_model(text)
-    _, result = lower(model, "fp16", feeds(model))
-    assert not result.stayed

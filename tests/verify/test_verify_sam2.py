@@ -14,6 +14,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 MODULES = ("image_encoder", "mask_decoder", "memory_attention", "memory_encoder")
+PROMPTS = "mask_decoder_prompts"
 pytestmark = pytest.mark.slow
 
 
@@ -32,10 +33,10 @@ def surgeon(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sam2")
     folder = tmp_path_factory.mktemp("sam2")
-    options = ("--weights", "reference", "--image-size", "256", "--batch", "dynamic")
+    options = ("--weights", "reference", "--image-size", "256", "--batch", "dynamic", "--prompts")
     done = surgeon(folder, "export", "tiny", *options, "-o", "tiny")
     assert done.returncode == 0, done.stdout
-    files = [f"tiny/{module}.onnx" for module in MODULES]
+    files = [f"tiny/{module}.onnx" for module in (*MODULES, PROMPTS)]
     done = surgeon(folder, "golden", "record", "--from-torch", *files)
     assert done.returncode == 0, done.stdout
     return folder
@@ -44,7 +45,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_as_exported(exported: Path) -> None:
     done = surgeon(exported, "verify", "tiny", "--against-torch")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("pass   golden") == done.stdout.count("pass   stock SAM2") == 4
+    assert done.stdout.count("pass   golden") == done.stdout.count("pass   stock SAM2") == 5
+    assert f"tiny/{PROMPTS}.onnx" in done.stdout
+
+
+def test_tensorrt_builds_the_decoder_with_mask_prompts(exported: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    done = surgeon(exported, "verify", f"tiny/{PROMPTS}.onnx", "--strict")
+    assert done.returncode == 0, done.stdout
+    assert "pass   tensorrt" in done.stdout
 
 
 def test_goldens_are_found_from_anywhere_by_metadata(exported: Path) -> None:

@@ -37,6 +37,8 @@ def negative_size(model: onnx.ModelProto) -> str:
 
     A process in which onnxruntime, or ONNX's checker with `full_check`, reads such a model ends.
     """
+    if not negative_sizes.has_slices(model):
+        return ""
     return negative_sizes.negative_size(_without_weights(model), partial(_infer, data_prop=False))
 
 

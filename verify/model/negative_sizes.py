@@ -30,6 +30,11 @@ MOST_LEVELS = 16
 Infer = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 
+def has_slices(model: onnx.ModelProto) -> bool:
+    """Whether there is a Slice, without which sizes below zero do no harm."""
+    return any(node.op_type == "Slice" for node in every_node(model))
+
+
 def without_negative_sizes(model: onnx.ModelProto, infer: Infer, data_prop: bool = False) -> onnx.ModelProto:
     """The model as ONNX's inference can read it: itself, or a copy without declared and computed sizes below zero.
 
@@ -39,7 +44,7 @@ def without_negative_sizes(model: onnx.ModelProto, infer: Infer, data_prop: bool
         infer: ONNX's inference; it returns its argument where it fails.
         data_prop: whether it follows the contents of shapes.
     """
-    if not any(node.op_type == "Slice" for node in every_node(model)):
+    if not has_slices(model):
         return model
     declared = any(True for _ in _negative_dims(model.graph))
     if not declared and not _risky(model, data_prop):
@@ -67,7 +72,7 @@ def declared_negative(model: onnx.ModelProto) -> str:
 
     onnxruntime takes such a size as unknown, but the process of ONNX's checker with `full_check` ends.
     """
-    if not any(node.op_type == "Slice" for node in every_node(model)):
+    if not has_slices(model):
         return ""
     return next(_negative_tensors(model.graph), "")
 

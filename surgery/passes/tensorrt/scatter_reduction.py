@@ -1,35 +1,43 @@
 """ScatterND and ScatterElements with a reduction: add, mul, max or min.
 
 What it does: compares every index with every position (Equal), spreads the updates over the positions that match
-(Where), and reduces them onto the data.
+(Where), and reduces them onto the data. Without any update the data is the result.
 Why: TensorRT's scatter layers only overwrite.
 Before → After: `y = ScatterND<reduction = "add">(x, i, u)` → `y = x + ReduceSum(Where(Equal(i, places), u, 0), 0)`
-Leaves alone: scatters that overwrite; sizes that are unknown or whose comparison would hold more than 4M elements;
-ScatterElements whose updates are narrower than the data in the dims other than the axis; types other than float32,
-float16 and int32 (products of floats only), for which TensorRT's reductions are exact.
-Numerics: maxima and minima are exact; sums and products are taken in another order.
+Leaves alone: data whose size along the scattered axes is unknown; comparisons of more than 4M elements, where a free
+number of updates counts as 256 (TensorRT-RTX computes the comparison and the reduction in one kernel and stores no
+comparison, onnxruntime stores it); types other than float32, float16, int32 and int64 (products of floats only), for
+which TensorRT's reductions are exact.
+Numerics: maxima, minima and integers are exact; sums and products are taken in another order, and -0 in the data may
+become 0 in a sum. A NaN in the data or in an update gives NaN, where onnxruntime's maxima and minima may lose it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from math import prod
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.passes.ops.axes import reshaped
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
 LARGEST = 1 << 22
+FREE_COUNT = 256  # updates that a free number of them counts as
+HALF = 1 << 31
 FLOATS = ("float32", "float16")
-TYPES = {  # onnxruntime sums and multiplies integers in floating point of 53 bits
-    "add": (*FLOATS, "int32"),
+TYPES = {  # onnxruntime multiplies integers in floating point of 53 bits
+    "add": (*FLOATS, "int32", "int64"),
     "mul": FLOATS,
-    "max": (*FLOATS, "int32"),
-    "min": (*FLOATS, "int32"),
+    "max": (*FLOATS, "int32", "int64"),
+    "min": (*FLOATS, "int32", "int64"),
 }
+Reduce = Callable[[gs.Tensor, gs.Tensor, int], gs.Tensor]
 REDUCTIONS = {  # reduction: (reducing operator, combining operator)
     "add": ("ReduceSum", "Add"),
     "mul": ("ReduceProd", "Mul"),
@@ -40,54 +48,123 @@ REDUCTIONS = {  # reduction: (reducing operator, combining operator)
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "ScatterND", "ScatterElements"):
-        shapes = [context.static_shape(tensor) for tensor in node.inputs]
-        if node.attrs.get("reduction", "none") not in REDUCTIONS or None in shapes or node.inputs[0].dtype is None:
+        reduction, data = node.attrs.get("reduction", "none"), node.inputs[0]
+        if reduction not in REDUCTIONS or data.dtype is None or np.dtype(data.dtype).name not in TYPES[reduction]:
             continue
         if node.op == "ScatterElements" and context.target.refuses("scatter-elements-reduction") is None:
             continue
-        data, index, _ = (shape or () for shape in shapes)
-        kinds = TYPES[node.attrs["reduction"]]
-        if np.dtype(node.inputs[0].dtype).name not in kinds or 0 in data or 0 in index or not data:
-            continue
-        if node.op == "ScatterND":
-            size = int(np.prod(index[:-1])) * int(np.prod(data))
-        else:
-            axis = int(node.attrs.get("axis", 0)) % len(data)
-            size = int(np.prod(index)) * data[axis]
-            if any(a != b for place, (a, b) in enumerate(zip(data, index, strict=True)) if place != axis):
-                continue
-        if size <= LARGEST:
-            message = f"{context.target.name} has no {node.op} with reduction '{node.attrs['reduction']}'"
+        size = _compared(node)
+        if size is not None and size <= LARGEST:
+            message = f"{context.target.name} has no {node.op} with reduction '{reduction}'{_cost(node)}"
             yield finding(message, node, partial(rewrite, graph, node, context))
+
+
+def _compared(node: gs.Node) -> int | None:
+    """Elements that the comparison holds, free dims of the data left out; None where the form needs more known."""
+    data, index = (tensor.shape for tensor in node.inputs[:2])
+    if not data or not index:
+        return None
+    if node.op == "ScatterND":
+        depth, counted = index[-1], index[:-1]
+        if not isinstance(depth, int) or not 0 < depth <= len(data):
+            return None
+        scattered, kept = data[:depth], data[depth:]
+    else:
+        axis = _axis(node)
+        scattered, counted, kept = data[axis : axis + 1], index, ()
+    if not all(isinstance(dim, int) for dim in scattered):
+        return None
+    free = 1 if all(isinstance(dim, int) for dim in counted) else FREE_COUNT
+    return free * prod(dim for dim in (*scattered, *counted, *kept) if isinstance(dim, int))
+
+
+def _cost(node: gs.Node) -> str:
+    """What the comparison holds, where the number of updates is free."""
+    data, index = (tensor.shape for tensor in node.inputs[:2])
+    counted, depth = (index[:-1], index[-1]) if node.op == "ScatterND" else (index, 0)
+    if all(isinstance(dim, int) for dim in counted):
+        return ""
+    places = prod(data[:depth]) if depth else data[_axis(node)]
+    return f"; each of a free number of updates is compared with {places:,} places"
+
+
+def _axis(node: gs.Node) -> int:
+    return int(node.attrs.get("axis", 0)) % len(node.inputs[0].shape)
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     """Equal, Where, reduce, combine."""
     build = Build(graph, node, context, PASS.code)
-    data, index, updates = node.inputs
-    reducing, combining = REDUCTIONS[node.attrs["reduction"]]
-    neutral = build.constant(neutral_of(node.attrs["reduction"], data.dtype))
-    if node.op == "ScatterElements":
-        axis = int(node.attrs.get("axis", 0)) % len(data.shape)
-        at = build.unsqueeze(positive(build, index, np.array(data.shape[axis])), axis + 1)
-        count = data.shape[axis]
-        places = np.arange(count).reshape([-1 if place == axis + 1 else 1 for place in range(len(data.shape) + 1)])
-        hit = build("Equal", at, places.astype(index.dtype))
-        spread = build("Where", hit, build.unsqueeze(updates, axis + 1), neutral)
-        build.replace(build(combining, data, build.axes(reducing, spread, [axis], keepdims=0)))
+    data, index = node.inputs[:2]
+    if 0 in data.shape or 0 in index.shape:
+        build.replace(data)
         return
-    depth = index.shape[-1]
+    reduction = node.attrs["reduction"]
+    spread = _elements if node.op == "ScatterElements" else _slices
+    reduced = spread(build, node, partial(_reduce, build, reduction, np.dtype(data.dtype)))
+    build.replace(build(REDUCTIONS[reduction][1], data, reduced))
+
+
+def _slices(build: Build, node: gs.Node, reduce: Reduce) -> gs.Tensor:
+    """What ScatterND adds to every slice of the data, in the shape of the data."""
+    data, index, updates = node.inputs
+    depth, counted = index.shape[-1], len(index.shape) - 1
     outer, inner = data.shape[:depth], data.shape[depth:]
-    strides = np.array([int(np.prod(outer[place + 1 :])) for place in range(depth)], np.int64)
-    whole = positive(build, build.reshape(index, [-1, depth]), np.array(outer))
-    row = build.axes("ReduceSum", build("Mul", whole, strides), [1], keepdims=1)
-    hit = build("Equal", row, np.arange(int(np.prod(outer)), dtype=np.int64).reshape(1, -1))
-    wide = build.reshape(updates, [-1, 1, int(np.prod(inner))])
-    reduced = build.axes(reducing, build("Where", build.unsqueeze(hit, 2), wide, neutral), [0], keepdims=0)
-    build.replace(build(combining, data, build.reshape(reduced, data.shape)))
+    strides = np.array([prod(outer[place + 1 :]) for place in range(depth)], np.int64)
+    rows = index if counted == 1 else build.reshape(index, [-1, depth])
+    row = build.axes("ReduceSum", build("Mul", _positive(build, rows, np.array(outer)), strides), [1], keepdims=1)
+    hit = build("Equal", row, np.arange(prod(outer), dtype=np.int64).reshape(1, -1))
+    known = all(isinstance(dim, int) for dim in inner)
+    if known:
+        wide = build.reshape(updates, [-1, 1, prod(inner)])
+    elif counted == 1:
+        wide = build.unsqueeze(updates, 1)
+    else:
+        count, kept = build("Shape", rows, end=1), build("Shape", data, start=depth)
+        wide = reshaped(build, updates, build("Concat", count, build.ints([1]), kept, axis=0))
+    reduced = reduce(build.unsqueeze(hit, *range(2, 3 if known else 2 + len(inner))), wide, 0)
+    if not known and depth == 1:
+        return reduced
+    return build.reshape(reduced, data.shape) if known else reshaped(build, reduced, build("Shape", data))
 
 
-def positive(build: Build, index: gs.Tensor, sizes: np.ndarray) -> gs.Tensor:
+def _elements(build: Build, node: gs.Node, reduce: Reduce) -> gs.Tensor:
+    """What ScatterElements adds to every element of the data, in the shape of the data."""
+    data, index, updates = node.inputs
+    axis, rank = _axis(node), len(data.shape)
+    at = build.unsqueeze(_positive(build, index, np.array(data.shape[axis])), axis + 1)
+    places = np.arange(data.shape[axis]).reshape([-1 if place == axis + 1 else 1 for place in range(rank + 1)])
+    hit = build("Equal", at, places.astype(index.dtype))
+    reduced = reduce(hit, build.unsqueeze(updates, axis + 1), axis)
+    others = [(a, b) for place, (a, b) in enumerate(zip(data.shape, index.shape, strict=True)) if place != axis]
+    if all(isinstance(a, int) and a == b for a, b in others):
+        return reduced
+    missing = build("Sub", build.shape(data), build.shape(reduced))
+    pads = build("Concat", build.ints([0] * rank), missing, axis=0)
+    return build("Pad", reduced, pads, build.constant(neutral_of(node.attrs["reduction"], data.dtype)))
+
+
+def _reduce(
+    build: Build, reduction: str, kind: np.dtype[Any], hit: gs.Tensor, updates: gs.Tensor, axis: int
+) -> gs.Tensor:
+    """The updates where `hit` is true, reduced over one axis; sums of integers wrap around as those of a scatter do."""
+    reducing, _ = REDUCTIONS[reduction]
+
+    def over(values: gs.Tensor) -> gs.Tensor:
+        neutral = build.constant(neutral_of(reduction, values.dtype))
+        return build.axes(reducing, build("Where", hit, values, neutral), [axis], keepdims=0)
+
+    if reduction != "add" or kind.kind == "f":
+        return over(updates)
+    whole = build.cast(updates, np.int64)
+    if kind != np.int64:
+        return build.cast(over(whole), kind)
+    high = build("Div", whole, HALF)  # onnxruntime adds int64 in floating point, which is exact to 53 bits
+    low = build("Sub", whole, build("Mul", high, HALF))
+    return build("Add", build("Mul", over(high), HALF), over(low))
+
+
+def _positive(build: Build, index: gs.Tensor, sizes: np.ndarray) -> gs.Tensor:
     """Indices counted from the front."""
     return build("Where", build("Less", index, 0), build("Add", index, sizes.astype(index.dtype)), index)
 

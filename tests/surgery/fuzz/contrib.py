@@ -83,10 +83,32 @@ def einsum(draft: Draft) -> Any:
     return draft.add("Cast", made, to=TensorProto.FLOAT)
 
 
+def scattered(draft: Draft) -> Any:
+    """Updates that are reduced onto the data; how many there are is free."""
+    if draft.opset < 18:
+        raise Refused("max and min are newer")
+    axis = draft.chance.randrange(2)
+    kind = draft.chance.choice([np.float32, np.int64])
+    reduction = draft.chance.choice(["add", "max", "min"] + ["mul"] * (kind == np.float32))
+    data = draft.constant(draft.numbers.integers(-9, 9, (3, 4)), kind)
+    if draft.chance.random() < 0.5:
+        index = draft.input(["M", 1], draft.numbers.integers(-3, 3, (3, 1)))
+        updates = draft.input(["M", 4], draft.numbers.integers(-9, 9, (3, 4)).astype(kind))
+        made = draft.add("ScatterND", data, index, updates, reduction=reduction)
+    else:
+        dims: list[Any] = ["M" if place == axis else 2 for place in range(2)]
+        sizes = [3 if dim == "M" else dim for dim in dims]
+        index = draft.input(dims, draft.numbers.integers(-3, 3, sizes))
+        updates = draft.input(dims, draft.numbers.integers(-9, 9, sizes).astype(kind))
+        made = draft.add("ScatterElements", data, index, updates, axis=axis, reduction=reduction)
+    return draft.add("Cast", made, to=TensorProto.FLOAT)
+
+
 PIECES = {
     packed_product: {"SG177"},
     eight_bit_arithmetic: {"SG176"},
     number_of_values: {"SG149"},
     many_largest: {"SG148"},
+    scattered: {"SG140"},
     einsum: {"SG191", "SG192"},
 }  # the passes that rewrite them

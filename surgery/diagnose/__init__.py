@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import onnx
 
+from surgery.diagnose.beside import beside
 from surgery.diagnose.findings import join, merged
 from surgery.diagnose.fixes import fixed_copy, mark, mark_by_table
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.search.builder import same_fault
-from surgery.diagnose.search.refusals import Case, find_refusals
+from surgery.diagnose.search.refusals import Case, add_builder_refusals, find_refusals, parser_refusals
 from surgery.diagnose.static import only_by_pass, pass_findings, table_findings
 from surgery.diagnose.utf8 import require_text
 from surgery.diagnose.verdicts import by_onnxruntime, by_table, by_tensorrt
@@ -69,13 +71,13 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     target = load_target(settings.options.target)
     view = ModelView(model)
     report = Report(str(file), fail_on=settings.fail_on)
-    static = _static(view, str(file.parent), settings, report)
+    if target.family == RTX and engine.available():
+        return report, _by_tensorrt(report, view, file, settings)
+    static, report.checks = _static(view, str(file.parent), settings)
     if target.family == "onnxruntime":
         report.findings = join([], static, "note")
         report.verdicts.append(by_onnxruntime(file))
         return report, []
-    if target.family == RTX and engine.available():
-        return report, _by_tensorrt(report, view, file, settings, static)
     refused = _from_table(view, file, settings, target, static)
     report.verdicts.append(by_table(target, refused))
     if target.family == RTX:
@@ -87,22 +89,40 @@ def examine(path: str | os.PathLike[str], settings: Settings | None = None) -> t
     return report, []
 
 
-def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings, static: list[Finding]) -> list[Case]:
-    """Run the installed parser and builder, and add their refusals to the report."""
+def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings) -> list[Case]:
+    """Run the installed parser and builder, and add their refusals to the report.
+
+    While TensorRT works, the passes look for findings, and then make the fixed copy if the parser refuses something.
+    """
+    folder, fixed = str(file.parent), None
+    static = beside(_static, view, folder, settings)
     with ScratchFolder(view.model, file.parent) as scratch:
-        found = find_refusals(file, view, scratch, settings.build, settings.profiles, settings.seconds)
-    report.checks += found.checks
-    refused = _with_fixable(merged(found.findings), found.cases, view, file, settings)
-    report.findings = join(refused, static, "note" if found.complete else "warning")
+        found, parsed = parser_refusals(file, view, scratch, settings.seconds)
+        if found.findings:
+            fixed = beside(fixed_copy, view, folder, settings.options)
+        options = (settings.build, settings.profiles, settings.seconds)
+        add_builder_refusals(found, file, view, scratch, parsed, *options)
+    findings, checks = static.result()
+    report.checks += [*checks, *found.checks]
+    refused = merged(found.findings)
+    if refused:
+        fixed = fixed or beside(fixed_copy, view, folder, settings.options)
+        refused = _with_fixable(refused, found.cases, view, fixed, file, settings)
+    report.findings = join(refused, findings, "note" if found.complete else "warning")
     report.verdicts.append(by_tensorrt(found, settings.build))
     return found.cases
 
 
 def _with_fixable(
-    refused: list[Finding], cases: list[Case], view: ModelView, file: Path, settings: Settings
+    refused: list[Finding],
+    cases: list[Case],
+    view: ModelView,
+    copy: Future[onnx.ModelProto | None],
+    file: Path,
+    settings: Settings,
 ) -> list[Finding]:
-    """The refusals with `fixable`: the passes run on a copy, and TensorRT parses and builds the result."""
-    fixed = fixed_copy(view, str(file.parent), settings.options) if refused else None
+    """The refusals with `fixable`: TensorRT parses and builds the copy that the passes have fixed."""
+    fixed = copy.result()
     if fixed is None:
         return refused
     with ScratchFolder(fixed, file.parent) as scratch:
@@ -139,18 +159,18 @@ def _second_opinion(
     return [replace(finding, severity="note", message=f"TensorRT-RTX: {finding.message}") for finding in others]
 
 
-def _static(view: ModelView, folder: str, settings: Settings, report: Report) -> list[Finding]:
-    report.checks += plug_in_checks()
+def _static(view: ModelView, folder: str, settings: Settings) -> tuple[list[Finding], list[Check]]:
+    """Findings of the passes, and what the report says about the search."""
+    checks = plug_in_checks()
     try:
         found, failed = pass_findings(view.model, folder, settings.options)
     except Exception as error:  # a broken model that cannot be imported; TensorRT's own messages follow
-        report.checks.append(Check("rules", "skip", f"the graph cannot be searched: {type(error).__name__}: {error}"))
-        return []
+        text = f"the graph cannot be searched: {type(error).__name__}: {error}"
+        return [], [*checks, Check("rules", "skip", text)]
     status: Status = "skip" if failed else "pass"
     text = f"{counted(len(found), 'finding')} by the passes" + "".join(f"; {words}" for words in failed)
-    report.checks.append(Check("rules", status, text))
     named = {node_name(node): node for node in view.nodes}
-    return [_with_place(finding, view, named) for finding in found]
+    return [_with_place(finding, view, named) for finding in found], [*checks, Check("rules", status, text)]
 
 
 def _with_place(finding: Finding, view: ModelView, named: Mapping[str, onnx.NodeProto]) -> Finding:

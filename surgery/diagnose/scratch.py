@@ -6,9 +6,13 @@ import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import onnx
 from onnx import external_data_helper
+
+from surgery.graph.protos import copy_fields
+from verify.model.walk import is_larger
 
 EMBEDDED = 1024
 
@@ -21,15 +25,19 @@ class ScratchFolder:
         self._held = tempfile.TemporaryDirectory(prefix="surgeon-", ignore_cleanup_errors=True)
         self.folder = Path(self._held.name)
         self.model = onnx.ModelProto()
-        self.model.CopyFrom(model)
-        self._number = 0
+        copy_fields(model, self.model, {"graph"})
+        copy_fields(model.graph, self.model.graph, {"initializer"})
         links: dict[str, str] = {}
         with (self.folder / "weights.bin").open("wb") as weights:
-            for tensor in self.model.graph.initializer:
-                if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                    self._link(tensor, folder, links)
-                elif tensor.ByteSize() > EMBEDDED and tensor.data_type != onnx.TensorProto.STRING:
-                    self._move_out(tensor, weights)
+            for tensor in model.graph.initializer:
+                copy = self.model.graph.initializer.add()
+                external = tensor.data_location == onnx.TensorProto.EXTERNAL
+                if not external and tensor.data_type != onnx.TensorProto.STRING and is_larger(tensor, EMBEDDED):
+                    _move_out(tensor, copy, weights)
+                    continue
+                copy.CopyFrom(tensor)
+                if external:
+                    self._link(copy, folder, links)
 
     def _link(self, tensor: onnx.TensorProto, folder: Path, links: dict[str, str]) -> None:
         for entry in tensor.external_data:
@@ -39,15 +47,6 @@ class ScratchFolder:
                     links[str(source)] = f"data{len(links)}"
                     os.symlink(source, self.folder / links[str(source)])
                 entry.value = links[str(source)]
-
-    @staticmethod
-    def _move_out(tensor: onnx.TensorProto, weights) -> None:  # type: ignore[no-untyped-def]
-        if not tensor.HasField("raw_data"):
-            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), tensor.name))
-        offset, data = weights.tell(), tensor.raw_data
-        weights.write(data)
-        external_data_helper.set_external_data(tensor, "weights.bin", offset, len(data))
-        tensor.ClearField("raw_data")
 
     def write(self, model: onnx.ModelProto, name: str = "try.onnx") -> Path:
         """Write a model made from `self.model` beside its weights. The next call with this name replaces the file."""
@@ -62,3 +61,15 @@ class ScratchFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.cleanup()
+
+
+def _move_out(tensor: onnx.TensorProto, copy: onnx.TensorProto, weights: IO[bytes]) -> None:
+    """Write the values to the end of `weights`, and make `copy` the tensor with its values there."""
+    if not tensor.HasField("raw_data"):
+        tensor = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), tensor.name)
+    data = tensor.raw_data
+    copy_fields(tensor, copy, {"raw_data"})
+    copy.raw_data = b""  # ONNX moves no tensor out that has none
+    external_data_helper.set_external_data(copy, "weights.bin", weights.tell(), len(data))
+    copy.ClearField("raw_data")
+    weights.write(data)

@@ -11,7 +11,7 @@ import onnx
 from verify.model import negative_sizes
 from verify.model.infer_again import without_mistakes
 from verify.model.negative_sizes import without_negative_sizes
-from verify.model.walk import tensors, walk_graphs
+from verify.model.walk import is_larger, tensors, walk_graphs
 
 SMALL = 4096  # initializers up to this size in bytes are kept for inference, whatever their type
 LONG = 1 << 20
@@ -93,7 +93,7 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     Integers stay: shapes may be computed from them.
     """
     graph = model.graph
-    heavy = {t.name for t in graph.initializer if t.data_type not in INTEGERS and t.ByteSize() > SMALL}
+    heavy = {t.name for t in graph.initializer if t.data_type not in INTEGERS and is_larger(t, SMALL)}
     if not heavy:
         return model
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)

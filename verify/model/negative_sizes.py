@@ -106,7 +106,7 @@ def _hide_negative(model: onnx.ModelProto, nodes: list[onnx.NodeProto], risky: s
         if inferred is model:
             return
         negative = set(_negative_tensors(inferred.graph))
-        for node in nodes:
+        for node in nodes if negative else ():
             if not negative.isdisjoint(node.output):
                 hide(node)
         for place, node in waiting:

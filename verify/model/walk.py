@@ -52,6 +52,11 @@ def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         yield from _tensors(function)
 
 
+def is_larger(tensor: onnx.TensorProto, size: int) -> bool:
+    """Whether the message takes more than `size` bytes; protobuf writes a whole tensor to measure it."""
+    return (tensor.HasField("raw_data") and len(tensor.raw_data) > size) or bool(tensor.ByteSize() > size)
+
+
 def _tensors(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.TensorProto]:
     yield from getattr(graph, "initializer", ())
     for node in graph.node:

@@ -62,19 +62,42 @@ def find_refusals(
 
     Where the builder fails with a message that is `explained`, its cause is not searched, and the result is incomplete.
     """
+    found, parsed = parser_refusals(file, view, scratch, seconds)
+    add_builder_refusals(found, file, view, scratch, parsed, build, profiles, seconds, explained)
+    return found
+
+
+def parser_refusals(
+    file: Path, view: ModelView, scratch: ScratchFolder, seconds: float
+) -> tuple[Refusals, parser.Parsed]:
+    """Run the parser on `file`, then on the nodes it accepts, for about `seconds`."""
     started, found = time.monotonic(), Refusals()
     first = engine.parse(file, limit=max(seconds, 60.0))
     parsed = parser.all_refusals(view, scratch, first, seconds) if first else parser.Parsed(complete=True)
     found.cases = _parser_cases(view, scratch, parsed, seconds)
     found.findings = [case.finding for case in found.cases]
     found.checks.append(_parser_check(bool(first), len(found.findings), parsed, time.monotonic() - started))
+    return found, parsed
+
+
+def add_builder_refusals(
+    found: Refusals,
+    file: Path,
+    view: ModelView,
+    scratch: ScratchFolder,
+    parsed: parser.Parsed,
+    build: bool,
+    profiles: Mapping[str, Sequence[Sequence[int]]] | None,
+    seconds: float,
+    explained: Callable[[str], bool] | None = None,
+) -> None:
+    """Add to `found` what the builder refuses, if it is to run and the parser accepts what is built; see above."""
     if not build or not parsed.complete:
         why = "the parser does not accept the model" if build else "not asked for (--no-build)"
         found.checks.append(Check("tensorrt-builder", "skip", why))
         found.complete = not build and parsed.complete
-        return found
+        return
     _build(found, file, view, scratch, parsed, profiles, seconds, explained)
-    return found
 
 
 def _parser_check(refused: bool, count: int, parsed: parser.Parsed, seconds: float) -> Check:

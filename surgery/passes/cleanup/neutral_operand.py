@@ -5,8 +5,9 @@ Why: TensorRT imports each of them as a layer. Exporters write them for weights 
 zero, scales of one.
 Before → After: `y = MatMul(x, w); z = Add(y, [0, 0])` → `z = MatMul(x, w)`
 Leaves alone: a constant that makes the result larger than the other operand; Add of a float +0.0, since it turns -0.0
-into +0.0, unless a product makes the other operand (its zeros are positive already) or products alone read the result
-(they give the same for both zeros); Sub of -0.0 for the same reason; a node between a graph input and a graph output.
+into +0.0, unless a product makes the other operand (its zeros are positive already) or no output of the graph shows
+the sign (products, softmax, comparisons, quantization and a sum with a constant give the same for both zeros); Sub of
+-0.0 for the same reason; a node between a graph input and a graph output.
 Numerics: exact.
 """
 
@@ -21,11 +22,11 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass
 from surgery.graph.walk import producer
+from surgery.passes.ops.zero_sign import shows_zero_sign
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
 PRODUCTS = ("MatMul", "Conv", "ConvTranspose")
-FACTORS = 2  # the inputs of a product that it multiplies; Conv adds the third
 Rule = Callable[[Any, gs.Tensor], bool]
 
 
@@ -39,7 +40,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
                 if value is None or not value.size:
                     continue
                 neutral = is_neutral(value, node.inputs[other])
-                if not neutral and not (op == "Add" and not value.any() and _is_only_multiplied(graph, node, context)):
+                if not neutral and not _changes_signs_only(op, value, node.outputs[0], graph, context):
                     continue
                 if _keeps_shape(value, node.inputs[other]) and can_bypass(graph, node, other):
                     message = f"returns '{node.inputs[other].name}' unchanged"
@@ -47,14 +48,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
                     break
 
 
-def _is_only_multiplied(graph: gs.Graph, node: gs.Node, context: Context) -> bool:
-    """Whether only products read the result, for which the sign of a zero makes no difference."""
-    result = node.outputs[0]
-    products = all(
-        reader.op in PRODUCTS and not reader.domain and not any(tensor is result for tensor in reader.inputs[FACTORS:])
-        for reader in result.outputs
-    )
-    return products and bool(result.outputs) and not context.is_output(graph, result)
+def _changes_signs_only(op: str, value: Any, result: gs.Tensor, graph: gs.Graph, context: Context) -> bool:
+    """Whether the node changes nothing but the sign of zeros, which no output of the graph shows."""
+    return op in ("Add", "Sub") and not value.any() and not shows_zero_sign(graph, result, context)
 
 
 def _keeps_shape(value: Any, other: gs.Tensor) -> bool:

@@ -58,6 +58,50 @@ REWRITES = [
           z = MatMul(w, a)
         }""",
     ),
+    Case(
+        "a zero whose sign no output shows, several nodes later",
+        """g (float[2,2] x) => (float[2,2] y) <float[2] zero = {0, 0}, float[2] one = {1, 1}> {
+          a = Neg(x)
+          b = Add(a, zero)
+          c = Transpose(b)
+          d = Mul(c, c)
+          e = Add(d, one)
+          f = Relu(b)
+          g = LayerNormalization(f, one, zero)
+          y = Add(g, e)
+        }""",
+        after="""g (float[2,2] x) => (float[2,2] y) <float[2] zero = {0, 0}, float[2] one = {1, 1}> {
+          a = Neg(x)
+          c = Transpose(a)
+          d = Mul(c, c)
+          e = Add(d, one)
+          f = Relu(a)
+          g = LayerNormalization(f, one, zero)
+          y = Add(g, e)
+        }""",
+    ),
+    Case(
+        "a bias of zero behind a dynamically quantized product",
+        """g (float[2,2] x, float[2,2] v) => (float[2,2] y)
+        <int8[2,2] w = {1, -2, 3, 4}, int8 wz = {0}, float ws = {0.5}, float[2] b = {0, 0}> {
+          q, s, z = DynamicQuantizeLinear(x)
+          p = MatMulInteger(q, w, z, wz)
+          f = Cast<to = 1>(p)
+          t = Mul(s, ws)
+          m = Mul(f, t)
+          a = Add(b, m)
+          y = MatMul(a, v)
+        }""",
+        after="""g (float[2,2] x, float[2,2] v) => (float[2,2] y)
+        <int8[2,2] w = {1, -2, 3, 4}, int8 wz = {0}, float ws = {0.5}> {
+          q, s, z = DynamicQuantizeLinear(x)
+          p = MatMulInteger(q, w, z, wz)
+          f = Cast<to = 1>(p)
+          t = Mul(s, ws)
+          m = Mul(f, t)
+          y = MatMul(m, v)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(

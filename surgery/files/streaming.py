@@ -1,4 +1,4 @@
-"""Write a large model in pieces, because serializing it whole takes more time and twice its size in memory.
+"""Write a model in pieces, because serializing a large one whole takes more time and twice its size in memory.
 
 The bytes are those of `SerializeToString` (https://protobuf.dev/programming-guides/encoding): fields in the order of
 their numbers, a nested message as its key, its length and itself.
@@ -7,9 +7,11 @@ their numbers, a nested message as its key, its length and itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import IO
 
 import onnx
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from surgery.graph.protos import copy_fields
 
@@ -24,31 +26,47 @@ FIELDS = {
 
 
 def write(model: onnx.ModelProto, stream: IO[bytes]) -> None:
-    """Write a model to a file that can seek, initializer by initializer if it is large."""
+    """Write a model to a file that can seek, initializer by initializer; a small one with one call."""
+    if _has_unknown_fields(model):
+        stream.write(model.SerializeToString())
+        return
     weights = sum(math.prod(t.dims) for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
-    if 4 * weights < LARGE or not _in_pieces(model, stream):
+    if 4 * weights < LARGE or not _with_length_last(model, stream):
         stream.seek(0)
         stream.truncate()
-        stream.write(model.SerializeToString())
+        pieces = list(_graph_pieces(model.graph))
+        stream.write(_around(model, "graph", before=True) + GRAPH_KEY + varint(sum(map(len, pieces))))
+        stream.writelines(pieces)
+        stream.write(_around(model, "graph", before=False))
 
 
-def _in_pieces(model: onnx.ModelProto, stream: IO[bytes]) -> bool:
-    """Write the model in pieces; False if the graph is too small for a length field of five bytes."""
+def _has_unknown_fields(model: onnx.ModelProto) -> bool:
+    """Whether a later version of ONNX wrote fields that this one does not know, which only protobuf itself keeps."""
+    return any(len(UnknownFieldSet(message)) > 0 for message in (model, model.graph))
+
+
+def _with_length_last(model: onnx.ModelProto, stream: IO[bytes]) -> bool:
+    """Write the model piece by piece; False if the graph is too small for a length field of five bytes."""
     stream.write(_around(model, "graph", before=True))
     stream.write(GRAPH_KEY + b"\0" * LENGTH_BYTES)
     start = stream.tell()
-    stream.write(_around(model.graph, "initializer", before=True))
-    for tensor in model.graph.initializer:
-        piece = tensor.SerializeToString()
-        stream.write(INITIALIZER_KEY + varint(len(piece)))
-        stream.write(piece)
-    stream.write(_around(model.graph, "initializer", before=False))
+    stream.writelines(_graph_pieces(model.graph))
     end = stream.tell()
     stream.seek(start - LENGTH_BYTES)
     stream.write(varint(end - start))
     stream.seek(end)
     stream.write(_around(model, "graph", before=False))
     return end - start >= LARGE
+
+
+def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:
+    """The serialized graph in pieces: protobuf takes long for a large message, because it grows its buffer again."""
+    yield _around(graph, "initializer", before=True)
+    for tensor in graph.initializer:
+        piece = tensor.SerializeToString()
+        yield INITIALIZER_KEY + varint(len(piece))
+        yield piece
+    yield _around(graph, "initializer", before=False)
 
 
 def _around(message: onnx.ModelProto | onnx.GraphProto, field: str, before: bool) -> bytes:

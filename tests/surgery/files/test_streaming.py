@@ -36,6 +36,14 @@ def test_a_small_model_is_written_as_protobuf_writes_it() -> None:
     assert written(model) == model.SerializeToString()
 
 
+def test_fields_that_this_onnx_does_not_know_are_written_too() -> None:
+    model = small_model()
+    unknown = b"\xfa\x07\x01a"  # field 127, one byte long
+    model.MergeFromString(unknown)
+    assert unknown in written(model)
+    assert written(model) == model.SerializeToString()
+
+
 def test_a_large_model_is_written_as_protobuf_writes_it() -> None:
     model = small_model()
     for name in ("p", "q"):

@@ -24,11 +24,13 @@ from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values.propagate import content_of, contents
 
 CODE = "SG208"
+Halves = dict[int, list[gs.Constant]]  # what each table is split into, by its id
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     if context.opset_of(graph) < 7:
         return
+    halves: Halves = {}
     for node in context.nodes(graph, "MatMul"):
         table, vector = node.inputs
         if vector.shape is None or list(vector.shape[-2:]) != [2, 1] or len(vector.shape) < 3:
@@ -39,7 +41,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if constant.dtype is None or np.dtype(constant.dtype).kind != "f":
             continue
         yield finding(
-            "multiplies pairs by a table of 2x2 matrices", node, partial(_write, graph, node, constant, tile, context)
+            "multiplies pairs by a table of 2x2 matrices",
+            node,
+            partial(_write, graph, node, constant, tile, context, halves),
         )
 
 
@@ -54,14 +58,18 @@ def _table(graph: gs.Graph, tensor: gs.Tensor, context: Context) -> tuple[gs.Con
     return (tile.inputs[0], tile) if repeats is not None and list(repeats[-2:]) == [1, 1] else (None, None)
 
 
-def _write(graph: gs.Graph, node: gs.Node, table: gs.Constant, tile: gs.Node | None, context: Context) -> None:
+def _write(
+    graph: gs.Graph, node: gs.Node, table: gs.Constant, tile: gs.Node | None, context: Context, halves: Halves
+) -> None:
+    """Args: halves: those of the tables that are split already."""
     build = Build(graph, node, context, CODE)
-    values, pair = np.asarray(table.values), node.inputs[1]
-    own, other = (
-        np.stack([values[..., 0, :1], values[..., 1, 1:]], -2),
-        np.stack([values[..., 0, 1:], values[..., 1, :1]], -2),
-    )
-    parts = [build.constant(part, values.dtype) for part in (own, other)]
+    pair = node.inputs[1]
+    if id(table) not in halves:
+        values = np.asarray(table.values)
+        own = np.stack([values[..., 0, :1], values[..., 1, 1:]], -2)
+        other = np.stack([values[..., 0, 1:], values[..., 1, :1]], -2)
+        halves[id(table)] = [build.constant(part, values.dtype) for part in (own, other)]
+    parts = halves[id(table)]
     if tile is not None:
         parts = [build("Tile", part, tile.inputs[1]) for part in parts]
     swapped = build("Gather", pair, build.ints([1, 0]), axis=len(pair.shape) - 2)

@@ -83,3 +83,9 @@ def test_values_stay(source: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]
 )
 def test_left_alone(source: onnx.ModelProto, why: str) -> None:
     assert fixed(source) is source, why
+
+
+def test_a_table_of_several_products_is_split_once() -> None:
+    result = fixed(model("a = MatMul(table, x)  b = MatMul(table, a)  y = MatMul(table, b)"))
+    assert "MatMul" not in [node.op_type for node in result.graph.node]
+    assert len([tensor for tensor in result.graph.initializer if list(tensor.dims) == [1, 5, 3, 2, 1]]) == 2

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import surgery
 from tests.surgery.passes.comparing import Case, becomes, parse, stays
@@ -117,3 +120,16 @@ def test_a_constant_of_a_branch_that_nodes_around_it_read_is_stored_once() -> No
     assert len(fixed.graph.initializer) + sum(len(branch.initializer) for branch in branches) == 1
     again, _ = surgery.fix_model(fixed, guard=False)
     assert again is fixed
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["raw bytes", "typed fields"])
+def test_weights_that_differ_in_the_middle_only_stay_apart(raw: bool) -> None:
+    model = parse("g (float[100] x) => (float[100] y) { r = Add(x, a) s = Add(r, b) t = Add(s, c) y = Add(t, d) }")
+    for name, place in (("a", 50), ("b", 51), ("c", 50), ("d", 51)):
+        weights = np.zeros(100, np.float32)
+        weights[place] = 1
+        tensor = onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, [100], weights)
+        model.graph.initializer.append(numpy_helper.from_array(weights, name) if raw else tensor)
+    fixed, report = surgery.fix_model(model, select=CODE)
+    assert [node.input[1] for node in fixed.graph.node] == ["a", "b", "a", "b"]
+    assert report.checks[0].figures["passes"] == {CODE: 2}

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.graph.nodes import constant_of, static_shape_of
+from surgery.graph.protos import nbytes
 from surgery.values import polynomials
 
 LIMIT = 256
@@ -71,6 +72,9 @@ def _size(node: gs.Node, args: Arguments) -> Contents:
 
 
 def _constant(node: gs.Node, args: Arguments) -> Contents:
+    stored = node.attrs.get("value")
+    if isinstance(stored, gs.Constant) and nbytes(stored) > 8 * LIMIT:
+        return None  # a weight, which need not be loaded
     value = constant_of(node.outputs[0])
     return None if value is None or value.dtype.kind not in "iub" or value.size > LIMIT else value.astype(object)
 

@@ -21,9 +21,14 @@ def same_shape(left: gs.Tensor, right: gs.Tensor) -> bool:
 
 
 def has_unknown_dims(tensor: gs.Tensor) -> bool:
-    return isinstance(tensor, gs.Variable) and (
-        tensor.shape is None or any(dim is None or _made_up(dim) for dim in tensor.shape)
-    )
+    if not isinstance(tensor, gs.Variable):
+        return False
+    if tensor.shape is None:
+        return True
+    for dim in tensor.shape:  # noqa: SIM110 - called so often that a generator costs time
+        if dim is None or _made_up(dim):
+            return True
+    return False
 
 
 def _made_up(dim: Any) -> bool:

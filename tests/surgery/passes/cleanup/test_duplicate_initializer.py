@@ -124,7 +124,7 @@ def test_a_constant_of_a_branch_that_nodes_around_it_read_is_stored_once() -> No
 
 @pytest.mark.parametrize("raw", [True, False], ids=["raw bytes", "typed fields"])
 def test_weights_that_differ_in_the_middle_only_stay_apart(raw: bool) -> None:
-    model = parse("g (float[100] x) => (float[100] y) { r = Add(x, a) s = Add(r, b) t = Add(s, c) y = Add(t, d) }")
+    model = parse("g (float[100] x) => (float[100] y) { r = Add(x, a) s = Add(r, b) t = Add(s, c) y = Add(t, d) }", 17)
     for name, place in (("a", 50), ("b", 51), ("c", 50), ("d", 51)):
         weights = np.zeros(100, np.float32)
         weights[place] = 1

@@ -13,7 +13,7 @@ import onnx
 
 from surgery.extract.cut import Cut
 from surgery.guard.inputs import input_sets
-from surgery.guard.reference import random_outputs, uses_half
+from surgery.guard.traits import random_outputs, uses_half
 from verify.compare.divergence_graph import fetching
 from verify.compare.statistics import Limits, judge, tensor_statistics
 from verify.errors import SurgeonError

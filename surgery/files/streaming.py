@@ -17,7 +17,9 @@ from surgery.graph.protos import copy_fields
 
 LARGE = 1 << 28  # a graph of at least so many bytes has a length field of five bytes, for which room is left
 LENGTH_BYTES = 5
-GRAPH_KEY, INITIALIZER_KEY = b"\x3a", b"\x2a"  # field number << 3 | 2, a length and as many bytes
+# Field number << 3 | 2: a length and as many bytes.
+GRAPH_KEY, NODE_KEY, INITIALIZER_KEY = b"\x3a", b"\x0a", b"\x2a"
+KEYS = {onnx.NodeProto: NODE_KEY, onnx.TensorProto: INITIALIZER_KEY}
 WIDTHS = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.DOUBLE: 8}  # bytes of an element in either of its two places
 FIELDS = {
     message: {field.name: field.number for field in message.DESCRIPTOR.fields}
@@ -67,6 +69,14 @@ def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:
         yield INITIALIZER_KEY + varint(len(piece))
         yield piece
     yield _around(graph, "initializer", before=False)
+
+
+def in_graph(part: onnx.NodeProto | onnx.TensorProto) -> Iterator[bytes]:
+    """The bytes of a model with nothing but this node or initializer; behind those of a model they add it to that."""
+    piece = part.SerializeToString()
+    head = KEYS[type(part)] + varint(len(piece))
+    yield GRAPH_KEY + varint(len(head) + len(piece)) + head
+    yield piece
 
 
 def _around(message: onnx.ModelProto | onnx.GraphProto, field: str, before: bool) -> bytes:

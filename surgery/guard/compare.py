@@ -9,8 +9,9 @@ from typing import Any
 
 from surgery.guard.inputs import has_specials
 from surgery.guard.partial_run import NEAR, PartialRun
-from surgery.guard.reference import SECONDS, Reference
+from surgery.guard.reference import Reference
 from surgery.guard.tolerances import CLOSE, EXACT_FLOAT32, ROUNDING, difference, without_overflow
+from surgery.guard.traits import SECONDS
 from verify.report import Check, counted
 from verify.run.session import Halt, Session, open_session
 
@@ -105,11 +106,12 @@ def compare(
 def agreed(reference: Reference, partial: PartialRun) -> Check:
     """The check that passed because all changed tensors agree, as `reference.agreement` says."""
     error = reference.agreement.error if reference.agreement else 0.0
-    unchanged = counted(partial.changed.unchanged, "node")
-    verb = "is" if partial.changed.unchanged == 1 else "are"
-    where = f" in all {partial.tensors:,} tensors that changed ({unchanged} {verb} unchanged)"
-    if partial.tensors == 1:
-        where = f" in the one tensor that changed ({unchanged} {verb} unchanged)"
+    kept = len(partial.changed.kept)
+    unchanged = f"{counted(kept, 'node')} {'is' if kept == 1 else 'are'} unchanged"
+    if reference.rerun is not None:
+        unchanged += f", {len(partial.short):,} of which ran in a short form"
+    tensors = "the one tensor" if partial.tensors == 1 else f"all {partial.tensors:,} tensors"
+    where = f" in {tensors} that changed ({unchanged})"
     return _passed(reference, error, EXACT_FLOAT32 if partial.exact else NEAR, where)
 
 

@@ -6,10 +6,8 @@ the tensors they replace. So nodes that both models have run once, and no large 
 
 from __future__ import annotations
 
-import io
 import math
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +16,10 @@ import onnx
 from onnx import numpy_helper
 from onnx.helper import make_node
 
-from surgery.files.model_file import CHUNK
+from surgery.files import streaming
+from surgery.graph.protos import copy_fields
 from surgery.guard.changed_nodes import ChangedNodes, ConstantReshape, constants, same_values
+from surgery.guard.short_forms import short_forms
 from surgery.guard.tolerances import EXACT, EXACT_FLOAT32, difference
 from surgery.pipeline.opset import default_opset
 from verify.model.walk import reads
@@ -55,6 +55,7 @@ class PartialRun:
         changed: the nodes.
         exact: whether only exact passes were used.
         tensors: how many tensors are compared.
+        short: what runs in place of nodes that take long, by first output.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class PartialRun:
         fixed: onnx.ModelProto,
         types: Mapping[str, Any],
         exact: bool,
+        shapes: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         self.changed, self.original, self.fixed, self.exact = changed, original, fixed, exact
         self.tensors = len(set(changed.outputs) | set(changed.constants)) + len(changed.reshapes) + len(changed.equal)
@@ -74,12 +76,22 @@ class PartialRun:
         self.types = {name: kind for name, kind in types.items() if kind in FLOATS and can_compare}
         self.pairs = [(old, OURS + name) for name, old in changed.outputs.items()]
         self.pairs += [(old, name) for name, old in sorted(changed.equal)]
+        self.short = self._short_forms(shapes or {})
 
-    def model(self, source: Any) -> bytes:
-        """The original (a path or a model) with the changed nodes and the comparison.
+    def _short_forms(self, shapes: Mapping[str, Sequence[Any]]) -> dict[str, list[onnx.NodeProto]]:
+        floats = {name for name, kind in self.types.items() if kind == np.float32}
+        nodes = [node for node in self.original.graph.node if node.output and node.output[0] in floats]
+        return short_forms(nodes, set(self.changed.kept), constants(self.original.graph), shapes, OURS)
+
+    def model(self, source: Any, short: bool = False) -> bytes:
+        """The original with the changed nodes and the comparison.
 
         A protobuf message behind another of its kind adds to its lists. The added nodes stand first: run in the order
         in which they are written, each runs as soon as its inputs exist, which then need not be kept.
+
+        Args:
+            source: the original as the runner takes it.
+            short: with short forms of the nodes that take long.
         """
         graph = onnx.GraphProto(node=self._added_nodes())
         for kind in sorted({self.types[old].name for old, _ in self.pairs if old in self.types}):
@@ -98,13 +110,25 @@ class PartialRun:
         wanted |= {_shape_of(name) for name in shaped}
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in sorted(wanted - self.inputs - set(self.outputs)))
         added = onnx.ModelProto(graph=graph).SerializeToString()
-        if isinstance(source, onnx.ModelProto):
-            return bytes(added + source.SerializeToString())
-        whole = io.BytesIO()  # without a copy, since the model may be large
-        whole.write(added)
-        with open(source, "rb") as stream:
-            shutil.copyfileobj(stream, whole, CHUNK)
-        return whole.getvalue()
+        return b"".join(
+            [added, *self._serialized(source if isinstance(source, onnx.ModelProto) else self.original, short)]
+        )
+
+    def _serialized(self, original: onnx.ModelProto, short: bool) -> Iterator[bytes]:
+        """The original in pieces, weights that no node reads left out."""
+        rest = onnx.ModelProto()
+        copy_fields(original, rest, {"graph"})
+        copy_fields(original.graph, rest.graph, {"initializer", "node"})
+        yield rest.SerializeToString()
+        forms = self.short if short else {}
+        used = {*self.inputs, *self.outputs}
+        for node in original.graph.node:
+            for one in forms.get(node.output[0], [node]) if node.output else [node]:
+                used.update(reads(one))
+                yield from streaming.in_graph(one)
+        for tensor in original.graph.initializer:
+            if tensor.name in used:
+                yield from streaming.in_graph(tensor)
 
     def _added_nodes(self) -> Iterator[onnx.NodeProto]:
         """The changed nodes, with names of their own for their outputs and constants."""

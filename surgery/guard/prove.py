@@ -15,14 +15,9 @@ from surgery.guard import checker
 from surgery.guard.changed_nodes import find_changed_nodes
 from surgery.guard.compare import agreed, compare, open_fixed
 from surgery.guard.partial_run import PartialRun
-from surgery.guard.reference import (
-    Reference,
-    is_light,
-    random_outputs,
-    run_original,
-    uses_half,
-)
+from surgery.guard.reference import Reference, run_original
 from surgery.guard.runnable import runnable_copy
+from surgery.guard.traits import is_light, random_outputs, uses_half
 from surgery.isolated import noted
 from surgery.pipeline.apply import Outcome, apply_passes, bound_original
 from surgery.pipeline.opset import default_opset
@@ -119,7 +114,8 @@ def partial_run(original: Original, outcome: Outcome, rules: Sequence[Pass], opt
     changed = find_changed_nodes(original.model, outcome.model, context.renamed_inputs, context.renamed_outputs)
     if changed is None:
         return None
-    return PartialRun(changed, original.model, outcome.model, outcome.types, all_exact(outcome, rules))
+    exact = all_exact(outcome, rules)
+    return PartialRun(changed, original.model, outcome.model, outcome.types, exact, outcome.shapes)
 
 
 def has_bindings(options: Options) -> bool:
@@ -178,6 +174,9 @@ def compare_whole(
 
     Where the original ran on none, the check is skipped. It fails if onnxruntime loads the original only.
     """
+    if reference.rerun is not None:
+        with noted("the original"):
+            reference = reference.rerun()
     if not reference.sets and reference.backend != "onnxruntime":
         return _unchecked(reference)
     if session is None or reference.backend != "onnxruntime":

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,20 @@ import onnx
 from surgery.guard.inputs import edge_cases, growth, has_specials, input_sets, is_empty, takes_sizes
 from surgery.guard.partial_run import Agreement, PartialRun
 from surgery.guard.runnable import runnable_copy
+from surgery.guard.traits import allowed_seconds, is_light, random_outputs, uses_half
 from verify.errors import SurgeonError
 from verify.inputs.draw import load_npz
-from verify.model.walk import reads, tensors, walk_nodes
 from verify.run.known_faults import ends_process, onnxruntime_fault
 from verify.run.saturation import may_saturate, saturates_here
 from verify.run.session import Halt, Session, open_session
 
-RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 RECURRENT = {"LSTM", "GRU", "RNN"}
-SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
-PER_MEGABYTE = 2.0
-PER_NODE = 0.002
 ENOUGH = 4.0  # seconds for all runs of the original; if the first takes longer, it is the only one
 SETS = 3
 MORE_SETS = 3  # tried where the original gives NaN on some
 WAY_OUT = "give real inputs with --check-inputs FILE.npz, or sizes with --input-shape"
 EDGE_SECONDS = 2.0  # for edge cases, which only small models are run on
 EDGE_WEIGHTS, EDGE_NODES = 1 << 20, 500
-SHARED = 512 << 20  # bytes of weights up to which both models take working memory from one arena
 
 Values = dict[str, Any]
 
@@ -62,6 +57,7 @@ class Reference:
     edge_cases     how many of the sets, the last ones, are at the edge of what the model takes
     shared_memory  whether it took working memory from the arena that sessions share
     agreement      how the changed nodes of a fixed model compare, where they ran beside it
+    rerun          runs the whole original, where its short forms ran: the outputs in `sets` are not its own then
     """
 
     sets: tuple[tuple[Values, Values], ...] = ()
@@ -78,6 +74,7 @@ class Reference:
     edge_cases: int = 0
     shared_memory: bool = False
     agreement: Agreement | None = None
+    rerun: Callable[[], Reference] | None = None
 
 
 def run_original(
@@ -95,15 +92,17 @@ def run_original(
         runnable: the same model as the runner takes it (a path for external data).
         folder: of external data where `runnable` is not a path.
         given: inputs, or an .npz file with them, to use instead of drawn ones.
-        partial: the changed nodes of the fixed model.
+        partial: the changed nodes of the fixed model. On drawn inputs the original runs in its short forms then.
         halt: ends the run from another thread; the result is worth nothing then.
     """
     halt = halt or Halt()
     given = load_npz(given) if given is not None and not isinstance(given, dict) else given
     if partial is not None and not onnxruntime_fault(model):
-        found = _run(model, runnable, folder, given, partial, halt)
+        short = given is None and bool(partial.short)
+        found = _run(model, runnable, folder, given, partial, halt, short)
         if found.sets or halt.asked:
-            return found
+            again = cache(lambda: run_original(model, runnable, folder)) if short else None
+            return replace(found, rerun=again)
     return _run(model, runnable, folder, given, None, halt)
 
 
@@ -114,6 +113,7 @@ def _run(
     given: Values | None,
     partial: Any,
     halt: Halt,
+    short: bool = False,
 ) -> Reference:
     started = time.perf_counter()
     random = random_outputs(model)
@@ -123,7 +123,10 @@ def _run(
         return Reference(reason=f"the original cannot be run: {why}", random=random)
     shared = is_light(model)
     fault = onnxruntime_fault(model)
-    session = _open(runnable_copy(model, runnable), folder, shared, partial, "reference" if fault else "auto")
+    source, backend = runnable_copy(model, runnable), "reference" if fault else "auto"
+    session = (
+        _open(source, folder, shared, backend) if partial is None else _open_partial(source, shared, partial, short)
+    )
     if session.error:
         return Reference(reason=f"the original cannot be run here: {session.error}")
     half, recurrent = uses_half(model), any(node.op_type in RECURRENT for node in model.graph.node)
@@ -148,12 +151,14 @@ def _run(
     return replace(found, short=found.short and given is None)
 
 
-def _open(runnable: Any, folder: str | None, shared: bool, partial: PartialRun | None, backend: str) -> Session:
-    """The original ready to run, with the changed nodes in it if there are any."""
+def _open(runnable: Any, folder: str | None, shared: bool, backend: str) -> Session:
     threads = os.cpu_count() or 1
-    if partial is None:
-        return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared)
-    model = partial.model(runnable)
+    return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared)
+
+
+def _open_partial(runnable: Any, shared: bool, partial: PartialRun, short: bool) -> Session:
+    """The original with the changed nodes in it."""
+    model, threads = partial.model(runnable, short), os.cpu_count() or 1
     return open_session(model, backend="onnxruntime", threads=threads, shared_memory=shared, in_order=True)
 
 
@@ -255,46 +260,3 @@ def _together(ran: Iterable[_Ran]) -> Agreement | None:
 
 def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype in (np.float16, np.float32, np.float64)
-
-
-def allowed_seconds(model: onnx.ModelProto) -> float:
-    """Seconds that running the original may take: a small model that takes long hangs, a large one just takes long."""
-    weights = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-    return SECONDS + PER_MEGABYTE * float(weights) * 4 / 1e6 + PER_NODE * len(model.graph.node)
-
-
-def is_light(model: onnx.ModelProto) -> bool:
-    """Whether both models may take working memory from one arena, which keeps it."""
-    return bool(sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer) <= SHARED)
-
-
-def random_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Graph outputs that depend on a random operator, also one inside a graph of a node or a function."""
-    functions = {(f.domain, f.name) for f in model.functions if any(_is_random(node) for node in f.node)}
-    tainted: set[str] = set()
-    for node in model.graph.node:
-        if _is_random(node) or (node.domain, node.op_type) in functions or tainted.intersection(reads(node)):
-            tainted.update(node.output)
-    return tuple(info.name for info in model.graph.output if info.name in tainted)
-
-
-def uses_half(model: onnx.ModelProto) -> bool:
-    """Whether some tensor is in half precision.
-
-    onnxruntime computes runs of such nodes in float32 and rounds where they end, so that taking out one node moves the
-    rounding: bits then differ though each node computes the same.
-    """
-    halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
-    infos = (*model.graph.input, *model.graph.output, *model.graph.value_info)
-    if any(info.type.tensor_type.elem_type in halves for info in infos):
-        return True
-    return any(tensor.data_type in halves for tensor in tensors(model)) or any(
-        attribute.name == "to" and attribute.i in halves for node in model.graph.node for attribute in node.attribute
-    )
-
-
-def _is_random(node: onnx.NodeProto) -> bool:
-    return any(
-        inner.op_type in RANDOM or (inner.op_type == "Dropout" and len(inner.input) > 2 and inner.input[2])
-        for inner in walk_nodes([node])
-    )

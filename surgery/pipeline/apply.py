@@ -28,13 +28,14 @@ from verify.report import Finding
 class Outcome:
     """What the passes made of a model; `model` is the original object when nothing was found.
 
-    `types` holds the NumPy types of its tensors by name, as far as they are known.
+    `types` and `shapes` hold the NumPy types and the dims of its tensors by name, as far as they are known.
     """
 
     model: onnx.ModelProto
     applied: list[Finding]
     context: Context
     types: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, Sequence[Any]] = field(default_factory=dict)
 
 
 def apply_passes(model: onnx.ModelProto, folder: str, rules: Sequence[Pass], options: Options) -> Outcome:
@@ -83,8 +84,10 @@ def _apply_passes(model: onnx.ModelProto, folder: str, rules: list[Pass], option
             lifted = f"opset {default_opset(original)} reads as {context.opset} unchanged"
         context.troubles += [*context.declined, *([lifted] if lifted else [])]
         names = Names(graph)
-        types = {names.of(t): t.dtype for t in names.tensors_of(graph) if t.dtype is not None}
-        return Outcome(fixed, applied, context, types)
+        named = {names.of(tensor): tensor for tensor in names.tensors_of(graph)}
+        types = {name: tensor.dtype for name, tensor in named.items() if tensor.dtype is not None}
+        shapes = {name: tensor.shape for name, tensor in named.items() if tensor.shape is not None}
+        return Outcome(fixed, applied, context, types, shapes)
 
 
 def unreadable(error: Exception) -> SurgeonError:

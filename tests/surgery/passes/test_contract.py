@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 import surgery
-from surgery.guard.reference import random_outputs
 from surgery.guard.tolerances import difference
+from surgery.guard.traits import random_outputs
 from surgery.passes import PIPELINE, all_passes
 from surgery.pipeline.rule import Pass
 from tests.surgery.passes.comparing import Case, parse

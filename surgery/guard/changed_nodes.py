@@ -38,7 +38,7 @@ class ChangedNodes:
 
     Attributes:
         nodes: nodes that the original does not have, in order; none of them holds a graph.
-        kept: first outputs, in the original, of the nodes that both models have.
+        kept: nodes of the fixed model that the original has too, by their first output in the original.
         inputs: tensors that the changed nodes read, name in the fixed model -> name in the original.
         outputs: tensors of the changed nodes that others read, name in the fixed model -> name in the original.
         constants: constants of the fixed model, by the tensors of the original they replace.
@@ -47,7 +47,7 @@ class ChangedNodes:
     """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    kept: dict[str, onnx.NodeProto] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class _Comparison:
         result.outputs = {name: self.old_name(name) for name in sorted(made & read_later)}
         result.inputs = {name: self.old_name(name) for name in sorted(needed - made - self.new.keys())}
         result.constants |= {self.old_name(name): self.new[name] for name in outputs if self.is_new_constant(name)}
-        result.kept = [self.old_name(node.output[0]) for node in unchanged]
+        result.kept = {self.old_name(node.output[0]): node for node in unchanged}
         constant_nodes = (node for node in self.fixed.graph.node if node.output[0] in self.new)
         result.nodes = [node for node in constant_nodes if node.output[0] in needed] + changed
         compared = {*result.outputs.values(), *result.inputs.values(), *result.constants}

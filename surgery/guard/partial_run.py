@@ -81,7 +81,12 @@ class PartialRun:
     def _short_forms(self, shapes: Mapping[str, Sequence[Any]]) -> dict[str, list[onnx.NodeProto]]:
         floats = {name for name, kind in self.types.items() if kind == np.float32}
         nodes = [node for node in self.original.graph.node if node.output and node.output[0] in floats]
-        return short_forms(nodes, set(self.changed.kept), constants(self.original.graph), shapes, OURS)
+        known = dict(shapes)  # of tensors of the fixed model
+        for node in nodes:
+            for old, new in zip(node.input, getattr(self.changed.kept.get(node.output[0]), "input", ()), strict=False):
+                if old not in known and new in known:
+                    known[old] = known[new]
+        return short_forms(nodes, self.changed.kept, constants(self.original.graph), known, OURS)
 
     def model(self, source: Any, short: bool = False) -> bytes:
         """The original with the changed nodes and the comparison.

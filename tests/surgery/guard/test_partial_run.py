@@ -171,7 +171,7 @@ def test_another_meaning_of_an_operator_is_no_same_node() -> None:
     new = f"{HEAD.replace('17', '13')} {{ a = Identity(x) y = Softmax<axis = 1>(a) }}"
     assert partial_run(new, old) is None  # Softmax changed in 13, and cannot stand in a model of 12
     same = f"{HEAD.replace('17', '16')} {{ a = Identity(x) y = Sqrt(a) }}"
-    assert changed_nodes(f"{HEAD} {{ a = Identity(x) y = Sqrt(a) }}", same).kept == ["a", "y"]
+    assert changed_nodes(f"{HEAD} {{ a = Identity(x) y = Sqrt(a) }}", same).kept.keys() == {"a", "y"}
 
 
 def weighty(tmp_path: Path) -> Path:

@@ -38,6 +38,8 @@ PIPELINE: tuple[str, ...] = (
     "cleanup.only_element",
     "cleanup.masked_constant",
     "cleanup.zero_initial_state",
+    "cleanup.stored_quantization",
+    "cleanup.quantized_again",
     "cleanup.repeated_quantization",
     "cleanup.duplicate_initializer",
     "cleanup.common_subexpression",

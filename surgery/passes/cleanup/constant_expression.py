@@ -10,7 +10,7 @@ Leaves alone: random operators, quantize and dequantize pairs (their place in th
 other domains, strings, nodes with subgraphs, results of unknown size, results that are too large, and eight-bit weights
 that a Cast makes four times as large in a model of over 1 MB. An output of the graph stays an output: a Constant node
 makes it.
-Numerics: exact: the same kernel computes the same values.
+Numerics: exact: the same kernel computes the same values. Products of eight bits are summed without overflow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from surgery.pipeline.options import FOLD_LIMIT
 from surgery.pipeline.rule import Finding, Pass, finding
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-LEFT_ALONE = RANDOM | {"Constant", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "If", "Loop", "Scan"}
+LEFT_ALONE = RANDOM | {"Constant", "QuantizeLinear", "DequantizeLinear", "If", "Loop", "Scan"}
 BOUNDED = {
     "NonZero",
     "Unique",

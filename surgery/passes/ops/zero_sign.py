@@ -111,7 +111,7 @@ def _power(node: gs.Node, context: Context) -> Places:
 
 
 PRODUCTS = {"MatMul", "Conv", "ConvTranspose", "Gemm"}  # their sums begin at 0.0
-BLIND = {"Abs", "Cos", "Cosh", "Exp", "Sigmoid", "Softmax", "IsNaN", "DynamicQuantizeLinear"}
+BLIND = {"Abs", "Cos", "Cosh", "Exp", "Sigmoid", "Softmax", "IsNaN", "DynamicQuantizeLinear", "Shape", "Size"}
 COMPARISONS = {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
 MOVES = "Identity Reshape Transpose Squeeze Unsqueeze Flatten Slice Gather GatherElements GatherND Split Expand Tile"
 FUNCTIONS = (

@@ -105,8 +105,8 @@ def operators(source: onnx.ModelProto, **options: Any) -> list[str]:
         ("d = RandomUniformLike(a)  e = Neg(d)  y = Add(x, e)", ["RandomUniformLike", "Neg", "Add"]),
         ("d = RandomUniform<shape = [3]>()  e = Neg(d)  y = Add(x, e)", ["RandomUniform", "Neg", "Add"]),
         ("d = Bernoulli(half)  e = Neg(d)  y = Add(x, e)", ["Bernoulli", "Neg", "Add"]),
-        ("d, s, z = DynamicQuantizeLinear(a)  e = Cast<to = 1>(d)  y = Add(x, e)",
-         ["DynamicQuantizeLinear", "Cast", "Add"]),
+        ("d, s, z = DynamicQuantizeLinear(a)  e = Cast<to = 1>(d)  y = Add(x, e)", ["Add"]),
+        ("d = QuantizeLinear(a, top)  e = Cast<to = 1>(d)  y = Add(x, e)", ["QuantizeLinear", "Cast", "Add"]),
         ("d = If(c)<then_branch = t() => (float[3] p) { p = Neg(a) }, else_branch = e() => (float[3] q) { q = Abs(a) }>"
          "  y = Add(x, d)", ["If", "Add"]),
         ("d = NonZero(a)  e = Cast<to = 1>(d)  f = Squeeze(e, zero)  y = Concat<axis = 0>(x, f)", ["Concat"]),
@@ -137,6 +137,15 @@ def test_outputs_of_the_graph_stay_outputs() -> None:
     x = np.array([-1, 0.5, 2], np.float32)
     for before, after in zip(*(ReferenceEvaluator(each).run(None, {"x": x}) for each in (source, result)), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_products_of_eight_bits_do_not_overflow() -> None:
+    factors = {"p": np.full((1, 4), 255, np.uint8), "q": np.full((4, 3), 127, np.int8)}
+    source = model("d = MatMulInteger(p, q)  e = Cast<to = 1>(d)  y = Add(x, e)", "float[m,n] y", **factors)
+    result = fixed(source)
+    assert [node.op_type for node in result.graph.node] == ["Add"]
+    x = np.zeros(3, np.float32)
+    np.testing.assert_array_equal(ReferenceEvaluator(result).run(None, {"x": x})[0], np.full((1, 3), 4 * 255 * 127))
 
 
 def test_says_which_tensors() -> None:

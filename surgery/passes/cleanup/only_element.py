@@ -18,6 +18,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import replace_input
 from surgery.graph.walk import producer
+from surgery.passes.ops.axes import stored_shape
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -78,11 +79,8 @@ def _dropped(node: gs.Node, context: Context) -> list[int]:
 
 
 def _shape_of(node: gs.Node, context: Context) -> list[int] | None:
-    """The constant shape that a Reshape sets, where it copies no dim."""
-    if node.op != "Reshape" or node.domain or len(node.inputs) != 2 or node.attrs.get("allowzero"):
-        return None
-    shape = context.constant(node.inputs[1])
-    return None if shape is None or (shape == 0).any() else [int(dim) for dim in shape]
+    """The constant shape that a Reshape sets, where it copies no dim; None for other operators."""
+    return stored_shape(node, context) if node.op == "Reshape" and not node.domain else None
 
 
 def _reshape(graph: gs.Graph, node: gs.Node, before: gs.Node, shape: Sequence[int], context: Context) -> None:

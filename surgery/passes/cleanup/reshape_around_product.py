@@ -21,6 +21,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass, replace_input
 from surgery.graph.nodes import Constant
+from surgery.passes.ops.axes import stored_shape
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -63,9 +64,8 @@ def _follow(graph: gs.Graph, tensor: gs.Tensor, path: Path, context: Context) ->
     if reader.domain or len(path.nodes) > 32:
         return False
     if reader.op == "Reshape":
-        shape = context.constant(reader.inputs[1]) if len(reader.inputs) == 2 else None
         path.leaves.append(reader)
-        return shape is not None and not (shape == 0).any() and not reader.attrs.get("allowzero")
+        return stored_shape(reader, context) is not None
     path.nodes.append(reader)
     if not _works_on_last_dim(reader, tensor, context):
         return False

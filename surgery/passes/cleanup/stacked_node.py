@@ -6,9 +6,9 @@ values: because of its types, or because the numbers that go to an integer type 
 type, and neither NaN nor -0.0, as quantization leaves them.
 Why: TensorRT joins most of these itself; fewer nodes are left for it and for the later passes.
 Before → After: `Transpose<1,0,2>(Transpose<0,2,1>(x))` → `Transpose<2,0,1>(x)`
-Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape that copies dims (0) or keeps
-zeros; Slices with computed bounds, or whose first result is read by anything but such Slices; a Reshape before an
-Unsqueeze whose result is read elsewhere. A first node whose result is a graph output stays and makes it.
+Leaves alone: a first Cast that loses values (float to int, to fewer bits); a Reshape whose shape has a zero; Slices
+with computed bounds, or whose first result is read by anything but such Slices; a Reshape before an Unsqueeze whose
+result is read elsewhere. A first node whose result is a graph output stays and makes it.
 Numerics: exact.
 """
 
@@ -23,6 +23,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.edit import replace_input
 from surgery.graph.nodes import Constant
 from surgery.graph.walk import producer
+from surgery.passes.ops.axes import stored_shape
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.whole_numbers import survives
 from surgery.pipeline.context import Context
@@ -45,8 +46,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         )
     for node in context.nodes(graph, "Reshape"):
         before = _before(node, RESHAPES)
-        shape = context.constant(node.inputs[1]) if len(node.inputs) == 2 else None
-        if before is None or shape is None or (shape == 0).any() or node.attrs.get("allowzero"):
+        if before is None or stored_shape(node, context) is None:
             continue
         yield finding(
             f"reshapes the result of '{before.name}', which only reshapes", node, partial(_skip, node), before
@@ -90,14 +90,14 @@ def _transpose(node: gs.Node, perm: list[int]) -> None:
 
 def _widened(graph: gs.Graph, node: gs.Node, before: gs.Node, context: Context) -> list[int] | None:
     """The constant shape with which one Reshape does the work of both, or None where there is none."""
-    if len(node.inputs[0].outputs) != 1 or context.is_output(graph, node.inputs[0]) or before.attrs.get("allowzero"):
+    if len(node.inputs[0].outputs) != 1 or context.is_output(graph, node.inputs[0]):
         return None
-    shape = context.constant(before.inputs[1]) if len(before.inputs) == 2 else None
+    shape = stored_shape(before, context)
     axes = node.attrs.get("axes") if len(node.inputs) == 1 else context.constant(node.inputs[1])
-    if shape is None or axes is None or (shape == 0).any():
+    if shape is None or axes is None:
         return None
     rank = len(shape) + len(axes)
-    added, rest = {int(axis) % rank for axis in axes}, [int(dim) for dim in shape]
+    added, rest = {int(axis) % rank for axis in axes}, [*shape]
     return [1 if place in added else rest.pop(0) for place in range(rank)] if len(added) == len(axes) else None
 
 

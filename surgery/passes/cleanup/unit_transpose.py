@@ -19,6 +19,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import replace_input
 from surgery.graph.walk import producer
+from surgery.passes.ops.axes import stored_shape
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -40,7 +41,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield finding(message, node, partial(_pass_by, node), *readers)
             continue
         first = producer(source, "Reshape")
-        shape = None if first is None else _constant_shape(first, context)
+        shape = None if first is None else stored_shape(first, context)
         if (
             first is not None
             and shape is not None
@@ -68,12 +69,6 @@ def _fits(reader: gs.Node, tensor: gs.Tensor, order: Sequence[int], context: Con
     behind = [order[place] for place in range(axis) if place not in ones]
     kept = [place for place in range(axis) if order.index(place) not in ones]
     return tensor.shape is not None and sorted(behind) == kept
-
-
-def _constant_shape(node: gs.Node, context: Context) -> list[int] | None:
-    """The shape that a Reshape sets, where it copies no dim."""
-    shape = context.constant(node.inputs[1]) if len(node.inputs) == 2 else None
-    return None if shape is None or (shape == 0).any() or node.attrs.get("allowzero") else [int(dim) for dim in shape]
 
 
 def _pass_by(node: gs.Node) -> None:

@@ -59,6 +59,12 @@ def reshaped(build: Build, tensor: gs.Tensor, dims: gs.Tensor) -> gs.Tensor:
     return build("Reshape", tensor, dims, allowzero=1)
 
 
+def stored_shape(node: gs.Node, context: Context) -> list[int] | None:
+    """The constant shape that a Reshape sets, -1 included; None where it has a zero, which may copy a dim."""
+    shape = context.constant(node.inputs[1]) if len(node.inputs) == 2 else None
+    return None if shape is None or (shape == 0).any() else [int(dim) for dim in shape]
+
+
 def single_kept_axis(node: gs.Node, rank: int, context: Context) -> int | None:
     """The one axis that a reduction with kept dims runs over, counted from the front; None for any other."""
     value = context.constant(node.inputs[1]) if len(node.inputs) > 1 else None

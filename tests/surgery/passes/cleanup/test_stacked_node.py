@@ -26,6 +26,15 @@ REWRITES = [
         after="g (float[6] x) => (float[3,2] y) <int64[2] t = {3, 2}> { y = Reshape(x, t) }",
     ),
     Case(
+        "Reshapes that keep zeros, of which their shapes have none",
+        """g (float[6] x) => (float[1,3,2] y) <int64[2] s = {2, -1}, int64[2] t = {3, 2}, int64[1] o = {0}> {
+          a = Reshape<allowzero = 1>(x, s)
+          b = Reshape<allowzero = 1>(a, t)
+          y = Unsqueeze(b, o)
+        }""",
+        after="g (float[6] x) => (float[1,3,2] y) <int64[3] t = {1, 3, 2}> { y = Reshape(x, t) }",
+    ),
+    Case(
         "Casts that lose nothing",
         "g (float16[2] x) => (double[2] y) { a = Cast<to = 1>(x)  y = Cast<to = 11>(a) }",
         after="g (float16[2] x) => (double[2] y) { y = Cast<to = 11>(x) }",
@@ -221,7 +230,7 @@ LEFT_ALONE = [
     ),
     Case(
         "the last Reshape keeps zeros",
-        """g (float[6] x) => (float[2,3] y) <int64[2] s = {3, 2}, int64[2] t = {2, 3}> {
+        """g (float[0] x) => (float[3,0] y) <int64[2] s = {0, 2}, int64[2] t = {3, 0}> {
           a = Reshape(x, s)
           y = Reshape<allowzero = 1>(a, t)
         }""",

@@ -64,6 +64,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.fused_activation",
     "tensorrt.fused_product",
     "tensorrt.fused_normalization",
+    "tensorrt.dynamic_quantization",
     "tensorrt.function_operator",
     "tensorrt.unsupported_attention",
     "tensorrt.runtime_reduce_axes",

@@ -44,19 +44,24 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     if context.opset_of(graph) < 11:  # Round
         return
     for node in context.nodes(graph, *PLACES):
-        places = PLACES[node.op]
-        left, right = node.inputs[places[0] or 0], node.inputs[places[3] or 0]
-        shape = _known_sizes(node, right, context)
-        rounded = node.op == "QLinearMatMul" and bool(right.shape)
-        if not (shape or rounded) or context.rank(left) is None or left.dtype is None or right.dtype is None:
-            continue
-        if np.dtype(left.dtype).name not in RANGES or np.dtype(right.dtype).name not in RANGES:
-            continue
-        # The sums of an unknown number of terms may be rounded, by less than the step of the eight-bit result.
-        parts = pieces(node, shape, context) if shape else [(0, 0)]
+        parts = parts_of(node, context)
         if parts:
             message = f"{context.target.name} has no {node.op}"
             yield finding(message, node, partial(rewrite, graph, node, context, parts))
+
+
+def parts_of(node: gs.Node, context: Context) -> list[tuple[int, int]]:
+    """Where to cut the sums of a product as `pieces` does; empty where the product cannot be written out."""
+    places = PLACES[node.op]
+    left, right = node.inputs[places[0] or 0], node.inputs[places[3] or 0]
+    shape = _known_sizes(node, right, context)
+    rounded = node.op == "QLinearMatMul" and bool(right.shape)
+    if not (shape or rounded) or context.rank(left) is None or left.dtype is None or right.dtype is None:
+        return []
+    if np.dtype(left.dtype).name not in RANGES or np.dtype(right.dtype).name not in RANGES:
+        return []
+    # The sums of an unknown number of terms may be rounded, by less than the step of the eight-bit result.
+    return pieces(node, shape, context) if shape else [(0, 0)]
 
 
 def _known_sizes(node: gs.Node, right: gs.Tensor, context: Context) -> tuple[Any, ...]:
@@ -109,23 +114,11 @@ def _second(node: gs.Node, context: Context) -> tuple[np.ndarray | None, np.ndar
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[int, int]]) -> None:
     """Multiply in float32, in pieces."""
     build = Build(graph, node, context, PASS.code)
-    a, a_scale, a_zero, b, b_scale, b_zero = (
-        None if at is None else optional_input(node, at) for at in PLACES[node.op]
-    )
+    a, a_scale, a_zero, _b, b_scale, _ = (None if at is None else optional_input(node, at) for at in PLACES[node.op])
     assert a is not None
-    assert b is not None
     conv = "Conv" in node.op
     left = without_zero_point(build, a, a_zero, len(a.shape), -2 if not conv else 1, np.float32)
-    products = []
-    for start, stop in parts:
-        whole = len(parts) == 1
-        part = left if whole else build.slice(left, [1 if conv else len(left.shape) - 1], [start], [stop])
-        weights = b if whole else cut(build, b, 1 if conv else max(len(b.shape) - 2, 0), start, stop)
-        right = without_zero_point(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
-        products.append(build("Conv" if conv else "MatMul", part, right, **(dict(node.attrs) if conv else {})))
-    product = products[0]
-    if len(parts) > 1:
-        product = reduce(partial(build, "Add"), [build.cast(each, np.int32) for each in products])
+    product = multiplied(build, node, left, parts)
     if conv and (bias := optional_input(node, 8)) is not None:
         product = build("Add", build.cast(product, np.int32), broadcastable(build, bias, len(a.shape), 1))
     if a_scale is None or b_scale is None:
@@ -137,6 +130,26 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[
     ratio = build("Div", scales, build.cast(broadcastable(build, node.inputs[6], rank, axis), np.float32))
     value = build("Mul", build.cast(product, np.float32), ratio)
     build.replace(quantized(build, value, optional_input(node, 7), rank, axis, node.outputs[0].dtype))
+
+
+def multiplied(build: Build, node: gs.Node, left: gs.Tensor, parts: list[tuple[int, int]]) -> gs.Tensor:
+    """The product with the second factor, without bias: int32 if it has several parts, else whole float32 numbers.
+
+    Args:
+        left: the first factor with its zero point subtracted, in float32.
+    """
+    places, conv = PLACES[node.op], "Conv" in node.op
+    b, b_zero = node.inputs[places[3] or 0], optional_input(node, places[5] or 0)
+    products = []
+    for start, stop in parts:
+        whole = len(parts) == 1
+        part = left if whole else build.slice(left, [1 if conv else len(left.shape) - 1], [start], [stop])
+        weights = b if whole else cut(build, b, 1 if conv else max(len(b.shape) - 2, 0), start, stop)
+        right = without_zero_point(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
+        products.append(build("Conv" if conv else "MatMul", part, right, **(dict(node.attrs) if conv else {})))
+    if len(parts) == 1:
+        return products[0]
+    return reduce(partial(build, "Add"), [build.cast(each, np.int32) for each in products])
 
 
 def cut(build: Build, tensor: gs.Tensor, axis: int, start: int, stop: int) -> gs.Tensor:

@@ -55,7 +55,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if not shift or context.is_output(graph, narrow) or context.rank(node.inputs[0]) is None:
             continue
         readers = list(narrow.outputs)
-        if not all(reader.op == "DequantizeLinear" and _shift(reader, context) == shift for reader in readers):
+        if not readers or not all(
+            reader.op == "DequantizeLinear" and _shift(reader, context) == shift for reader in readers
+        ):
             continue
         products = [found.node for each in readers for found in _products(graph, each.outputs[0], context)]
         message = (MESSAGE if products else FLOAT).format(int(_number(node.inputs[2], context)))

@@ -55,6 +55,10 @@ FLOAT = [
 REWRITES = [*INT8, *FLOAT]
 LEFT_ALONE = [
     Case("around 0", f"g (float[8] x) => (float[8] y) <float s = {{0.02}}, int8 z = {{0}}> {{ {READ} y = Relu(d) }}"),
+    Case(
+        "nothing reads the numbers",
+        f"g (float[8] x) => (float[8] y) <{U}> {{ q = QuantizeLinear(x, s, z)  y = Relu(x) }}",
+    ),
     Case("the numbers are an output", f"g (float[8] x) => (uint8[8] q, float[8] d) <{U}> {{ {READ} }}"),
     Case(
         "a scale for each channel of the input",

@@ -89,6 +89,8 @@ def through_tools(files: list[Path], options: Any) -> None:
         targets = {file: (options.work / tool / file.name).resolve() for file in files}
         (options.work / tool).mkdir(exist_ok=True)
         pairs = [str(path) for file, target in targets.items() for path in (file.resolve(), target)]
+        if not peers.works(options.peer_python, tool):
+            continue
         with tempfile.TemporaryDirectory() as scratch:  # some leave files where they run
             peers.timed([str(options.peer_python.absolute()), "-c", LOOP, peers.SCRIPTS[tool], *pairs], LIMIT, scratch)
         for file, target in targets.items():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,52 @@ SCRIPTS = {
         "onnx.save(c(src, low_precision_type='fp16', keep_io_types=True), dst)"
     ),
 }
+# The same tools as their users run them; the words of a command are formatted one by one, since names have spaces.
+COMMANDS = {
+    "onnxsim": "{source} -- {target}",
+    "onnxslim": "{source} {target}",
+    "polygraphy": "surgeon sanitize {source} --fold-constants -o {target}",
+}
+# With the comparison that surgeon makes before it writes, and without it as the peers work.
+OURS: dict[str, tuple[str, ...]] = {"surgeon": (), "surgeon --no-guard": ("--no-guard",)}
 SIMPLIFIERS = ("onnxsim", "onnxslim", "polygraphy", "onnxscript", "onnxruntime")
 CONVERTERS = ("ort float16", "modelopt autocast")
 LIMIT = 600.0
 
 
 def run_peer(python: Path, tool: str, source: Path, target: Path, limit: float = LIMIT) -> dict[str, Any]:
-    """Seconds, and an error message when the tool failed; the file is at `target` otherwise."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """A call of the tool's functions: seconds, and an error message when it failed; the file is at `target` otherwise.
+
+    `python` is the interpreter of the environment that has the tool.
+    """
     code = "import sys; src, dst = sys.argv[1:]; " + SCRIPTS[tool]
-    with tempfile.TemporaryDirectory() as scratch:  # some leave files where they run
-        return timed([str(python.absolute()), "-c", code, str(source.resolve()), str(target.resolve())], limit, scratch)
+    command = [str(python.absolute()), "-c", code, str(source.resolve()), str(target.resolve())]
+    return _run(python, tool, target, command, limit)
+
+
+def run_command(python: Path, tool: str, source: Path, target: Path, more: str = "") -> dict[str, Any]:
+    """The tool's own command, with `more` words behind it, as `run_peer` otherwise."""
+    places = {"source": source.resolve(), "target": target.resolve()}
+    words = [word.format(**places) for word in f"{COMMANDS[tool]} {more}".split()]
+    return _run(python, tool, target, [str(python.absolute().with_name(tool)), *words], LIMIT)
+
+
+def _run(python: Path, tool: str, target: Path, command: list[str], limit: float) -> dict[str, Any]:
+    """What `timed` finds of a tool's command, in a folder of its own: some leave files where they run."""
+    if not works(python, tool):
+        return {"seconds": 0.0, "error": "onnx-graphsurgeon is not installed there, without which nothing is folded"}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        return timed(command, limit, scratch)
+
+
+@lru_cache
+def works(python: Path, tool: str) -> bool:
+    """False for polygraphy without onnx-graphsurgeon: it leaves a model as it is, and says so nowhere."""
+    if tool != "polygraphy":
+        return True
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('onnx_graphsurgeon') is None)"
+    return subprocess.run([str(python.absolute()), "-c", code], check=False, capture_output=True).returncode == 0
 
 
 def run_surgeon(source: Path, target: Path, options: tuple[str, ...] = (), limit: float = LIMIT) -> dict[str, Any]:
@@ -59,9 +95,9 @@ def run_surgeon_at_once(sources: list[Path], folder: Path, limit: float = LIMIT)
 
 # A process begins with the peak memory of the one that made it, so a small one stands in between.
 STAND_IN = (
-    "import os, sys, time; begun = time.perf_counter(); "
+    "import os, sys, time; started = time.perf_counter(); "
     "_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0); "
-    "open(sys.argv[1], 'w').write(f'{time.perf_counter() - begun} "
+    "open(sys.argv[1], 'w').write(f'{time.perf_counter() - started} "
     "{usage.ru_maxrss} {usage.ru_utime + usage.ru_stime}'); "
     "sys.exit(os.waitstatus_to_exitcode(status))"
 )

@@ -20,16 +20,12 @@ import onnx
 
 from benchmarks import peers, sections
 from benchmarks.scale_models import heavy, written_out
-from benchmarks.side_by_side import PEERS
 from benchmarks.tables import table
 
 RESULTS = Path(__file__).parent / "results"
-# Their scripts save a model in one piece; their commands can put weights beside it.
-COMMANDS = {
-    "onnxsim": "{source} {target}",
-    "onnxslim": "{source} {target} --save-as-external-data",
-    "polygraphy": "surgeon sanitize --fold-constants {source} -o {target} --save-external-data {target}.data",
-}
+PEERS = ("onnxsim", "onnxslim", "polygraphy")
+# Their functions save a model in one piece; their commands can put weights beside it.
+BESIDE = {"onnxslim": "--save-as-external-data", "polygraphy": "--save-external-data {target}.data"}
 SIZES = (1_000, 10_000, 50_000)
 INLINE, OUTSIDE = 31, 40  # matrices of SIDE x SIDE float32: 2.08 and 2.68 GB
 
@@ -47,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         source, nodes, shape = make()
         row: dict[str, Any] = {"nodes": nodes, "bytes": _bytes(source.parent), "shape": shape}
         found["models"][name] = row
-        for tool in (*sections.OURS, *PEERS):
+        for tool in (*peers.OURS, *PEERS):
             print(name, tool, flush=True)
             row[tool] = _measured(tool, source, shape, options)
             options.results.mkdir(parents=True, exist_ok=True)
@@ -88,14 +84,12 @@ def _save(folder: Path, make: Callable[[], onnx.ModelProto]) -> tuple[Path, int,
 def _measured(tool: str, source: Path, shape: list[int], options: Any) -> dict[str, Any]:
     target = options.work / "made" / "model.onnx"
     _remove(target.parent)
-    if tool in sections.OURS:
-        row = peers.run_surgeon(source, target, sections.OURS[tool])
+    if tool in peers.OURS:
+        row = peers.run_surgeon(source, target, peers.OURS[tool])
     elif options.peer_python is None:
         return {"error": "no --peer-python given"}
     elif any(source.parent.glob("*.data")):
-        command = [word.format(source=source.resolve(), target=target.resolve()) for word in COMMANDS[tool].split()]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        row = peers.timed([str(options.peer_python.absolute().parent / tool), *command], peers.LIMIT)
+        row = peers.run_command(options.peer_python, tool, source, target, BESIDE.get(tool, ""))
     else:
         row = peers.run_peer(options.peer_python, tool, source, target)
     if "error" not in row:
@@ -116,7 +110,7 @@ def _remove(folder: Path) -> None:
 def page(found: dict[str, Any]) -> str:
     """One table: for each model and tool nodes, seconds and peak memory."""
     machine = found["machine"]
-    tools = (*sections.OURS, *PEERS)
+    tools = (*peers.OURS, *PEERS)
     rows = [[name, _size(row), *(_cell(row[tool], row) for tool in tools)] for name, row in found["models"].items()]
     return (
         "\n\n".join(
@@ -137,7 +131,7 @@ def per_node(found: dict[str, Any]) -> str:
     first, last = (found["models"][f"{size:,} nodes"] for size in (SIZES[0], SIZES[-1]))
     ratios = {
         tool: last[tool]["seconds"] / last["nodes"] / (first[tool]["seconds"] / first["nodes"])
-        for tool in (*sections.OURS, *PEERS)
+        for tool in (*peers.OURS, *PEERS)
         if "error" not in first[tool] and "error" not in last[tool]
     }
     said = ", ".join(f"{tool} {ratio:.2f}" for tool, ratio in ratios.items())

@@ -28,67 +28,27 @@ def machine() -> dict[str, Any]:
     }
 
 
-# With the comparison that surgeon makes before it writes, and without it as the peers work.
-OURS: dict[str, tuple[str, ...]] = {"surgeon": (), "surgeon --no-guard": ("--no-guard",)}
-AT_ONCE = "surgeon, the four in one command"
-SPENT = ("seconds", "processor seconds")
-
-
-def fix(options: Any) -> dict[str, Any]:
-    """Seconds, nodes and bytes of the reference files through surgeon and each peer.
-
-    Each tool takes its turn `options.repeats` times; the least sum of seconds counts.
-    """
-    found: dict[str, Any] = {}
-    for _ in range(options.repeats):
-        for tool in (AT_ONCE, *OURS, *peers.SIMPLIFIERS):
-            rows = _at_once(options) if tool == AT_ONCE else _one_by_one(tool, options)
-            if tool not in found or rows["seconds"] < found[tool]["seconds"]:
-                found[tool] = rows
-    found["raw"] = {m: {"nodes": peers.nodes(options.reference / f"{m}.onnx")} for m in MODULES}
-    return found
-
-
-def _one_by_one(tool: str, options: Any) -> dict[str, Any]:
-    """The four files through one tool, in a process for each."""
-    rows: dict[str, Any] = {}
-    for module in MODULES:
-        source, target = options.reference / f"{module}.onnx", options.work / tool / f"{module}.onnx"
-        if tool in OURS:
-            row = peers.run_surgeon(source, target, OURS[tool])
-        elif options.peer_python is None:
-            row = {"error": "no --peer-python given"}
-        else:
-            row = peers.run_peer(options.peer_python, tool, source, target)
-        rows[module] = row if "error" in row else row | _size(target)
-    return rows | {key: sum(rows[module].get(key, 0.0) for module in MODULES) for key in SPENT}
-
-
-def _at_once(options: Any) -> dict[str, Any]:
-    """The four files through one `surgeon fix`, which takes many; the peers take one."""
-    folder = options.work / AT_ONCE
-    sources = [options.reference / f"{module}.onnx" for module in MODULES]
-    done = peers.run_surgeon_at_once(sources, folder)
-    spent = {key: done.get(key, 0.0) for key in SPENT}
-    if "error" in done:
-        return dict.fromkeys(MODULES, done) | spent
-    return {m: _size(folder / f"{m}.onnx") for m in MODULES} | spent
-
-
-def _size(path: Path) -> dict[str, int]:
-    return {"nodes": peers.nodes(path), "bytes": path.stat().st_size}
-
-
 def frame(options: Any) -> dict[str, Any]:
     """onnxruntime seconds of one frame: the reference, it through each tool, and both of ours."""
     folders = {"reference": options.reference}
     for tool in ("surgeon", *peers.SIMPLIFIERS):
-        if (options.work / tool).is_dir():
-            folders[f"reference + {tool}"] = options.work / tool
+        if tool == "surgeon" or options.peer_python is not None:
+            folders[f"reference + {tool}"] = _made(tool, options)
     folders["ours for onnxruntime"] = options.ours_onnxruntime
     folders["ours for TensorRT"] = options.ours_tensorrt
     feeds = frames.inputs(options.reference, objects=onnxruntime_frame.OBJECTS)
     return onnxruntime_frame.measure(folders, feeds, options.repeats)
+
+
+def _made(tool: str, options: Any) -> Path:
+    """The folder with what the tool makes of the reference files, each made once."""
+    folder = Path(options.work) / tool
+    for source, target in ((options.reference / f"{m}.onnx", folder / f"{m}.onnx") for m in MODULES):
+        if not target.is_file() and tool == "surgeon":
+            peers.run_surgeon(source, target)
+        elif not target.is_file():
+            peers.run_peer(options.peer_python, tool, source, target)
+    return folder
 
 
 def tensorrt(options: Any) -> dict[str, Any]:
@@ -171,7 +131,6 @@ def start(options: Any) -> dict[str, Any]:
 
 
 SECTIONS = {
-    "fix": fix,
     "frame": frame,
     "precision": precision,
     "tensorrt": tensorrt,

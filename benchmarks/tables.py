@@ -15,7 +15,7 @@ def page(name: str, found: dict[str, Any]) -> str:
         f"# SAM2.1 {name}",
         f"{machine['processors']} CPU cores, onnxruntime {machine['onnxruntime']}; {machine['gpu']}.",
     ]
-    makers = {"frame": _frame, "tensorrt": _tensorrt, "precision": _precision, "fix": _fix, "growth": _growth}
+    makers = {"frame": _frame, "tensorrt": _tensorrt, "precision": _precision, "growth": _growth}
     for section, make in makers.items():
         if section in found:
             parts += make(found[section])
@@ -97,23 +97,6 @@ def _precision(found: dict[str, Any]) -> list[str]:
             rows.append([module, tool, row["casts"], error, fused, built["scratch_mb"], built["weights_mb"]])
     head = ["module", "converter", "casts", "error / RMS", "attention fused", "scratch MB", "weights MB"]
     return ["## Half precision of the same files", table(head, rows)]
-
-
-def _fix(found: dict[str, Any]) -> list[str]:
-    rows = []
-    for tool, results in found.items():
-        counts = [results[module].get("nodes", "fails") for module in MODULES]
-        whole = sum(counts) if all(isinstance(count, int) for count in counts) else "-"
-        spent, work = results.get("seconds", 0.0), results.get("processor seconds", 0.0)
-        size = sum(results[module].get("bytes", 0) for module in MODULES) / 1e6
-        figures = [f"{spent:.1f}" if spent else "", f"{work:.1f}" if work else "", f"{size:.0f}" if size else ""]
-        rows.append([tool, *counts, whole, *figures])
-    head = ["tool", *MODULES, "all", "s", "processor s", "MB"]
-    return [
-        "## The reference files through each tool: nodes",
-        table(head, rows),
-        "Processor seconds count the work of all threads, whatever else the machine does.",
-    ]
 
 
 def _growth(found: dict[str, Any]) -> list[str]:

@@ -52,10 +52,12 @@ def rules() -> str:
 
 
 def benchmarks() -> str:
-    """The pages of the closed loop and of `python -m benchmarks`, one level of headings further down."""
+    """The sums of `python -m benchmarks.groups`, and other pages of results, one level of headings further down."""
     stems = ("closed_loop", "prompted_loop", "beside_stock", "large", "tiny")
     pages = [ROOT / "benchmarks" / "results" / f"{stem}.md" for stem in stems]
-    return "\n\n".join(re.sub(r"^#", "##", page.read_text("utf-8").strip(), flags=re.M) for page in pages)
+    groups = (pages[0].parent / "groups.md").read_text("utf-8").partition("# Each group, model by model")[0]
+    texts = [groups, *(page.read_text("utf-8") for page in pages)]
+    return "\n\n".join(re.sub(r"^#", "##", text.strip(), flags=re.M) for text in texts)
 
 
 def segmenter_spec() -> str:

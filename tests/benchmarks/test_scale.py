@@ -36,7 +36,7 @@ def test_the_page_says_what_each_took() -> None:
     def cell(seconds: float, nodes: int) -> dict[str, Any]:
         return {"seconds": seconds, "memory": 3e9, "nodes": nodes, "runs": nodes > 1}
 
-    tools = (*scale.sections.OURS, *scale.PEERS)
+    tools = (*scale.peers.OURS, *scale.PEERS)
     small = {"nodes": 1000, "bytes": 1e6} | {tool: cell(1.0, 500) for tool in tools}
     large = {"nodes": 50_000, "bytes": 2e9} | {tool: cell(100.0, 1) for tool in tools}
     large["onnxsim"] = {"seconds": 600.0, "error": "took longer than 600 s"}

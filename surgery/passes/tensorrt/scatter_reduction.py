@@ -24,12 +24,10 @@ import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.axes import reshaped
 from surgery.passes.ops.build import Build
+from surgery.passes.ops.sums import FREE, LARGEST, whole_sum
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
-LARGEST = 1 << 22
-FREE_COUNT = 256  # updates that a free number of them counts as
-HALF = 1 << 31
 FLOATS = ("float32", "float16")
 TYPES = {  # onnxruntime multiplies integers in floating point of 53 bits
     "add": (*FLOATS, "int32", "int64"),
@@ -74,7 +72,7 @@ def _compared(node: gs.Node) -> int | None:
         scattered, counted, kept = data[axis : axis + 1], index, ()
     if not all(isinstance(dim, int) for dim in scattered):
         return None
-    free = 1 if all(isinstance(dim, int) for dim in counted) else FREE_COUNT
+    free = 1 if all(isinstance(dim, int) for dim in counted) else FREE
     return free * prod(dim for dim in (*scattered, *counted, *kept) if isinstance(dim, int))
 
 
@@ -148,20 +146,10 @@ def _reduce(
     build: Build, reduction: str, kind: np.dtype[Any], hit: gs.Tensor, updates: gs.Tensor, axis: int
 ) -> gs.Tensor:
     """The updates where `hit` is true, reduced over one axis; sums of integers wrap around as those of a scatter do."""
-    reducing, _ = REDUCTIONS[reduction]
-
-    def over(values: gs.Tensor) -> gs.Tensor:
-        neutral = build.constant(neutral_of(reduction, values.dtype))
-        return build.axes(reducing, build("Where", hit, values, neutral), [axis], keepdims=0)
-
-    if reduction != "add" or kind.kind == "f":
-        return over(updates)
-    whole = build.cast(updates, np.int64)
-    if kind != np.int64:
-        return build.cast(over(whole), kind)
-    high = build("Div", whole, HALF)  # onnxruntime adds int64 in floating point, which is exact to 53 bits
-    low = build("Sub", whole, build("Mul", high, HALF))
-    return build("Add", build("Mul", over(high), HALF), over(low))
+    if reduction == "add" and kind.kind != "f":
+        return whole_sum(build, build("Where", hit, updates, build.constant(0, kind)), [axis])
+    neutral = build.constant(neutral_of(reduction, kind))
+    return build.axes(REDUCTIONS[reduction][0], build("Where", hit, updates, neutral), [axis], keepdims=0)
 
 
 def _positive(build: Build, index: gs.Tensor, sizes: np.ndarray) -> gs.Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 from tests.surgery.passes.contrib import accepted
 
 CODE = "SG192"
@@ -22,6 +23,18 @@ REWRITES = [
         "nothing is summed", 'g (int32[2] a, int32[3] b) => (int32[3,2] y) { y = Einsum<equation = "i,j->ji">(a, b) }'
     ),
     Case("all is summed", 'g (int32[2,3] a) => (int32 y) { y = Einsum<equation = "IJ->">(a) }'),
+    Case(
+        "a free batch",
+        'g (int32[N,2,3] a, int32[N,3,4] b) => (int32[N,2,4] y) { y = Einsum<equation = "BIJ,BJK->BIK">(a, b) }',
+    ),
+    Case(
+        "an ellipsis",
+        'g (int64[N,2,2,3] a, int64[1,2,3,4] b) => (int64[N,2,2,4] y) { y = Einsum<equation = "...ij,...jk">(a, b) }',
+    ),
+    Case(
+        "a factor is stretched",
+        'g (int32[1,3] a, int32[2,3] b) => (int32[2] y) { y = Einsum<equation = "ij,ij->i">(a, b) }',
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -30,11 +43,12 @@ LEFT_ALONE = [
     ),
     Case("a diagonal", 'g (int32[3,3] a) => (int32[3] y) { y = Einsum<equation = "ii->i">(a) }'),
     Case(
-        "a free size", 'g (int32[N,3] a, int32[3,4] b) => (int32[N,4] y) { y = Einsum<equation = "ij,jk->ik">(a, b) }'
+        "ellipses of different length",
+        'g (int32[2,2,3] a, int32[3,4] b) => (y) { y = Einsum<equation = "...ij,...jk->...ik">(a, b) }',
     ),
     Case(
-        "an ellipsis",
-        'g (int32[2,3] a, int32[3,4] b) => (int32[2,4] y) { y = Einsum<equation = "...j,jk->...k">(a, b) }',
+        "more than 4M products, where a free size counts as 256",
+        'g (int32[N,300,10] a, int32[10,60] b) => (int32[N,300,60] y) { y = Einsum<equation = "bij,jk->bik">(a, b) }',
     ),
 ]
 
@@ -47,6 +61,13 @@ def test_rewrites(case: Case) -> None:
 @pytest.mark.parametrize("case", REWRITES, ids=str)
 def test_tensorrt_builds_the_result(case: Case) -> None:
     accepted(case)
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_products_and_sums_wrap_around(kind: str) -> None:
+    text = f'g ({kind}[2,3] a, {kind}[3] b) => ({kind}[2] y) {{ y = Einsum<equation = "ij,j->i">(a, b) }}'
+    top = np.iinfo(kind).max
+    same(text, 13, CODE, [{"a": [[top, top - 1, 1], [top, -top, 5]], "b": [1, 3, top // 2]}], exact=True)
 
 
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)

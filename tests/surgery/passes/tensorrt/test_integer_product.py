@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.comparing import Case, keeps_values, same, stays
 
 CODE = "SG113"
 REWRITES = [
@@ -16,7 +17,9 @@ REWRITES = [
           t3 = Unsqueeze(a, t0)
           t4 = Unsqueeze(b, t1)
           t5 = Mul(t3, t4)
-          c = ReduceSum<keepdims = 0>(t5, t2)
+          t6 = Cast<to = 7>(t5)
+          t7 = ReduceSum<keepdims = 0>(t6, t2)
+          c = Cast<to = 6>(t7)
         }""",
         opset=13,
         gone=("MatMul",),
@@ -29,19 +32,27 @@ REWRITES = [
           t3 = Unsqueeze(a, t0)
           t4 = Unsqueeze(b, t1)
           t5 = Mul(t3, t4)
-          c = ReduceSum<keepdims = 0>(t5, t2)
+          t6 = Cast<to = 7>(t5)
+          t7 = ReduceSum<keepdims = 0>(t6, t2)
+          c = Cast<to = 6>(t7)
         }""",
         opset=13,
+    ),
+    Case(
+        "a free batch of int64",
+        "g (int64[N,2,3] a, int64[N,3,4] b) => (int64[N,2,4] c) { c = MatMul(a, b) }",
+        opset=13,
+        gone=("MatMul",),
     ),
 ]
 LEFT_ALONE = [
     Case(
-        "onnxruntime sums int64 in floating point",
-        "g (int64[2,3] a, int64[3,4] b) => (int64[2,4] c) { c = MatMul(a, b) }",
+        "more than 4M products, where a free size counts as 256",
+        "g (int64[N,300,10] a, int64[10,60] b) => (int64[N,300,60] c) { c = MatMul(a, b) }",
         opset=13,
     ),
     Case("a vector", "g (int32[3] a, int32[3,2] b) => (int32[2] c) { c = MatMul(a, b) }", opset=13),
-    Case("a size is unknown", "g (int32[n,3] a, int32[3,2] b) => (int32[n,2] c) { c = MatMul(a, b) }", opset=13),
+    Case("a rank is unknown", "g (int32[] a, int32[3,2] b) => (int32[] c) { c = MatMul(a, b) }", opset=13),
     Case(
         "floating point has a layer", "g (float[2,3] a, float[3,2] b) => (float[2,2] c) { c = MatMul(a, b) }", opset=13
     ),
@@ -51,6 +62,13 @@ LEFT_ALONE = [
 @pytest.mark.parametrize("case", REWRITES, ids=str)
 def test_keeps_values(case: Case) -> None:
     keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_products_and_sums_wrap_around(kind: str) -> None:
+    text = f"g ({kind}[N,3] a, {kind}[3,1] b) => ({kind}[N,1] c) {{ c = MatMul(a, b) }}"
+    top = np.iinfo(kind).max
+    same(text, 13, CODE, [{"a": [[top, top - 1, 1], [top, -top, 5]], "b": [[1], [3], [top // 2]]}], exact=True)
 
 
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)

@@ -47,6 +47,7 @@ PIPELINE: tuple[str, ...] = (
     "cleanup.unused_initializer",
     "cleanup.nameless_node",
     "tensorrt.counted_loop",
+    "tensorrt.omitted_loop_input",
     "tensorrt.affine_grid",
     "tensorrt.optional_value",
     "tensorrt.appending_loop",

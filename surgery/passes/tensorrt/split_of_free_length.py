@@ -49,7 +49,13 @@ def _sized(split: gs.Node, context: Context) -> bool:
         return False
     if given is None:
         return True
-    return context.rank(given) in (0, 1) and bool(split.attrs.get("keepdims", 1))
+    return _rank(given, context) in (0, 1) and bool(split.attrs.get("keepdims", 1))
+
+
+def _rank(tensor: gs.Tensor, context: Context) -> int | None:
+    """The number of dims; inside a function only the value of a constant tells it."""
+    value = context.constant(tensor)
+    return context.rank(tensor) if value is None else value.ndim
 
 
 def _joined(node: gs.Node, split: gs.Node, context: Context) -> bool:
@@ -72,7 +78,7 @@ def _read(graph: gs.Graph, node: gs.Node, split: gs.Node, context: Context) -> N
         build.replace(build("Gather", data, build.reshape(node.inputs[1], [] if _drops(split) else [1]), axis=axis))
         return
     at = _position(build, node.inputs[1], split)
-    if len(given.shape) == 1:
+    if _rank(given, context) == 1:
         sizes = build.cast(given, np.int64)
         before = build("Slice", sizes, build.ints([0]), at, build.ints([0]))
         start = build.axes("ReduceSum", before, [0], keepdims=1)
@@ -96,7 +102,7 @@ def _position(build: Build, position: gs.Tensor, split: gs.Node) -> gs.Tensor:
 def _number(build: Build, split: gs.Node) -> gs.Tensor:
     """The number of pieces, an int64 scalar."""
     given, axis = optional_input(split, 1), int(split.attrs.get("axis", 0))
-    if given is not None and len(given.shape) == 1:
+    if given is not None and _rank(given, build.context) == 1:
         return build("Size", given)
     length = build("Gather", build("Shape", split.inputs[0]), np.array(axis, np.int64), axis=0)
     if given is None:

@@ -92,7 +92,7 @@ class _Product:
 
 
 def _product(node: onnx.NodeProto, shapes: Shapes) -> _Product | None:
-    """The node, if it is a product of inputs whose shapes are known."""
+    """The node, if it is a product of inputs whose shapes are known and fit together."""
     first, second = [*node.input, "", ""][:2]
     if node.domain or first not in shapes or second not in shapes:
         return None
@@ -106,7 +106,8 @@ def _product(node: onnx.NodeProto, shapes: Shapes) -> _Product | None:
     else:
         return None
     sizes = [shapes[name][axis] for name, axis in zip((first, second), axes, strict=True)]
-    return _Product(node, axes, next((size for size in sizes if isinstance(size, int)), None))
+    known = {size for size in sizes if isinstance(size, int)}
+    return _Product(node, axes, next(iter(known), None)) if len(known) <= 1 else None
 
 
 def _short(product: _Product, constants: Constants, stem: str) -> Iterator[onnx.NodeProto]:

@@ -126,11 +126,18 @@ def test_a_model_of_little_work_has_no_short_forms() -> None:
 @pytest.mark.usefixtures("all_worth_it")
 @pytest.mark.parametrize(
     "nodes",
-    ["y = Conv<group=2>(x, w)", "a = Shape(x) f = Cast<to=1>(a) y = ReduceSum(f)", "y = MatMul(x, x)"],
-    ids=["groups", "no product", "16 terms"],
+    [
+        "y = Conv<group=2>(x, w)",
+        "a = Shape(x) f = Cast<to=1>(a) y = ReduceSum(f)",
+        "y = MatMul(x, x)",
+        "y = MatMul(v, z)",
+    ],
+    ids=["groups", "no product", "16 terms", "sizes that do not fit"],
 )
 def test_other_nodes_stay(nodes: str) -> None:
-    assert not forms_of(model_of("float[2, 4, 16, 16] x", "float[n, 6, p, q] y", nodes, (6, 2, 3, 3)))
+    assert not forms_of(
+        model_of("float[2, 4, 16, 16] x, float[2, 256] v, float[250, 16] z", "float[n, 6, p, q] y", nodes, (6, 2, 3, 3))
+    )
 
 
 @pytest.mark.usefixtures("all_worth_it")

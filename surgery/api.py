@@ -16,7 +16,7 @@ import onnx
 
 from surgery import steps
 from surgery.files import model_file as files
-from surgery.guard.prove import Original
+from surgery.guard.original import Original
 from surgery.isolated import FAULTS, Died, run_isolated
 from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, pass_tuple, with_spec, wrong_type
 from surgery.pipeline.rule import Pass

@@ -15,7 +15,7 @@ import onnx
 from surgery.files import model_file as files
 from surgery.graph.read import refusal
 from surgery.guard import prove
-from surgery.guard.prove import Original
+from surgery.guard.original import Original
 from surgery.guard.reference import Reference
 from surgery.passes import all_passes, check_codes, plug_in_checks
 from surgery.pipeline.apply import Outcome, apply_passes

@@ -9,7 +9,7 @@ a constant and the original computes that tensor, the computed value is compared
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -39,7 +39,7 @@ class ChangedNodes:
     Attributes:
         nodes: nodes that the original does not have, in order; none of them holds a graph.
         kept: nodes of the fixed model that the original has too, by their first output in the original.
-        inputs: tensors that the changed nodes read, name in the fixed model -> name in the original.
+        inputs: tensors of the original that the changed nodes read, name in the fixed model -> name in the original.
         outputs: tensors of the changed nodes that others read, name in the fixed model -> name in the original.
         constants: constants of the fixed model, by the tensors of the original they replace.
         reshapes: constant shapes, which may be written in another way (-1, 0) and mean the same.
@@ -60,19 +60,22 @@ def find_changed_nodes(
     fixed: onnx.ModelProto,
     renamed_inputs: Mapping[str, str],
     renamed_outputs: Mapping[str, str],
+    ends: Container[str] = (),
 ) -> ChangedNodes | None:
     """How the fixed model differs from the original, or None where the names do not allow a comparison by parts.
 
     Args:
         original, fixed: with all weights inside.
         renamed_inputs, renamed_outputs: new names of the graph's inputs and outputs by their old names.
+        ends: tensors of changed nodes, by their names in the fixed model, that are compared if the original has them,
+            and whose readers read them from the original.
     """
     if any(True for model in (original, fixed) for _ in external_tensors(model)):
         return None
     if [f.SerializeToString() for f in original.functions] != [f.SerializeToString() for f in fixed.functions]:
         return None
     names = {new: old for old, new in (*renamed_inputs.items(), *renamed_outputs.items())}
-    return _Comparison(original, fixed, names).changed_nodes()
+    return _Comparison(original, fixed, names).changed_nodes(ends)
 
 
 class _Comparison:
@@ -86,7 +89,7 @@ class _Comparison:
         self.result = ChangedNodes()
         self.versions = [opsets_of(model.opset_import) for model in (original, fixed)]
 
-    def changed_nodes(self) -> ChangedNodes | None:
+    def changed_nodes(self, ends: Container[str]) -> ChangedNodes | None:
         result = self.result
         changed: list[onnx.NodeProto] = []
         unchanged: list[onnx.NodeProto] = []
@@ -97,8 +100,9 @@ class _Comparison:
         outputs = [value.name for value in self.fixed.graph.output]
         read_later = {name for node in unchanged for name in reads(node)} | set(outputs)
         needed = {name for node in changed for name in reads(node)}
-        result.outputs = {name: self.old_name(name) for name in sorted(made & read_later)}
-        result.inputs = {name: self.old_name(name) for name in sorted(needed - made - self.new.keys())}
+        cut = {name for name in made if name in ends and self.old_name(name) in self.known}
+        result.outputs = {name: self.old_name(name) for name in sorted(made & read_later | cut)}
+        result.inputs = {name: self.old_name(name) for name in sorted(needed - (made - cut) - self.new.keys())}
         result.constants |= {self.old_name(name): self.new[name] for name in outputs if self.is_new_constant(name)}
         result.kept = {self.old_name(node.output[0]): node for node in unchanged}
         constant_nodes = (node for node in self.fixed.graph.node if node.output[0] in self.new)

@@ -43,6 +43,7 @@ def compare(
     removed_inputs: Sequence[str] = (),
     removes_overflow: Sequence[str] = (),
     moves_nan: Sequence[str] = (),
+    limits: Mapping[str, float] | None = None,
     halt: Halt | None = None,
 ) -> Check:
     """Run the whole fixed model on the inputs the original ran on.
@@ -56,6 +57,7 @@ def compare(
         removes_overflow: codes of the passes that may give finite values where the original overflows.
         moves_nan: codes of the passes that may give other values than the original where inputs have NaN or infinity;
             the check then says where, and passes.
+        limits: what outputs may differ by, by their names in the original, where that is not the usual.
         halt: ends the run from another thread.
 
     Returns:
@@ -63,7 +65,7 @@ def compare(
         moved it passes with `figures["moved_nan"]`.
     """
     exact = exact and not reference.half
-    limit = ROUNDING if exact and reference.recurrent else None
+    general = ROUNDING if exact and reference.recurrent else None
     worst, overflowed = 0.0, 0
     moved = ""
     drawn = len(reference.sets) - reference.edge_cases
@@ -84,6 +86,7 @@ def compare(
             if removes_overflow:
                 wanted, places = without_overflow(wanted, run.outputs[new])
                 overflowed += places
+            limit = (limits or {}).get(name, general)
             trouble, error = difference(wanted, run.outputs[new], exact, reference.half, limit)
             if trouble and may_move:
                 moved = moved or f"'{new}' {trouble}"
@@ -99,7 +102,12 @@ def compare(
     finite = f"; finite in {counted(overflowed, 'place')} where the original overflows ({', '.join(removes_overflow)})"
     if removes_overflow and not overflowed:
         finite = f"; the result may be finite where the original overflows ({', '.join(removes_overflow)})"
-    found = _passed(reference, worst, limit or usual, note=(finite if removes_overflow else "") + note)
+    found = _passed(
+        reference,
+        worst,
+        max([general or usual, *(limits or {}).values()]),
+        note=(finite if removes_overflow else "") + note,
+    )
     return replace(found, figures={**found.figures, "moved_nan": True}) if moved else found
 
 

@@ -54,6 +54,7 @@ class PartialRun:
     Attributes:
         changed: the nodes.
         exact: whether only exact passes were used.
+        near: how far a tensor may differ else, in parts of its RMS.
         tensors: how many tensors are compared.
         short: what runs in place of nodes that take long, by first output.
     """
@@ -66,8 +67,9 @@ class PartialRun:
         types: Mapping[str, Any],
         exact: bool,
         shapes: Mapping[str, Sequence[Any]] | None = None,
+        near: float = NEAR,
     ) -> None:
-        self.changed, self.original, self.fixed, self.exact = changed, original, fixed, exact
+        self.changed, self.original, self.fixed, self.exact, self.near = changed, original, fixed, exact, near
         self.tensors = len(set(changed.outputs) | set(changed.constants)) + len(changed.reshapes) + len(changed.equal)
         self.outputs = [value.name for value in original.graph.output]
         self.inputs = {value.name for value in original.graph.input}
@@ -141,13 +143,14 @@ class PartialRun:
         made = {name for node in self.changed.nodes for name in node.output}
         used = {name for node in self.changed.nodes for name in reads(node)} & new.keys()
         own = {name for name in used if name not in old or not same_values(old[name], new[name])}
+        read = self.changed.inputs
         for name in sorted(own):
             yield make_node("Constant", [], [OURS + name], value=new[name])
         for node in self.changed.nodes:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
             copy.ClearField("name")
-            names = [OURS + name if name in made | own else self.changed.inputs.get(name, name) for name in node.input]
+            names = [read.get(name, OURS + name if name in made | own else name) for name in node.input]
             copy.ClearField("input")
             copy.input.extend(names)
             copy.ClearField("output")
@@ -180,7 +183,7 @@ class PartialRun:
     def _difference(self, wanted: Any, got: Any) -> Agreement:
         if not isinstance(wanted, np.ndarray) or not isinstance(got, np.ndarray):
             return Agreement("is no tensor")
-        return Agreement(*difference(wanted, got, self.exact, limit=None if self.exact else NEAR))
+        return Agreement(*difference(wanted, got, self.exact, limit=None if self.exact else self.near))
 
     def _measured(self, number: int, old: str, name: str, values: Mapping[str, Any]) -> Agreement:
         """What the sums that the run computed say of one pair of tensors."""
@@ -197,7 +200,7 @@ class PartialRun:
         if not SMALLEST < squares < math.inf:
             return Agreement("is too small or too large to be measured")
         rms = math.sqrt(squares / max(math.prod(shape), 1))
-        limit = EXACT.get(self.types[old].name, EXACT_FLOAT32) if self.exact else NEAR
+        limit = EXACT.get(self.types[old].name, EXACT_FLOAT32) if self.exact else self.near
         too_far = f"differs by {gap / rms:.2g} of its RMS (allowed {limit:g})"
         return Agreement("" if gap <= limit * rms else too_far, gap / rms)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from typing import Any
 
 import onnx
 
-from surgery.guard import checker
+from surgery.guard import checker, eight_bit_steps
 from surgery.guard.changed_nodes import find_changed_nodes
 from surgery.guard.compare import agreed, compare, open_fixed
+from surgery.guard.original import Original
 from surgery.guard.partial_run import PartialRun
 from surgery.guard.reference import Reference, run_original
 from surgery.guard.runnable import runnable_copy
@@ -33,25 +33,6 @@ from verify.run.timeouts import beside
 # Bytes of weights between which only the changed nodes run twice. Smaller models run whole, on NaN and infinity too.
 WORTH_PARTIAL = (1 << 22, 1 << 30)
 NODE_BYTES = 256  # of a node: with many nodes and few weights, running all twice is quicker than comparing parts
-
-
-@dataclass(frozen=True)
-class Original:
-    """A model as it was given.
-
-    model     its structure; weights may lie in other files
-    runnable  the same model as the runner takes it: a path, or `model` itself
-    folder    of its external data
-    """
-
-    model: onnx.ModelProto
-    runnable: Any
-    folder: str = ""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file, or of the message where there is no file."""
-        return os.path.getsize(self.runnable) if isinstance(self.runnable, str) else int(self.model.ByteSize())
 
 
 @dataclass(frozen=True)
@@ -189,8 +170,9 @@ def compare_whole(
         trouble = f"the fixed model does not load: {session.error}"
         return Check("parity", "fail", trouble, {"tensor": ""}) if session.error else _unchecked(reference)
     ready = session
+    used = used_passes(outcome, rules)
 
-    def call(halt: Halt) -> Check:
+    def call(halt: Halt, limits: dict[str, float] | None = None) -> Check:
         return compare(
             reference,
             ready,
@@ -198,13 +180,18 @@ def compare_whole(
             renamed_inputs=outcome.context.renamed_inputs,
             renamed_outputs=outcome.context.renamed_outputs,
             removed_inputs=tuple(options.set_inputs),
-            removes_overflow=[rule.code for rule in used_passes(outcome, rules) if rule.removes_overflow],
+            removes_overflow=[rule.code for rule in used if rule.removes_overflow],
             moves_nan=_moves_nan(original, outcome, rules),
+            limits=limits,
             halt=halt,
         )
 
     with noted("the result"), beside(call) as comparing:
-        return comparing.result()
+        check = comparing.result()
+    steps = [rule.code for rule in used if rule.moves_steps]
+    if check.status != "fail" or not steps or has_bindings(options) or may_saturate(original.model):
+        return check
+    return eight_bit_steps.compare_steps(original, outcome, reference, steps, call) or check
 
 
 def may_move_nan(rule: Pass) -> bool:

@@ -16,7 +16,9 @@ from verify.compare.error import largest_float32, measure
 CLOSE = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-3, "float64": 1e-6, "complex64": 1e-3, "complex128": 1e-6}
 EXACT = {"float64": 1e-14, "complex128": 1e-14}
 EXACT_FLOAT32 = 1e-6
-ROUNDING = 1e-4  # what sums in another order may change, where onnxruntime packs the weights of LSTM, GRU and RNN
+ROUNDING = (
+    1e-4  # what sums in another order may change: where onnxruntime packs weights, and of shifted eight-bit numbers
+)
 
 
 def difference(wanted: Any, got: Any, exact: bool, half: bool = False, limit: float | None = None) -> tuple[str, float]:

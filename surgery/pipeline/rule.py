@@ -57,6 +57,8 @@ class Pass:
     moves_nan  True when NaN or infinity in an input may reach other places of the result than in the original; the
               guard then reports such a place and keeps the pass, as it does for every pass that the target needs
               (kind "replace")
+    moves_steps  True when its rounding may move an eight-bit number by a step; the guard then compares with what the
+              original itself moves where its inputs change by a millionth, and each tensor that changed with its own
     """
 
     code: str
@@ -67,6 +69,7 @@ class Pass:
     feature: str = ""
     removes_overflow: bool = False
     moves_nan: bool = False
+    moves_steps: bool = False
 
 
 def finding(

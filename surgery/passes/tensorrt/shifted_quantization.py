@@ -203,4 +203,5 @@ PASS = Pass(
     exact=False,
     kind="replace",
     feature="quantize-zero-point",
+    moves_steps=True,
 )

@@ -10,6 +10,7 @@ import pytest
 from onnx import numpy_helper, parser
 
 from surgery.guard import checker, prove
+from surgery.guard.original import Original
 
 
 def model_of(body: str, version: int = 9) -> onnx.ModelProto:
@@ -73,5 +74,5 @@ def test_declared_shapes_that_onnx_contradicts_count_where_the_original_has_none
     checker.check(bad, bad)
     with pytest.raises(onnx.shape_inference.InferenceError):
         checker.check(bad, bad, full=True)
-    assert prove.well_formed(prove.Original(good, good), bad, bad).status == "fail"
-    assert prove.well_formed(prove.Original(bad, bad), declared(3), declared(3)).status == "pass"
+    assert prove.well_formed(Original(good, good), bad, bad).status == "fail"
+    assert prove.well_formed(Original(bad, bad), declared(3), declared(3)).status == "pass"

@@ -92,6 +92,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.layernorm_outputs",
     "tensorrt.unsigned_quantization",
     "tensorrt.shifted_quantization",
+    "tensorrt.zero_point_pair",
     "tensorrt.asymmetric_quantization",
     "cleanup.compared_limit",
     "tensorrt.quantized_product",

@@ -74,7 +74,7 @@ def _steps(node: gs.Node, narrow: gs.Tensor, wide: gs.Tensor, context: Context) 
     if scale is None or shift is None or scale.dtype != np.float32 or scale.size != 1 or shift.size != 1:
         return None
     step = scale.reshape(())
-    normal = np.finfo(np.float32).tiny <= step and float(step) * LARGEST < np.finfo(np.float32).max
+    normal = np.finfo(np.float32).tiny <= step and float(step) * LARGEST < float(np.finfo(np.float32).max)
     return Steps(kind, step.tobytes(), int(shift.reshape(()))) if normal else None
 
 

@@ -85,7 +85,7 @@ def _rounding(node: gs.Node, context: Context) -> Rounding | None:
 def _is_exact(step: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
     """Whether every multiple of the step within the bounds is divided and rounded to the same multiple again."""
     whole = low == np.rint(low) and high == np.rint(high) and -LARGEST <= low <= 0 < high <= LARGEST
-    normal = np.finfo(np.float32).tiny <= step and float(step) * LARGEST < np.finfo(np.float32).max
+    normal = np.finfo(np.float32).tiny <= step and float(step) * LARGEST < float(np.finfo(np.float32).max)
     return bool(whole and normal)
 
 

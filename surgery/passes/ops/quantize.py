@@ -8,8 +8,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
+from surgery.pipeline.context import Context
 
 RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+MIDDLE = {"int8": 0, "uint8": 128}
 
 
 def broadcastable(build: Build, parameter: gs.Tensor, rank: int, axis: int) -> gs.Tensor:
@@ -83,3 +85,44 @@ def _scalar(build: Build, parameter: gs.Tensor) -> gs.Tensor:
 def optional_input(node: gs.Node, index: int) -> Any:
     """The input at this place, or None where it is left out."""
     return node.inputs[index] if index < len(node.inputs) and not node.inputs[index].is_empty() else None
+
+
+def single_number(tensor: gs.Tensor | None, context: Context) -> Any:
+    """The value of a constant of one element; None for anything else."""
+    value = None if tensor is None else context.constant(tensor)
+    return value.reshape(()).item() if value is not None and value.size == 1 else None
+
+
+def shift_from_middle(node: gs.Node, context: Context) -> int | None:
+    """The zero point of a QuantizeLinear or DequantizeLinear with one constant scale, counted from the middle of its
+    type; None for other ones.
+    """
+    zero, scale = optional_input(node, 2), node.inputs[1]
+    if zero is None or zero.dtype is None or np.dtype(zero.dtype).name not in MIDDLE or node.attrs.get("block_size"):
+        return None
+    value = single_number(zero, context)
+    if value is None or single_number(scale, context) is None or scale.dtype != np.float32:
+        return None
+    return int(value) - MIDDLE[np.dtype(zero.dtype).name]
+
+
+def shifted_readers(graph: gs.Graph, node: gs.Node, context: Context) -> list[gs.Node]:
+    """The readers of a QuantizeLinear whose zero point is not in the middle of its type, if they all dequantize with
+    that zero point; else an empty list.
+    """
+    narrow, shift = node.outputs[0], shift_from_middle(node, context)
+    if not shift or context.is_output(graph, narrow) or context.rank(node.inputs[0]) is None:
+        return []
+    readers = list(narrow.outputs)
+    fits = all(reader.op == "DequantizeLinear" and shift_from_middle(reader, context) == shift for reader in readers)
+    return readers if fits else []
+
+
+def within_range(build: Build, whole: gs.Tensor, shift: int) -> gs.Tensor:
+    """Whole numbers limited to the 256 that eight bits hold; NaN becomes the lowest one.
+
+    Args:
+        shift: of the zero point from the middle of its type.
+    """
+    low, high = -128.0 - shift, 127.0 - shift
+    return build("Min", build("Where", build("Greater", whole, low), whole, low), high)

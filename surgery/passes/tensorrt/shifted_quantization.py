@@ -1,15 +1,14 @@
-"""Eight-bit numbers with a zero point other than 0, between QuantizeLinear and DequantizeLinear.
+"""Eight-bit numbers with a zero point other than 0 that a product with stored weights reads.
 
-What it does: if a product with stored weights reads the numbers, shifts them to int8 with zero point 0. The shift adds
-the same amount to the product for every input, so that amount is subtracted from the bias. Zero padding of a picture is
-inserted before the picture is quantized. Other readers get the same value as before, in floating point: rounded,
-clipped and scaled.
+What it does: shifts the numbers to int8 with zero point 0. The shift adds the same amount to the product for every
+input, so that amount is subtracted from the bias. Zero padding of a picture is inserted before the picture is
+quantized. Other readers get the same value as before, in floating point: rounded, clipped and scaled.
 Why: TensorRT has INT8 products for symmetric int8 quantization only.
 Before → After: `y = Conv(DequantizeLinear(QuantizeLinear(x, s, z), s, z), w, b)` → `q = QuantizeLinear(Round(x / s) +
 z, 1); y = Conv(DequantizeLinear(q, s), w, b - s * z * sum of w)` in int8
-Leaves alone: graph outputs, numbers that operators other than DequantizeLinear read, a scale for each channel. Products
-stay in floating point if their weights are not int8 with zero point 0, their bias is computed, or `auto_pad` sets their
-padding.
+Leaves alone: numbers that no product reads (`zero-point-pair` writes them out); graph outputs, numbers that operators
+other than DequantizeLinear read, a scale for each channel. Products stay in floating point if their weights are not
+int8 with zero point 0, their bias is computed, or `auto_pad` sets their padding.
 Numerics: the numbers are the same, shifted; products are within rounding, so that the next eight-bit number may be a
 step away where the product lies halfway between two.
 """
@@ -28,14 +27,17 @@ from surgery.graph.edit import replace_input
 from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.contrib import text
-from surgery.passes.ops.quantize import optional_input
+from surgery.passes.ops.quantize import (
+    optional_input,
+    shift_from_middle,
+    shifted_readers,
+    single_number,
+    within_range,
+)
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
-MIDDLE = {"uint8": 128, "int8": 0}
 PRODUCTS = ("Conv", "MatMul", "Gemm")
-MESSAGE = "a product reads eight-bit numbers with zero point {}"
-FLOAT = "eight-bit numbers with zero point {}, which no product with int8 weights reads"
 
 
 @dataclass(frozen=True)
@@ -50,35 +52,11 @@ class Product:
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in context.nodes(graph, "QuantizeLinear"):
-        narrow = node.outputs[0]
-        shift = _shift(node, context)
-        if not shift or context.is_output(graph, narrow) or context.rank(node.inputs[0]) is None:
-            continue
-        readers = list(narrow.outputs)
-        if not readers or not all(
-            reader.op == "DequantizeLinear" and _shift(reader, context) == shift for reader in readers
-        ):
-            continue
+        readers = shifted_readers(graph, node, context)
         products = [found.node for each in readers for found in _products(graph, each.outputs[0], context)]
-        message = (MESSAGE if products else FLOAT).format(int(_number(node.inputs[2], context)))
-        yield finding(message, node, partial(rewrite, graph, node, context, shift), *readers, *products)
-
-
-def _number(tensor: gs.Tensor | None, context: Context) -> Any:
-    """The value of a constant of one element; None for anything else."""
-    value = None if tensor is None else context.constant(tensor)
-    return value.reshape(()).item() if value is not None and value.size == 1 else None
-
-
-def _shift(node: gs.Node, context: Context) -> int | None:
-    """The zero point of one constant scale, counted from the middle of its type; None where it is not plain."""
-    zero, scale = optional_input(node, 2), node.inputs[1]
-    if zero is None or zero.dtype is None or np.dtype(zero.dtype).name not in MIDDLE or node.attrs.get("block_size"):
-        return None
-    value = _number(zero, context)
-    if value is None or _number(scale, context) is None or scale.dtype != np.float32:
-        return None
-    return int(value) - MIDDLE[np.dtype(zero.dtype).name]
+        if products:
+            message = f"a product reads eight-bit numbers with zero point {single_number(node.inputs[2], context)}"
+            yield finding(message, node, partial(rewrite, graph, node, context), *readers, *products)
 
 
 def _products(graph: gs.Graph, wide: gs.Tensor, context: Context) -> list[Product]:
@@ -143,16 +121,16 @@ def _along(parameter: np.ndarray, rank: int, axis: int) -> np.ndarray:
     return parameter.astype(np.float64).reshape(shape)
 
 
-def rewrite(graph: gs.Graph, node: gs.Node, context: Context, shift: int) -> None:
+def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
     """Quantize without a zero point for products, round and clip for other readers."""
-    readers = list(node.outputs[0].outputs)
+    readers, shift = list(node.outputs[0].outputs), shift_from_middle(node, context) or 0
     build = Build(graph, node, context, PASS.code)
-    step = build.constant(_number(node.inputs[1], context), np.float32)
+    step = build.constant(single_number(node.inputs[1], context), np.float32)
     whole = build("Round", build("Div", node.inputs[0], step))
     moved: gs.Tensor | None = None
     narrow: dict[tuple[int, ...], gs.Tensor] = {}
     for reader in readers:
-        scale = _number(reader.inputs[1], context)
+        scale = single_number(reader.inputs[1], context)
         for product in _products(graph, reader.outputs[0], context):
             moved = build("Add", whole, float(shift)) if moved is None else moved
             if product.pads not in narrow:
@@ -161,12 +139,11 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, shift: int) -> Non
             _read_shifted(build, product, wide, scale * shift)
     plain = [each for each in readers if each.outputs[0].outputs or context.is_output(graph, each.outputs[0])]
     if plain:
-        above = build("Where", build("Greater", whole, -128.0 - shift), whole, -128.0 - shift)
-        within = build("Min", above, 127.0 - shift)
+        within = within_range(build, whole, shift)
     build.insert()
     for reader in plain:
         last = Build(graph, reader, context, PASS.code)
-        last.replace(last("Mul", within, np.float32(_number(reader.inputs[1], context))))
+        last.replace(last("Mul", within, np.float32(single_number(reader.inputs[1], context))))
 
 
 def _narrowed(build: Build, moved: gs.Tensor, pads: tuple[int, ...], shift: int) -> Any:

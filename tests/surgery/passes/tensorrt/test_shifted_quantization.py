@@ -47,14 +47,11 @@ INT8 = [
     picture("two paddings and a sum", U, """a = Conv<pads = [1,1,0,0]>(d, f) b = Conv<pads = [0,0,1,1]>(d, f)
             r = ReduceMean<keepdims = 1, axes = [1]>(d) c = Add(a, b) y = Add(c, r)"""),
 ]  # fmt: skip
-FLOAT = [
-    Case("no product", f"g (float[N,8] x) => (float[N,8] y) <{U}> {{ {READ} y = Sigmoid(d) }}"),
-    matrix("a computed factor", I, "c = ReduceMean<keepdims = 1, axes = [0]>(d) e = Transpose(c) y = MatMul(d, g) ",
-           ", float[4,3] g = {1,2,3,4,5,6,7,8,9,10,11,12}"),
-]  # fmt: skip
-REWRITES = [*INT8, *FLOAT]
+REWRITES = INT8
 LEFT_ALONE = [
     Case("around 0", f"g (float[8] x) => (float[8] y) <float s = {{0.02}}, int8 z = {{0}}> {{ {READ} y = Relu(d) }}"),
+    Case("no product", f"g (float[N,8] x) => (float[N,8] y) <{U}> {{ {READ} y = Sigmoid(d) }}"),
+    matrix("a product with floating point", I, "y = MatMul(d, g)", ", float[4,3] g = {1,2,3,4,5,6,7,8,9,10,11,12}"),
     Case(
         "nothing reads the numbers",
         f"g (float[8] x) => (float[8] y) <{U}> {{ q = QuantizeLinear(x, s, z)  y = Relu(x) }}",
@@ -86,8 +83,8 @@ def test_products_read_int8_around_zero(case: Case) -> None:
     assert {zero.dtype for zero in zeros} <= {np.dtype(np.int8)}
 
 
-@pytest.mark.parametrize("case", [INT8[2], FLOAT[0]], ids=str)
-def test_numbers_beyond_the_range_and_nan_are_what_they_were(case: Case) -> None:
+def test_numbers_beyond_the_range_and_nan_are_what_they_were() -> None:
+    case = INT8[2]
     model = parse(case.text, case.opset)
     fixed, _ = surgery.fix_model(model, guard=False)
     shape = [3 if not dim.dim_value else dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]

@@ -2,7 +2,8 @@
 
 What it does: where a Cast to uint8 is followed by another Cast, connects the second one to the value before the first,
 wrapped to eight bits with Mod. Shape and Size, which do not depend on the type, read the value before the first Cast.
-Why: TensorRT has UINT8 only for graph inputs and outputs.
+A graph input in uint8 that a branch of an If casts is cast in front of the If.
+Why: TensorRT has UINT8 only for graph inputs and outputs, and hands no such input to a branch.
 Before → After: `q = Cast<uint8>(x); y = Cast<float>(q)` → `y = Cast<float>(Mod(Cast<int32>(x), 256))`
 Leaves alone: graph outputs in uint8; readers other than Cast (see eight-bit-operator); float64 and unknown types.
 Numerics: exact; floats outside 0 to 255 have no defined uint8 value.
@@ -18,7 +19,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import replace_input
-from surgery.graph.walk import producer
+from surgery.graph.walk import nodes_inside, producer
 from surgery.passes.ops.bits import wrapped
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
@@ -39,6 +40,36 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if maker is not None and maker.attrs.get("to") == onnx.TensorProto.UINT8:
             message = f"'{node.inputs[0].name}' is UINT8 and neither graph input nor output"
             yield finding(message, node, partial(replace_input, node, 0, maker.inputs[0]))
+    for tensor in graph.inputs:
+        if graph is context.root and tensor.dtype == np.uint8:
+            yield from _inside(graph, tensor, context)
+
+
+def _inside(graph: gs.Graph, tensor: gs.Tensor, context: Context) -> Iterator[Finding]:
+    """Nodes whose branches cast this input or read its shape."""
+    for node in context.nodes(graph, "If"):
+        readers = [
+            inner
+            for inner in nodes_inside(node)
+            if inner.op in ("Cast", "Shape", "Size") and not inner.domain and inner.inputs[0] is tensor
+        ]
+        readers = [reader for reader in readers if reader.attrs.get("to") != onnx.TensorProto.UINT8]
+        if readers:
+            message = f"a branch reads the UINT8 input '{tensor.name}'"
+            yield finding(message, node, partial(_hoist, graph, node, tensor, readers, context), *readers)
+
+
+def _hoist(graph: gs.Graph, node: gs.Node, tensor: gs.Tensor, readers: list[gs.Node], context: Context) -> None:
+    """Cast in front of the If."""
+    build = Build(graph, node, context, PASS.code)
+    kinds = dict.fromkeys(reader.attrs["to"] for reader in readers if reader.op == "Cast")
+    wide = {kind: build("Cast", tensor, to=kind) for kind in kinds or (onnx.TensorProto.INT32,)}
+    build.insert()
+    for reader in readers:
+        replace_input(reader, 0, wide[reader.attrs["to"]] if reader.op == "Cast" else next(iter(wide.values())))
+        if reader.op == "Cast":
+            reader.op = "Identity"
+            reader.attrs.clear()
 
 
 def rewrite(graph: gs.Graph, node: gs.Node, context: Context, source: gs.Tensor) -> None:

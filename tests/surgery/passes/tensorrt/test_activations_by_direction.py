@@ -28,12 +28,22 @@ REWRITES = [
         """g (float[3,N,4] x, float[2,2,4] w, float[2,2,2] r) => (float[3,2,N,2] y) { y = RNN<hidden_size = 2,
           direction = "bidirectional", activations = ["Tanh", "Relu"]>(x, w, r) }""",
     ),
+    Case(
+        "spelled in another case",
+        """g (float[3,N,4] x, float[1,8,4] w, float[1,8,2] r) => (float[3,1,N,2] y) { y = LSTM<hidden_size = 2,
+          activations = ["SIGMOID", "tanh", "hardsigmoid"]>(x, w, r) }""",
+    ),
+    Case(
+        "spelled in another case and different",
+        """g (float[3,N,4] x, float[2,6,4] w, float[2,6,2] r) => (float[3,2,N,2] y) { y = GRU<hidden_size = 2,
+          direction = "bidirectional", activations = ["sigmoid", "tanh", "sigmoid", "relu"]>(x, w, r) }""",
+    ),
 ]
 LEFT_ALONE = [
     Case(
         "the same activations",
         """g (float[3,1,4] x, float[2,2,4] w, float[2,2,2] r) => (float[3,2,1,2] y) { y = RNN<hidden_size = 2,
-          direction = "bidirectional", activations = ["Tanh", "tanh"]>(x, w, r) }""",
+          direction = "bidirectional", activations = ["Tanh", "Tanh"]>(x, w, r) }""",
     ),
     Case(
         "activations with parameters",

@@ -31,13 +31,23 @@ REWRITES = [
         "g (int64[N] x) => (float[n] y) { u = Unique(x) n = Shape(u) y = ConstantOfShape(n) }",
         inputs={"x": NUMBERS.integers(-5, 5, 30)},
     ),
+    Case(
+        "the whole shape by its places",
+        "g (int64[N] x) => (int64[1] n) { u = Unique(x) n = Shape<start = 0, end = 1>(u) }",
+        inputs={"x": NUMBERS.integers(-5, 5, 30)},
+    ),
+    Case(
+        "more elements than TensorRT sorts at once",
+        "g (int64[4000] x) => (int64 n) { u = Unique(x) n = Size(u) }",
+        inputs={"x": NUMBERS.integers(-1500, 1500, 4000)},
+    ),
 ]
 LEFT_ALONE = [
     Case("the values are read", "g (int64[50] x) => (int64[n] u, int64[1] n) { u = Unique(x) n = Shape(u) }"),
     Case("an axis", "g (int64[5,2] x) => (int64[2] n) { u = Unique<axis = 0>(x) n = Shape(u) }"),
     Case("a part of the shape", "g (int64[5] x) => (int64[m] n) { u = Unique(x) n = Shape<start = 1>(u) }"),
     Case("the places of all elements", "g (int64[5] x) => (int64 n) { u, i, r = Unique(x) n = Size(r) }"),
-    Case("3841 elements", "g (int64[3841] x) => (int64[1] n) { u = Unique(x) n = Shape(u) }"),
+    Case("more than large-topk takes", "g (int64[61441] x) => (int64[1] n) { u = Unique(x) n = Shape(u) }"),
     Case("eight bits", "g (int8[5] x) => (int64[1] n) { u = Unique(x) n = Shape(u) }"),
 ]
 

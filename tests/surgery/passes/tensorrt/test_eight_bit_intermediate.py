@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.surgery.passes.comparing import Case, keeps_values, stays
+from tests.surgery.passes.contrib import accepted
 
 CODE = "SG104"
 REWRITES = [
@@ -32,6 +33,31 @@ REWRITES = [
           y = Cast<to = 1>(t)
         }""",
     ),
+    Case(
+        "a graph input, read in branches",
+        """g (bool c, uint8[N,3] x) => (float[N,3] y) {
+          y = If (c) <
+            then_branch = t () => (z) { z = Cast<to = 1>(x) },
+            else_branch = e () => (u) {
+              size = Shape(x)
+              u = ConstantOfShape(size) }> }""",
+        inputs={"c": True},
+    ),
+    Case(
+        "a graph input, read in a branch of a branch",
+        """g (bool c, uint8[N,3] x) => (float[N,3] y) {
+          y = If (c) <
+            then_branch = t () => (z) {
+              h = Cast<to = 10>(x)
+              z = Cast<to = 1>(h) },
+            else_branch = e () => (u) {
+              u = If (c) <
+                then_branch = v () => (w) { w = Cast<to = 1>(x) },
+                else_branch = f () => (o) {
+                  i = Cast<to = 1>(x)
+                  o = Neg(i) }> }> }""",
+        inputs={"c": False},
+    ),
 ]
 LEFT_ALONE = [
     Case("it is a graph output", "g (float[3] x) => (uint8[3] y) { y = Cast<to = 2>(x) }"),
@@ -45,6 +71,11 @@ LEFT_ALONE = [
 @pytest.mark.parametrize("case", REWRITES, ids=str)
 def test_keeps_values(case: Case) -> None:
     keeps_values(CODE, case)
+
+
+@pytest.mark.parametrize("case", [case for case in REWRITES if "branch" in case.name], ids=str)
+def test_tensorrt_builds_the_result(case: Case) -> None:
+    accepted(case)
 
 
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)

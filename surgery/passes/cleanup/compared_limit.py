@@ -6,7 +6,8 @@ Why: quantized tensors without a form in INT8 are rounded and limited in floatin
 to make NaN the lower limit, as onnxruntime does.
 Before → After: `Min(Where(x > -3, x, -3), 252)` → `Clip(x, -3, 252)`, with `x = Round(Conv(DequantizeLinear(...)) / s)`
 Leaves alone: tensors that may hold NaN; limits of several numbers, or the upper below the lower one; a lower limit of
-zero where -0 may come in; results in between that other nodes read or that are graph outputs; types other than float32.
+zero where -0 may come in and an output shows the sign of a zero; results in between that other nodes read or that are
+graph outputs; types other than float32.
 Numerics: exact.
 """
 
@@ -21,6 +22,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.walk import producer
 from surgery.passes.ops.bounds import bounds, is_floor
 from surgery.passes.ops.build import Build
+from surgery.passes.ops.zero_sign import shows_zero_sign
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -39,7 +41,8 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         known = bounds(graph, context).get(id(source)) if source.dtype == np.float32 else None
         if low is None or high is None or low > high or known is None:
             continue
-        if low < 0 or known.positive or low > 0:
+        # Clip leaves -0.0 at a lower limit of zero, which the comparison makes 0.0.
+        if low != 0 or known.positive or not shows_zero_sign(graph, node.outputs[0], context):
             fix = partial(_write, graph, node, source, low, high, context)
             yield finding(f"limits '{source.name}', which holds numbers only, by a comparison", node, fix, choice)
 

@@ -1,6 +1,7 @@
 """A node that adds zero, multiplies or divides by one, or combines with the constant that changes no truth value.
 
-What it does: removes Mul and Div by one, Sub of zero, Add of zero, And with true and Or with false.
+What it does: removes Mul and Div by one, Sub of zero, Add of zero, And with true and Or with false. The constants may
+be stored in eight bits and dequantized.
 Why: TensorRT imports each of them as a layer. Exporters write them for weights at their starting values: biases of
 zero, scales of one.
 Before → After: `y = MatMul(x, w); z = Add(y, [0, 0])` → `z = MatMul(x, w)`
@@ -22,6 +23,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass
 from surgery.graph.walk import producer
+from surgery.passes.ops.quantize import stored_value
 from surgery.passes.ops.zero_sign import shows_zero_sign
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
@@ -36,7 +38,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for op, (places, is_neutral) in RULES.items():
         for node in context.nodes(graph, op):
             for place in places:
-                value, other = context.constant(node.inputs[place]), 1 - place
+                value, other = stored_value(node.inputs[place], context), 1 - place
                 if value is None or not value.size:
                     continue
                 neutral = is_neutral(value, node.inputs[other])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 
@@ -126,3 +127,27 @@ def within_range(build: Build, whole: gs.Tensor, shift: int) -> gs.Tensor:
     """
     low, high = -128.0 - shift, 127.0 - shift
     return build("Min", build("Where", build("Greater", whole, low), whole, low), high)
+
+
+def stored_value(tensor: gs.Tensor, context: Context) -> Any:
+    """The value of a constant, or of eight-bit numbers that are stored and dequantized; None for anything else."""
+    maker = producer(tensor, "DequantizeLinear")
+    if maker is None or tensor.dtype != np.float32 or maker.attrs.get("block_size"):
+        return context.constant(tensor)
+    zero = optional_input(maker, 2)
+    numbers, scale = (context.constant(each) for each in maker.inputs[:2])
+    shift = np.zeros((), np.int32) if zero is None else context.constant(zero)
+    if numbers is None or scale is None or shift is None or numbers.dtype.name not in RANGES:
+        return None
+    axis = int(maker.attrs.get("axis", 1))
+    whole = numbers.astype(np.int32) - _along(shift.astype(np.int32), numbers.ndim, axis)
+    return whole.astype(np.float32) * _along(scale.astype(np.float32), numbers.ndim, axis)
+
+
+def _along(parameter: Any, rank: int, axis: int) -> Any:
+    """A scale or zero point of one number, or of one for each element of `axis`, in a shape that broadcasts."""
+    if parameter.size == 1:
+        return parameter.reshape(())
+    shape = [1] * rank
+    shape[axis % rank] = -1
+    return parameter.reshape(shape)

@@ -75,9 +75,13 @@ def _hidden(node: gs.Node, context: Context) -> Places:
 
 
 def _has_no_negative_zero(tensor: gs.Tensor, context: Context) -> bool:
-    """Whether it is a constant to which a zero of either sign can be added with the same result."""
-    value = context.constant(tensor)
-    return value is not None and not (np.signbit(value.astype(np.float64)) & (value == 0)).any()
+    """Whether it is a constant, or dequantized, so that a zero of either sign can be added with the same result."""
+    maker = producer(tensor, "DequantizeLinear")
+    value = context.constant(tensor if maker is None else maker.inputs[1])
+    if value is None:
+        return False
+    numbers = value.astype(np.float64)
+    return bool((numbers > 0).all()) if maker is not None else not (np.signbit(numbers) & (numbers == 0)).any()
 
 
 def _passed_on(node: gs.Node, context: Context) -> Places:

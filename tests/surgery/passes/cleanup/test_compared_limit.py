@@ -42,6 +42,23 @@ REWRITES = [
           y = Clip(r, low, high)
         }""",
     ),
+    Case(
+        "a lower limit of zero, and no output that shows the sign of a zero",
+        """g (int8[n] x) => (float[n] z) <float s = {0.5}, float low = {0}, float high = {5}> {
+          d = DequantizeLinear(x, s)
+          r = Round(d)
+          c = Greater(r, low)
+          w = Where(c, r, low)
+          y = Min(w, high)
+          z = Exp(y)
+        }""",
+        after="""g (int8[n] x) => (float[n] z) <float s = {0.5}, float low = {0}, float high = {5}> {
+          d = DequantizeLinear(x, s)
+          r = Round(d)
+          y = Clip(r, low, high)
+          z = Exp(y)
+        }""",
+    ),
 ]
 LEFT_ALONE = [
     Case("an input may be NaN", f"g (float[n] r) => (float[n] y) <{LIMITS}> {{ {LIMITED} }}"),

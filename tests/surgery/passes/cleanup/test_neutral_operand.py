@@ -102,6 +102,19 @@ REWRITES = [
           y = MatMul(m, v)
         }""",
     ),
+    Case(
+        "a bias of zero and a scale of one in eight bits",
+        """g (float[2,2] x) => (float[2,2] y)
+        <uint8[2] b = {7, 7}, float s = {0.5}, uint8 z = {7}, int8[2,1] q = {1, 2}, float[2] t = {1, 0.5}> {
+          a = Neg(x)
+          c = DequantizeLinear(b, s, z)
+          d = Add(a, c)
+          e = DequantizeLinear<axis = 0>(q, t)
+          f = Mul(e, d)
+          y = Exp(f)
+        }""",
+        after="g (float[2,2] x) => (float[2,2] y) { a = Neg(x)  y = Exp(a) }",
+    ),
 ]
 LEFT_ALONE = [
     Case(
@@ -142,6 +155,17 @@ LEFT_ALONE = [
           a = Neg(c)
           b = Add(a, zero)
           y = Conv(x, w, b)
+        }""",
+    ),
+    Case(
+        "eight bits that are not zero, or whose scale is computed",
+        """g (float[2] x, float s) => (float[2] y)
+        <uint8[2] b = {7, 8}, uint8[2] o = {7, 7}, float t = {1}, uint8 z = {7}> {
+          c = DequantizeLinear(b, t, z)
+          d = Add(x, c)
+          e = DequantizeLinear(o, s, z)
+          f = Add(d, e)
+          y = Exp(f)
         }""",
     ),
     Case(

@@ -1,15 +1,14 @@
 """QuantizeLinear and DequantizeLinear of numbers that were dequantized with the same scale and zero point before.
 
 What it does: removes the second pair. What lies between the two may only move and choose elements.
-Why: onnxruntime's quantizer writes a pair before and behind every operator, also those that move elements. Engines move
-DequantizeLinear behind such operators by themselves.
+Why: onnxruntime's quantizer writes a pair before and behind every operator, also those that move elements.
 Before → After: `b = Transpose(DequantizeLinear(q, s, z)); y = DequantizeLinear(QuantizeLinear(b, s, z), s, z)` → `y =
 Transpose(DequantizeLinear(q, s, z))`
 Leaves alone: other scales, zero points or types, scales for each channel, scales that are not normal float32 numbers
-or whose multiples are infinite; operators between that compute elements; a pair in front of a product with a Split,
-Gather, Concat or the like between, behind which engines move no DequantizeLinear, so that the product would no longer
-be one of eight bits; a DequantizeLinear that makes an output of the graph. A QuantizeLinear that other nodes read
-stays.
+or whose multiples are infinite; operators between that compute elements; a pair in front of a product, if the
+DequantizeLinear before would no longer stand next to it: TensorRT multiplies in INT8 only what a pair next to the
+product quantizes (onnxruntime finds the DequantizeLinear in front of Transpose, Reshape, Squeeze, Unsqueeze, Slice and
+MaxPool as well); a DequantizeLinear that makes an output of the graph. A QuantizeLinear that other nodes read stays.
 Numerics: exact: `k * s / s` is rounded by less than a half while `k` has less than 22 bits.
 """
 
@@ -29,8 +28,9 @@ from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
 LARGEST = 1 << 16  # steps: more than any eight-bit number is from its zero point
-# Operators whose first result holds nothing but elements of the first input, or zeros. Engines move a DequantizeLinear
-# from in front of the first ones to behind them, so that a product that reads the result still gets eight bits.
+# Operators whose first result holds nothing but elements of the first input, or zeros. onnxruntime moves a
+# DequantizeLinear from in front of the first ones to behind them, so that a product that reads the result still gets
+# eight bits; a target that takes no zero point needs the pair right in front of the product.
 PASSED = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "MaxPool", "Identity")
 OTHERS = ("Flatten", "Split", "Gather", "Expand", "Tile", "DepthToSpace", "SpaceToDepth", "Relu", "Concat")
 MAKERS = ("DequantizeLinear", *PASSED, *OTHERS)
@@ -47,6 +47,7 @@ class Steps:
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    passed = set() if context.target.refuses("quantize-zero-point") else {*PASSED}
     gone: dict[int, gs.Tensor] = {}  # what is read instead of the result of a DequantizeLinear, by the node's id
     for node in context.nodes(graph, "DequantizeLinear"):
         result, steps = node.outputs[0], _steps(node, node.inputs[0], node.outputs[0], context)
@@ -57,7 +58,7 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if _steps(first, first.outputs[0], source, context) != steps:
             continue
         between = _between(source, steps, gone, context)
-        if between is None or (between & {*OTHERS} and any(reader.op in PRODUCTS for reader in result.outputs)):
+        if between is None or (between - passed and any(reader.op in PRODUCTS for reader in result.outputs)):
             continue
         gone[id(node)] = source
         message = f"'{source.name}' holds multiples of this scale already"

@@ -59,15 +59,6 @@ REWRITES = [
         }}""",
     ),
     Case(
-        "a product behind operators that engines pass a DequantizeLinear through",
-        f"""g (float[2,4] x, float[2,2] w) => (float[4,2] y) <{STORED}> {{
-          {FIRST} b = Transpose(a) {pair("b", "c")} y = MatMul(c, w)
-        }}""",
-        after=f"""g (float[2,4] x, float[2,2] w) => (float[4,2] y) <{STORED}> {{
-              {FIRST} b = Transpose(a) y = MatMul(b, w)
-            }}""",
-    ),
-    Case(
         "the eight-bit numbers are read by another node",
         f"""g (float[2,4] x) => (float[4,2] y, int32[4,2] i) <{STORED}> {{
           {FIRST} b = Transpose(a) {pair("b", "c")} y = Neg(c) i = Cast<to = 6>(cq)
@@ -77,7 +68,11 @@ REWRITES = [
         }}""",
     ),
 ]  # fmt: skip
+PRODUCT = f"""g (float[2,4] x) => (float[4,2] y) <{STORED}, int8[2,2] w = {{1, -20, 30, 4}}> {{
+  {FIRST} b = Transpose(a) {pair("b", "c")} f = DequantizeLinear(w, s) y = MatMul(c, f)
+}}"""
 LEFT_ALONE = [
+    Case("a product of eight bits behind a Transpose", PRODUCT),
     Case("another scale", f"{GRAPH} {{ {FIRST} b = Transpose(a) {pair('b', 'c', 't')} y = Neg(c) }}"),
     Case("another zero point", f"{GRAPH} {{ {FIRST} b = Transpose(a) {pair('b', 'c', zero='y0')} y = Neg(c) }}"),
     Case(
@@ -132,6 +127,22 @@ def test_rewrites(case: Case) -> None:
 @pytest.mark.parametrize("case", LEFT_ALONE, ids=str)
 def test_leaves_alone(case: Case) -> None:
     stays(CODE, case)
+
+
+def test_onnxruntime_finds_the_pair_in_front_of_a_transpose() -> None:
+    model = parse(PRODUCT, 17)
+    fixed, _ = surgery.fix_model(model, target="onnxruntime")
+    operators = [node.op_type for node in fixed.graph.node]
+    assert sorted(operators) == ["DequantizeLinear", "DequantizeLinear", "MatMul", "QuantizeLinear", "Transpose"]
+
+
+@pytest.mark.parametrize("zero", [134, 128])
+@pytest.mark.parametrize("target", ["tensorrt-rtx", "onnxruntime"])
+def test_products_of_eight_bits_stay(target: str, zero: int) -> None:
+    model = parse(PRODUCT.replace("{134}", f"{{{zero}}}"), 17)
+    _, report = surgery.fix_model(model, target=target)
+    figures = next(check.figures for check in report.checks if "eight_bit_products" in check.figures)
+    assert figures["eight_bit_products"] == {"before": 1, "kept": 1, "in_floating_point": 0}
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8"])

@@ -30,7 +30,7 @@ SPARSE = 5  # one in this many values is NaN or infinite
 # onnxruntime crashes on these operators if a dim is 0, or leaves results unwritten.
 FAILS_ON_EMPTY = (
     *EIGHT_BIT_PRODUCTS,
-    "DynamicQuantizeLSTM", "Einsum", "GRU", "InstanceNormalization", "LSTM", "QLinearAdd", "QLinearMul",
+    "DynamicQuantizeLSTM", "Einsum", "GRU", "InstanceNormalization", "LSTM", "QAttention", "QLinearAdd", "QLinearMul",
 )  # fmt: skip
 MOST_EMPTY = 3  # free dims of which each is 0 once
 

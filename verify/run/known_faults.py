@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verify.model.walk import dims_of, walk_graphs, walk_nodes
+from verify.model.walk import dims_of, every_node, walk_graphs, walk_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MASKED_PRODUCT = "onnxruntime gives the lowest float where Attention defines minus infinity in its fourth output"
 EMPTY_SUM = "onnxruntime leaves the result of an eight-bit product unwritten where it sums over no elements"
 RUNNING_STATE = "onnxruntime changes the mean and variance that a BatchNormalization in training mode starts from"
+LAST_ZERO_POINT = ("QLinearLeakyRelu", "QLinearSigmoid")  # onnxruntime reads their fifth input without looking
 # Eight-bit products, with the place of each factor. onnxruntime 1.32 hands out memory that nothing was written to where
 # the last dim of the first is 0.
 EIGHT_BIT_PRODUCTS = {
@@ -32,6 +33,9 @@ def ends_process(model: onnx.ModelProto) -> str:
     """Why onnxruntime would end the process while it reads this model; "" where it would not."""
     from verify.model.infer import negative_size
 
+    for each in every_node(model):
+        if each.domain == "com.microsoft" and each.op_type in LAST_ZERO_POINT and len(each.input) < 5:
+            return f"{each.op_type} without the zero point of its output"
     node = negative_size(model)
     return f"the output of '{node}' has a size below zero" if node else ""
 

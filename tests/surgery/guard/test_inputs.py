@@ -109,6 +109,7 @@ def test_dims_that_are_all_free_are_not_all_large() -> None:
     [
         ("Relu", True),
         ("com.microsoft.DynamicQuantizeLSTM", False),
+        ("com.microsoft.QAttention", False),
         ("GRU", False),
         ("LSTM", False),
         ("InstanceNormalization", False),

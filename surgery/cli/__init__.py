@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -171,6 +172,7 @@ def main() -> None:
 
     As in a shell, 130 is an interrupt and 141 means that the reader closed the pipe (`surgeon rules | head`).
     """
+    gc.set_threshold(100_000)  # loading modules and models makes many objects and hardly any garbage
     try:
         code = surgeon.main(prog_name="surgeon", standalone_mode=False)
     except click.exceptions.Abort:

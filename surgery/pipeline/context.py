@@ -17,7 +17,7 @@ from verify.model.walk import opsets_of
 
 
 class Context:
-    """One per run of the pipeline. Everything cached here is dropped by `invalidate` when a graph has changed."""
+    """One per run of the pipeline. What is cached of a graph is dropped by `invalidate` when a graph has changed."""
 
     def __init__(self, options: Options | None = None, opsets: dict[str, int] | None = None) -> None:
         self.options = options or Options()
@@ -31,6 +31,7 @@ class Context:
         self.renamed_inputs: dict[str, str] = {}
         self.renamed_outputs: dict[str, str] = {}
         self._memory: dict[str, Any] = {}
+        self.inferred: dict[Any, list[Any]] = {}  # of single nodes, by all that they were inferred from
 
     def decline(self, code: str, place: str, reason: str, opset: int) -> None:
         """Record for the report that the pass `code` leaves a place unchanged."""

@@ -25,9 +25,10 @@ Arguments = list[Any]
 
 def numbers(value: Contents) -> list[int] | None:
     """The elements as plain ints, or None where one is unknown."""
-    if value is None or not all(polynomials.known(item) for item in value.flat):
+    if value is None:
         return None
-    return [int(item) for item in value.flat]
+    items = value.reshape(-1).tolist()
+    return list(map(int, items)) if all(map(polynomials.known, items)) else None
 
 
 def _ints(value: Contents) -> list[int]:

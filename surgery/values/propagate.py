@@ -9,6 +9,7 @@ smaller types only numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ class Memory(Protocol):
 
     opsets: dict[str, int]
     root: gs.Graph | None
+    inferred: dict[Any, list[Any]]  # shapes of outputs by all that ONNX's inference reads of a node; holds for good
 
     def memo(self, key: str, make: Callable[[], Any]) -> Any:
         """The cached result of `make` under `key`."""
@@ -78,11 +80,11 @@ def _evaluate(
         bodies = [body for _, body in inner_graphs(node)]
         for body in bodies:
             _evaluate(body, found, known, context)
-        if has_reference(node):
+        if node.domain or has_reference(node):
             continue
-        if not node.domain and any(has_unknown_dims(out) for out in node.outputs):
+        if any(map(has_unknown_dims, node.outputs)):
             _set_shapes(node, bodies, found, context)
-        rule = RULES.get(node.op) if not node.domain else None
+        rule = RULES.get(node.op)
         if rule is None or not node.outputs:
             continue
         try:
@@ -131,30 +133,35 @@ def _better_shapes(node: gs.Node, found: dict[int, Contents], context: Memory) -
         shape = shape_from(node, wanted)
         if shape is not None:
             return [shape]
+    if not any(id(tensor) in found or _is_improved(tensor) for tensor in node.inputs):
+        return []
     data = {place: plain for place, value in enumerate(wanted) if (plain := numbers(value)) is not None}
     seen = any(not isinstance(node.inputs[place], gs.Constant) for place in data)
-    if not seen and not any(_is_improved(tensor) for tensor in node.inputs):
+    if not seen and not any(map(_is_improved, node.inputs)):
         return []
     asked = _inference_input(node, data, wanted, context.opsets)
-    known: tuple[Any, list[Any]] = getattr(node, "inference", (None, []))
-    if asked is None or known[0] != asked:
+    shapes = context.inferred.get(asked)
+    if shapes is None:
         values = {place: _numeric(node.inputs[place], plain, wanted[place]) for place, plain in data.items()}
-        known = node.inference = (asked, [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)])
-    return [None if shape is None else list(shape) for shape in known[1]]
+        shapes = [_dims(kind) for kind in infer.infer_node(node, context.opsets, values)]
+        if asked is not None:
+            context.inferred[asked] = shapes
+    return [None if shape is None else list(shape) for shape in shapes]
 
 
 def _inference_input(
     node: gs.Node, data: dict[int, list[int]], wanted: list[Contents], opsets: dict[str, int]
 ) -> tuple[Any, ...] | None:
-    """All that inference reads of a node, to compare with later; None where an attribute is no number, text or list."""
+    """All that inference reads of a node; None where an attribute is no number, text or list of these."""
     attributes = []
     for name, value in node.attrs.items():
-        if not isinstance(value, (int, float, str, list)):
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, (int, float, str)) for item in items):
             return None
-        attributes.append((name, type(value), tuple(value) if isinstance(value, list) else value))
+        attributes.append((name, type(value), *[(type(item), item) for item in items]))
     types = [None if tensor.is_empty() else snapshot(tensor) for tensor in node.inputs]
-    values = [(place, wanted[place].shape, tuple(plain)) for place, plain in data.items()]
-    return node.op, opsets.get("", 1), len(node.outputs), attributes, types, values
+    values = [(place, wanted[place].shape, *plain) for place, plain in data.items()]
+    return node.op, tuple(opsets.items()), len(node.outputs), tuple(attributes), tuple(types), tuple(values)
 
 
 def _numeric(tensor: gs.Tensor, plain: list[int], value: Contents) -> Any:
@@ -170,13 +177,19 @@ def _fits(tensor: gs.Tensor, value: Contents) -> bool:
         return True
     if dtype.kind not in "iu":
         return False
-    span = np.iinfo(dtype)
+    least, most = _range(dtype)
     return all(
-        span.min <= v <= span.max
+        least <= v <= most
         if polynomials.known(v)
         else dtype == np.int64 or (dtype.itemsize >= 4 and polynomials.is_dim(v))
         for v in value.flat
     )
+
+
+@cache
+def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """The least and the largest number of an integer type."""
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 __all__ = ["LIMIT", "Contents", "content_of", "contents", "numbers"]

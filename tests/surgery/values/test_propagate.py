@@ -128,3 +128,29 @@ def test_a_reader_that_a_pass_attaches_gets_the_shape_that_contents_gave() -> No
     fixed, _ = surgery.fix_model(model, guard=False)
     again, report = surgery.fix_model(fixed, guard=False)
     assert again is fixed, [finding.message for finding in report.findings]
+
+
+def test_the_shape_of_a_node_follows_its_attributes_and_operands_when_they_change() -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]> g (float[2,3] x, float[4,k] z) => (float[a,b] y) {
+        s = Shape(x) t = ConstantOfShape(s) u = Transpose<perm = [1, 0]>(t) v = Transpose<perm = [1, 0]>(t)
+        y = MatMul(u, t) }"""
+    )
+    graph, context = to_graph(model), Context(None, {"": 17})
+    context.root = graph
+    infer(graph, context.opsets)
+    source, first, second = graph.nodes[1].outputs[0], graph.nodes[2], graph.nodes[3]
+
+    def shapes(*nodes: Any) -> list[Any]:
+        for tensor in (source, *(node.outputs[0] for node in nodes)):
+            tensor.shape = None
+        context.invalidate()
+        contents(graph, context)
+        return [node.outputs[0].shape for node in nodes]
+
+    assert shapes(first, second) == [[3, 2], [3, 2]]
+    second.attrs["perm"] = [0, 1]
+    assert shapes(first, second) == [[3, 2], [2, 3]]
+    second.attrs["perm"].reverse()
+    graph.inputs[0].shape = [5, 3]
+    assert shapes(first, second) == [[3, 5], [3, 5]]

@@ -15,8 +15,6 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from surgery.graph.protos import copy_fields
 
-LARGE = 1 << 28  # a graph of at least so many bytes has a length field of five bytes, for which room is left
-LENGTH_BYTES = 5
 # Field number << 3 | 2: a length and as many bytes.
 GRAPH_KEY, NODE_KEY, INITIALIZER_KEY = b"\x3a", b"\x0a", b"\x2a"
 KEYS = {onnx.NodeProto: NODE_KEY, onnx.TensorProto: INITIALIZER_KEY}
@@ -28,18 +26,18 @@ FIELDS = {
 
 
 def write(model: onnx.ModelProto, stream: IO[bytes]) -> None:
-    """Write a model to a file that can seek, initializer by initializer; a small one with one call."""
+    """Write a model to a file that can seek, initializer by initializer."""
     if _has_unknown_fields(model):
         stream.write(model.SerializeToString())
         return
-    weights = sum(math.prod(t.dims) for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
-    if 4 * weights < LARGE or not _with_length_last(model, stream):
+    inside = (t for t in model.graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL)
+    size = sum(WIDTHS.get(tensor.data_type, 1) * math.prod(tensor.dims) for tensor in inside)
+    room, needed = len(varint(size)), 0
+    while room != needed:  # the length of the graph is known only after writing it
+        room = needed or room
         stream.seek(0)
         stream.truncate()
-        pieces = list(_graph_pieces(model.graph))
-        stream.write(_around(model, "graph", before=True) + GRAPH_KEY + varint(sum(map(len, pieces))))
-        stream.writelines(pieces)
-        stream.write(_around(model, "graph", before=False))
+        needed = len(varint(_write_with_room(model, stream, room)))
 
 
 def _has_unknown_fields(model: onnx.ModelProto) -> bool:
@@ -47,18 +45,18 @@ def _has_unknown_fields(model: onnx.ModelProto) -> bool:
     return any(len(UnknownFieldSet(message)) > 0 for message in (model, model.graph))
 
 
-def _with_length_last(model: onnx.ModelProto, stream: IO[bytes]) -> bool:
-    """Write the model piece by piece; False if the graph is too small for a length field of five bytes."""
+def _write_with_room(model: onnx.ModelProto, stream: IO[bytes], room: int) -> int:
+    """Write the model with so many bytes for the length of its graph, and return that length."""
     stream.write(_around(model, "graph", before=True))
-    stream.write(GRAPH_KEY + b"\0" * LENGTH_BYTES)
+    stream.write(GRAPH_KEY + b"\0" * room)
     start = stream.tell()
     stream.writelines(_graph_pieces(model.graph))
     end = stream.tell()
-    stream.seek(start - LENGTH_BYTES)
+    stream.seek(start - room)
     stream.write(varint(end - start))
     stream.seek(end)
     stream.write(_around(model, "graph", before=False))
-    return end - start >= LARGE
+    return end - start
 
 
 def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:

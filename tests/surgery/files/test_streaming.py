@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import onnx
+import pytest
 from onnx import numpy_helper, parser
 
 from surgery.files import streaming
@@ -44,17 +45,26 @@ def test_fields_that_this_onnx_does_not_know_are_written_too() -> None:
     assert written(model) == model.SerializeToString()
 
 
+@pytest.mark.parametrize("size", [1 << 7, 1 << 14, 1 << 21])
+@pytest.mark.parametrize("kind", [np.float32, np.int8])
+def test_the_length_of_the_graph_takes_as_many_bytes_as_it_needs(size: int, kind: type) -> None:
+    model = onnx.ModelProto()
+    for less in range(0, 48, 4):
+        weights = np.zeros((size - less) // np.dtype(kind).itemsize, kind)
+        model.graph.CopyFrom(onnx.GraphProto(initializer=[numpy_helper.from_array(weights, "p")]))
+        assert written(model) == model.SerializeToString()
+
+
 def test_a_large_model_is_written_as_protobuf_writes_it() -> None:
     model = small_model()
     for name in ("p", "q"):
-        weights = np.arange(streaming.LARGE // 8 + 8, dtype=np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(weights, name))
+        model.graph.initializer.append(numpy_helper.from_array(np.arange((1 << 25) + 8, dtype=np.float32), name))
     assert written(model) == model.SerializeToString()
 
 
 def test_a_large_shape_without_values_is_written_as_protobuf_writes_it() -> None:
     model = small_model()
-    model.graph.initializer.add(name="p", data_type=onnx.TensorProto.FLOAT, dims=[streaming.LARGE])
+    model.graph.initializer.add(name="p", data_type=onnx.TensorProto.FLOAT, dims=[1 << 28])
     assert written(model) == model.SerializeToString()
 
 

@@ -54,8 +54,9 @@ def infer(graph: gs.Graph, opsets: dict[str, int]) -> None:
         inner, proto = todo.pop()
         _read_types(inner, proto, names, run)
         for node, written in zip(inner.nodes, proto.node, strict=True):
-            graphs = dict(subgraphs(written))
-            todo += [(body, graphs[name]) for name, body in inner_graphs(node)]
+            if bodies := inner_graphs(node):
+                graphs = dict(subgraphs(written))
+                todo += [(body, graphs[name]) for name, body in bodies]
 
 
 def _declare_changed_types(graph: gs.Graph) -> None:

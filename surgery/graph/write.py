@@ -197,8 +197,10 @@ class _Writer:
 
     def node(self, node: gs.Node, proto: onnx.NodeProto) -> None:
         origin = getattr(node, "origin", None)
-        if origin is not None:
+        if origin is not None and self.values_up_to is None:
             copy_fields(origin, proto, {"input", "output", "attribute", "op_type", "domain", "name"})
+        elif overload := getattr(origin, "overload", ""):  # inference reads no other field, and old ONNX has not this
+            proto.overload = overload
         proto.op_type = node.op
         if node.name or (origin is not None and origin.HasField("name")):
             proto.name = node.name or ""
@@ -209,10 +211,11 @@ class _Writer:
             proto.domain = domain
         proto.input.extend(self.names.of(tensor) for tensor in node.inputs)
         proto.output.extend(self.names.of(tensor) for tensor in node.outputs)
-        known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
-        decoded = getattr(node, "decoded", {})
-        for name, value in node.attrs.items():
-            self.attribute(node, name, value, known.get(name), decoded.get(name), proto)
+        if node.attrs:
+            known = {attribute.name: attribute for attribute in origin.attribute} if origin is not None else {}
+            decoded = getattr(node, "decoded", {})
+            for name, value in node.attrs.items():
+                self.attribute(node, name, value, known.get(name), decoded.get(name), proto)
         for key, text in getattr(node, "provenance", {}).items():
             proto.metadata_props.add(key=key, value=text)
 

@@ -285,8 +285,7 @@ def report(result: Result, original: Original, size: int, started: float) -> Rep
         figures["eight_bit_products"] = {"before": before, "kept": kept, "in_floating_point": before - kept}
         message += f"; of {counted(before, 'eight-bit product')} {kept:,} kept, {before - kept:,} in floating point"
     surgery = Check("surgery", "skip" if result.refusal else "pass", message, figures)
-    repaired = [replace(finding, severity="note") for finding in applied]  # no warnings any more
-    return Report(original.model.graph.name, [surgery, *plug_in_checks(), *result.checks], repaired)
+    return Report(original.model.graph.name, [surgery, *plug_in_checks(), *result.checks], applied)
 
 
 def _counts(applied: Sequence[Finding]) -> str:

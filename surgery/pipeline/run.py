@@ -73,11 +73,8 @@ def run_pass(graphs: Graphs, rule: Pass, context: Context, number: int) -> list[
         nodes = {id(node) for node in found.touches}
         # A fix may move or drop the branches of what it touches; findings in there wait for the next round.
         inside = {id(inner) for node in found.touches for inner in nodes_inside(node)}
-        if (
-            found.fix is None
-            or nodes & claimed
-            or any(shown_name(n) in context.options.skip_nodes for n in found.touches)
-        ):
+        skipped = context.options.skip_nodes
+        if found.fix is None or nodes & claimed or (skipped and any(shown_name(n) in skipped for n in found.touches)):
             continue
         try:
             found.fix()
@@ -89,7 +86,10 @@ def run_pass(graphs: Graphs, rule: Pass, context: Context, number: int) -> list[
         except Exception as error:
             raise PassFailure(rule.code, error) from error
         claimed |= nodes | inside
-        applied.append(replace(found, code=rule.code, path=path, details={**found.details, "round": number}))
+        details = {**found.details, "round": number}
+        applied.append(
+            replace(found, code=rule.code, path=path, severity="note", details=details)
+        )  # no warning any more
     return applied
 
 

@@ -32,17 +32,19 @@ SAME = {
     "Concat", "Expand", "Tile", "Split", "Pad", "ReduceMax", "ReduceMin", "ScatterElements", "Relu", "CumSum",
     "ScatterND", "Trilu", "EyeLike", "OneHot", "ReverseSequence", "Compress", "Unique",
 }  # fmt: skip
+COMPUTING = ARITHMETIC | AS_FLOAT | SAME
+UINT8, INT8 = np.dtype(np.uint8), np.dtype(np.int8)
 REFUSED_INT8 = {"Clip", "Mod", "Relu", "Sign", "ReduceSum", "ReduceMax", "ReduceMin"}
 
 
 def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
     for node in graph.nodes:
-        if node.domain not in (None, "", "ai.onnx") or node.op not in ARITHMETIC | AS_FLOAT | SAME:
+        if node.domain not in (None, "", "ai.onnx") or node.op not in COMPUTING:
             continue
-        kinds = {np.dtype(tensor.dtype).name for tensor in node.inputs if tensor.dtype is not None}
-        refused = "uint8" in kinds or ("int8" in kinds and node.op in REFUSED_INT8)
+        kinds = {np.dtype(tensor.dtype) for tensor in node.inputs if tensor.dtype is not None}
+        refused = UINT8 in kinds or (INT8 in kinds and node.op in REFUSED_INT8)
         if refused and not misdeclared(node, context):
-            kind = "uint8" if "uint8" in kinds else "int8"
+            kind = "uint8" if UINT8 in kinds else "int8"
             yield finding(f"{node.op} computes in {kind}", node, partial(rewrite, graph, node, context))
 
 
@@ -76,7 +78,7 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context) -> None:
 
 def eight_bit(tensor: gs.Tensor) -> bool:
     """Whether the tensor holds int8 or uint8."""
-    return tensor.dtype is not None and np.dtype(tensor.dtype).name in ("uint8", "int8")
+    return tensor.dtype is not None and np.dtype(tensor.dtype) in (UINT8, INT8)
 
 
 PASS = Pass(code="SG103", name="eight-bit-operator", find=find, exact=True, kind="replace", feature="uint8-arithmetic")

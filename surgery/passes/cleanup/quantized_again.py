@@ -1,6 +1,7 @@
 """QuantizeLinear and DequantizeLinear of numbers that were dequantized with the same scale and zero point before.
 
-What it does: removes the second pair. What lies between the two may only move and choose elements.
+What it does: removes the second pair. What lies between the two may only move and choose elements. A QuantizeLinear
+right behind such a DequantizeLinear is removed whatever reads it.
 Why: onnxruntime's quantizer writes a pair before and behind every operator, also those that move elements.
 Before → After: `b = Transpose(DequantizeLinear(q, s, z)); y = DequantizeLinear(QuantizeLinear(b, s, z), s, z)` → `y =
 Transpose(DequantizeLinear(q, s, z))`
@@ -34,6 +35,7 @@ LARGEST = 1 << 16  # steps: more than any eight-bit number is from its zero poin
 PASSED = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Slice", "MaxPool", "Identity")
 OTHERS = ("Flatten", "Split", "Gather", "Expand", "Tile", "DepthToSpace", "SpaceToDepth", "Relu", "Concat")
 MAKERS = ("DequantizeLinear", *PASSED, *OTHERS)
+MESSAGE = "'{}' holds multiples of this scale already"
 PRODUCTS = {"MatMul", "Gemm", "Conv", "ConvTranspose"}
 
 
@@ -61,8 +63,20 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if between is None or (between - passed and any(reader.op in PRODUCTS for reader in result.outputs)):
             continue
         gone[id(node)] = source
-        message = f"'{source.name}' holds multiples of this scale already"
-        yield finding(message, node, partial(replace_uses, result, source), first)
+        yield finding(MESSAGE.format(source.name), node, partial(replace_uses, result, source), first)
+    yield from _rounded_back(graph, context)
+
+
+def _rounded_back(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    """A QuantizeLinear right behind the DequantizeLinear with the same steps makes the same eight-bit numbers."""
+    for node in context.nodes(graph, "QuantizeLinear"):
+        result, source = node.outputs[0], node.inputs[0]
+        before, steps = producer(source, "DequantizeLinear"), _steps(node, node.outputs[0], source, context)
+        if before is None or steps is None or not result.outputs or context.is_output(graph, result):
+            continue
+        if _steps(before, before.inputs[0], source, context) == steps:
+            fix = partial(replace_uses, result, before.inputs[0])
+            yield finding(MESSAGE.format(source.name), node, fix, before)
 
 
 def _steps(node: gs.Node, narrow: gs.Tensor, wide: gs.Tensor, context: Context) -> Steps | None:

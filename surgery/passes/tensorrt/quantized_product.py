@@ -2,7 +2,8 @@
 
 What it does: subtracts the zero points, multiplies in float32, and rounds the product back by the ratio of the
 scales. Sums that might need more than the 24 bits of a float32 mantissa are split into pieces, which are added as
-integers.
+integers. DequantizeLinear and QuantizeLinear in steps of one take the zero points off and on, so that the passes for
+them find INT8 products with stored weights, and leave no casts between two products.
 Why: TensorRT's parser does not know these operators, which onnxruntime's quantizer writes.
 Before → After: `y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)` → `y = Clip(Round(MatMul(a - az, b - bz) * (as * bs
 / ys)) + yz, 0, 255)`
@@ -25,7 +26,16 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.quantize import RANGES, broadcastable, optional_input, quantized, without_zero_point
+from surgery.passes.ops.quantize import (
+    RANGES,
+    broadcastable,
+    dequantized,
+    optional_input,
+    quantized,
+    requantized,
+    single_number,
+    without_zero_point,
+)
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -117,7 +127,12 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[
     a, a_scale, a_zero, _b, b_scale, _ = (None if at is None else optional_input(node, at) for at in PLACES[node.op])
     assert a is not None
     conv = "Conv" in node.op
-    left = without_zero_point(build, a, a_zero, len(a.shape), -2 if not conv else 1, np.float32)
+    one, y_zero = build.constant(1.0, np.float32), optional_input(node, 7)
+    plain = single_number(a_zero, context) is not None and single_number(y_zero, context) is not None
+    if plain and not isinstance(a, gs.Constant):
+        left = dequantized(build, a, one, a_zero)
+    else:
+        left = without_zero_point(build, a, a_zero, len(a.shape), -2 if not conv else 1, np.float32)
     product = multiplied(build, node, left, parts)
     if conv and (bias := optional_input(node, 8)) is not None:
         product = build("Add", build.cast(product, np.int32), broadcastable(build, bias, len(a.shape), 1))
@@ -129,7 +144,10 @@ def rewrite(graph: gs.Graph, node: gs.Node, context: Context, parts: list[tuple[
     scales = build("Mul", left_scale, build.cast(broadcastable(build, b_scale, rank, axis), np.float32))
     ratio = build("Div", scales, build.cast(broadcastable(build, node.inputs[6], rank, axis), np.float32))
     value = build("Mul", build.cast(product, np.float32), ratio)
-    build.replace(quantized(build, value, optional_input(node, 7), rank, axis, node.outputs[0].dtype))
+    if plain:
+        build.replace(requantized(build, value, one, y_zero))
+    else:
+        build.replace(quantized(build, value, y_zero, rank, axis, node.outputs[0].dtype))
 
 
 def multiplied(build: Build, node: gs.Node, left: gs.Tensor, parts: list[tuple[int, int]]) -> gs.Tensor:
@@ -145,11 +163,25 @@ def multiplied(build: Build, node: gs.Node, left: gs.Tensor, parts: list[tuple[i
         whole = len(parts) == 1
         part = left if whole else build.slice(left, [1 if conv else len(left.shape) - 1], [start], [stop])
         weights = b if whole else cut(build, b, 1 if conv else max(len(b.shape) - 2, 0), start, stop)
-        right = without_zero_point(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
+        if _stays_in_eight_bits(node, build.context):
+            right = dequantized(build, weights, build.constant(1.0, np.float32), b_zero)
+        else:
+            right = without_zero_point(build, weights, b_zero, len(b.shape), 0 if conv else -1, np.float32)
         products.append(build("Conv" if conv else "MatMul", part, right, **(dict(node.attrs) if conv else {})))
     if len(parts) == 1:
         return products[0]
     return reduce(partial(build, "Add"), [build.cast(each, np.int32) for each in products])
+
+
+def _stays_in_eight_bits(node: gs.Node, context: Context) -> bool:
+    """Whether a DequantizeLinear in steps of one makes the second factor: it is computed, or stored around zero."""
+    places = PLACES[node.op]
+    b, b_zero = node.inputs[places[3] or 0], optional_input(node, places[5] or 0)
+    if not isinstance(b, gs.Constant):
+        return single_number(b_zero, context) is not None
+    zero = None if b_zero is None else context.constant(b_zero)
+    symmetric = zero is not None and not zero.any() and zero.size == 1
+    return places[1] is not None and b.dtype == np.int8 and symmetric
 
 
 def cut(build: Build, tensor: gs.Tensor, axis: int, start: int, stop: int) -> gs.Tensor:

@@ -59,6 +59,16 @@ REWRITES = [
         }}""",
     ),
     Case(
+        "the numbers that are rounded again are read with another scale",
+        f"""{GRAPH} {{
+          {FIRST} b = QuantizeLinear(a, s, z) c = DequantizeLinear(b, t, z) d = Transpose(c) e = Transpose(a)
+          y = Div(d, e)
+        }}""",
+        after=f"""{GRAPH} {{
+          {FIRST} c = DequantizeLinear(aq, t, z) d = Transpose(c) e = Transpose(a) y = Div(d, e)
+        }}""",
+    ),
+    Case(
         "the eight-bit numbers are read by another node",
         f"""g (float[2,4] x) => (float[4,2] y, int32[4,2] i) <{STORED}> {{
           {FIRST} b = Transpose(a) {pair("b", "c")} y = Neg(c) i = Cast<to = 6>(cq)

@@ -156,3 +156,26 @@ def test_a_factor_without_elements_gives_zeros() -> None:
     assert not [check.message for check in report.checks if "could not examine" in check.message]
     (result,) = ReferenceEvaluator(fixed).run(None, {"a": np.zeros((2, 0), np.uint8)})
     np.testing.assert_array_equal(result, np.zeros((2, 3), np.int32))
+
+
+def test_a_chain_of_products_keeps_its_int8_weights_and_its_values() -> None:
+    """Moves, a product with stored weights and one of two computed factors: no Cast to eight bits and back."""
+    rng = np.random.default_rng(0)
+    source = model(
+        """g (float[3,8] x) => (float[3,3] y)
+        <float s = {0.02}, uint8 z = {100}, float ws = {0.01}, int8 wz = {0}, float t = {0.05}, uint8 tz = {90}> {
+          q = QuantizeLinear(x, s, z)
+          a = QLinearMatMul(q, s, z, w, ws, wz, t, tz)
+          b = Transpose(a)
+          c = QLinearMatMul(a, t, tz, b, t, tz, t, tz)
+          y = DequantizeLinear(c, t, tz)
+        }""",
+        w=rng.integers(-63, 64, (8, 16)).astype(np.int8),
+    )
+    fixed, report = surgery.fix_model(source)
+    assert "Cast" not in operators(fixed)
+    figures = next(check.figures["eight_bit_products"] for check in report.checks if check.name == "surgery")
+    assert figures == {"before": 2, "kept": 1, "in_floating_point": 1}
+    assert next(check.message for check in report.checks if check.name == "parity").startswith("equal bit for bit")
+    feeds = {"x": rng.normal(size=(3, 8)).astype(np.float32)}
+    np.testing.assert_array_equal(run(fixed, feeds)[0], run(source, feeds)[0])

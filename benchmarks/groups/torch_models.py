@@ -1,6 +1,6 @@
 """Exports torch modules with random weights by both of torch's exporters; run by the Python that has the packages.
 
-    python foreign_torch.py FOLDER [NAME ...]
+    python torch_models.py FOLDER [NAME ...]
 
 Needs torch, onnxscript, timm, transformers and torchvision; writes FOLDER/NAME.old.onnx and FOLDER/NAME.new.onnx, and
 beside each its inputs as NAME.npz. It imports nothing of surgeon, so that any environment may run it.

@@ -192,6 +192,7 @@ def main() -> None:
         code = _say("interrupted; nothing was left half-written", 130)
     except Exception as error:
         code = _unexpected(error)
+    gc.freeze()  # or the interpreter looks through all modules for garbage before it ends
     sys.exit(_written(code if isinstance(code, int) else 0))
 
 

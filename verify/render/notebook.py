@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
 from typing import Any
 
 from verify.report import Report
@@ -31,6 +30,8 @@ def running(text: str) -> Iterator[None]:
     if line is None:
         yield
         return
+    from html import escape
+
     started, words = time.perf_counter(), escape(text)
     line.display({"text/html": f"<i>{words} ...</i>"}, raw=True)
     outcome = "failed after"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from verify.errors import MissingBackend, SurgeonError, no_file
+from verify.tensorrt import process
 from verify.tensorrt.process import Ended, Unusable, ask
 
 BACKENDS = {"tensorrt_rtx": "tensorrt-rtx", "tensorrt": "tensorrt"}
@@ -116,6 +118,12 @@ def available() -> bool:
     except MissingBackend:
         return False
     return True
+
+
+def start() -> None:
+    """Let TensorRT load, where it is installed, while this process does something else before it asks."""
+    with suppress(MissingBackend, OSError):  # whoever asks is told
+        process.start(backend())
 
 
 def unusable(limit: float = PARSE_LIMIT) -> str:

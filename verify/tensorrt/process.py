@@ -93,13 +93,10 @@ _worker: Worker | None = None
 
 def ask(backend: str, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
     """Answer of the kept process, started if need be; it is ended after a failure, an interrupt or much memory."""
-    global _worker
     with _lock:
-        if _worker is None or _worker.backend != backend or _worker.owner != os.getpid():
-            _end()
-            _worker = Worker(backend)
+        worker = _started(backend)
         try:
-            answer = _worker.ask(request, limit)
+            answer = worker.ask(request, limit)
         except BaseException:
             _end()
             raise
@@ -108,6 +105,21 @@ def ask(backend: str, request: Mapping[str, Any], limit: float) -> dict[str, Any
         if "unusable" in answer:
             raise Unusable(answer["unusable"])
         return answer
+
+
+def start(backend: str) -> None:
+    """Start the process that is kept, so that it loads the library while this one does something else."""
+    with _lock:
+        _started(backend)
+
+
+def _started(backend: str) -> Worker:
+    """The kept process, started if there is none of this process for this backend."""
+    global _worker
+    if _worker is None or _worker.backend != backend or _worker.owner != os.getpid():
+        _end()
+        _worker = Worker(backend)
+    return _worker
 
 
 @atexit.register

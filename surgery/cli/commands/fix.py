@@ -97,6 +97,7 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     if not given["in_place"] and target_path is None:
         models, target_path = _as_other_tools(models)
     targets = _targets(models, target_path, given["in_place"])
+    _start_judge(given["target"])
     with _fixed(targets, options, given) as running:
         for model, fixed in running:
             try:
@@ -119,6 +120,15 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     codes = {error.exit_code for error in errors}
     codes |= {1 for report in reports for one in report.verdicts if one.asked and one.state == "refused"}
     return next((code for code in (2, 1, 4) if code in codes), max(codes, default=0))
+
+
+def _start_judge(name: str) -> None:
+    """Let TensorRT load while the models are fixed, where it will be asked for its verdict on the results."""
+    from surgery.targets import RTX, load_target
+    from verify.tensorrt import engine
+
+    if load_target(name).family == RTX:
+        engine.start()
 
 
 def _verdicts(target: Path | SurgeonError, given: dict[str, Any]) -> list[Verdict]:

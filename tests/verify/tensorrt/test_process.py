@@ -169,6 +169,23 @@ def test_process_is_kept_until_it_has_grown(own: Any, peak: int, kept: bool) -> 
     assert (process._worker is not None) is kept
 
 
+def test_a_process_that_was_started_before_it_is_asked_is_the_one_that_answers(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(SERVES.format(1))
+    monkeypatch.setattr(engine, "backend", lambda: "a")
+    engine.start()
+    started = process._worker.process.pid
+    assert process.ask("a", {}, 20.0) == {"pid": started}
+
+
+def test_starting_where_tensorrt_is_not_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_worker", None)
+    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None)
+    engine.start()
+    assert process._worker is None
+
+
 def test_another_backend_is_another_process(own: Any) -> None:
     own(SERVES.format(1))
     first, other, again = (process.ask(name, {}, 20.0)["pid"] for name in ("a", "b", "b"))

@@ -59,6 +59,7 @@ PIPELINE: tuple[str, ...] = (
     "tensorrt.contrib_attention",
     "tensorrt.contrib_grouped_attention",
     "tensorrt.contrib_rotary_embedding",
+    "tensorrt.sixteen_bit_quantization",
     "tensorrt.contrib_quantized",
     "tensorrt.contrib_quantized_product",
     "tensorrt.dynamic_quantized_lstm",

@@ -44,6 +44,10 @@ SCALES = {
 SCALES |= {("QLinearConv", 1), ("QLinearConv", 4), ("QLinearConv", 6)}
 # Operands of attention: scores thousands apart make its softmax a matter of the last bit, and overflow half precision.
 SCORES = {("Attention", place) for place in range(6)} | {("FlexAttention", place) for place in (0, 1, 2)}
+# Lengths of the sequences in a batch, of which the first input has as many steps at most.
+LENGTHS = {("LSTM", 4), ("GRU", 4), ("RNN", 4), ("DynamicQuantizeLSTM", 4)}
+# Positions in sequences of tensors, of which nothing but the last one and the first one is sure to be there.
+POSITIONS = {("SequenceAt", 1), ("SequenceErase", 1), ("SequenceInsert", 2)}
 # Losses whose second input holds classes, counted by axis 1 of the first.
 CLASSES = ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
 
@@ -130,6 +134,11 @@ def _allowed(node: onnx.NodeProto, position: int, shapes: dict[str, list[int | N
         return Range(0, 1)
     if place in AXES:
         return Range(0, 0, distinct=True)
+    if place in LENGTHS:
+        shape = shapes.get(node.input[0])
+        return Range(1, (shape[0] or 1) if shape else 1)
+    if place in POSITIONS:
+        return Range(-1, 0)
     if node.op_type in CLASSES and position == 1:
         shape = shapes.get(node.input[0])
         return Range(0, (shape[1] or 1) - 1 if shape is not None and len(shape) > 1 else 0)

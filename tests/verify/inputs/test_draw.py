@@ -108,6 +108,17 @@ def test_initializers_are_no_inputs_and_sequences_are_lists() -> None:
         ("uint8[3] t, float x", "y = DequantizeLinear(t, x)", Range(0.01, 1.0)),
         ("float[3] t, float[3] x", "y = Add(t, x)", None),
         ("float[7,3] t, int64[2] x", "n = Neg(x) y = Gather(t, n)", None),
+        (
+            "float[7,2,3] t, float[1,4,3] w, float[1,4,4] r, int32[2] x",
+            "y = RNN<hidden_size=4>(t, w, r, , x)",
+            Range(1, 7),
+        ),
+        (
+            "float[T,2,3] t, float[1,4,3] w, float[1,4,4] r, int32[2] x",
+            "y = RNN<hidden_size=4>(t, w, r, , x)",
+            Range(1, 1),
+        ),
+        ("float[2] t, int64 x", "s = SequenceConstruct(t) y = SequenceAt(s, x)", Range(-1, 0)),
     ],
 )
 def test_uses_confine_an_input(ports: str, body: str, wanted: Range | None) -> None:

@@ -2,7 +2,8 @@
 
 What it does: removes Cast to the type that a tensor has, Transpose that keeps the order, Reshape, Flatten, Squeeze,
 Unsqueeze, Expand and Tile to the shape that a tensor has, Slice of everything, Pad by nothing, Concat, Sum, Max, Min
-and Mean of one tensor, Split into one output, and Dropout outside training.
+and Mean of one tensor, Split into one output, Dropout outside training, Round, Floor and Ceil of whole numbers, and
+Clip of whole numbers that are within its limits.
 Why: TensorRT imports each of them as a layer; a Slice or Expand with computed operands costs host work at every run.
 Before → After: `y = Cast<to=FLOAT>(x: float); z = Relu(y)` → `z = Relu(x)`
 Leaves alone: shapes that are not proved equal for every input, nodes whose second output is read (the mask of Dropout),
@@ -21,6 +22,8 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import bypass, can_bypass
 from surgery.graph.nodes import dtype_of
+from surgery.graph.walk import producer
+from surgery.passes.ops.whole_numbers import whole
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 from surgery.values import polynomials
@@ -131,6 +134,22 @@ def _dropout(node: gs.Node, found: Any, context: Context) -> bool:
     return training is not None and not training.any()
 
 
+def _rounded(node: gs.Node, found: Any, context: Context) -> bool:
+    return whole(node.inputs[0], context) is not None
+
+
+def _limited(node: gs.Node, found: Any, context: Context) -> bool:
+    """Whole numbers that an earlier Clip limits at least as much; Clip leaves both zeros between limits around them."""
+    limits = [context.constant(tensor) for tensor in node.inputs[1:]]
+    known = whole(node.inputs[0], context) if len(limits) == 2 else None
+    if known is None or any(limit is None or limit.size != 1 for limit in limits):
+        return False
+    if known.missing and producer(node.inputs[0], "Clip") is None:  # runtimes differ in what Clip makes of NaN
+        return False
+    low, high = (float(np.asarray(limit).reshape(())) for limit in limits)
+    return low < 0 < high and low <= known.low and known.high <= high
+
+
 RULES: dict[str, Rule] = {
     "Cast": _cast,
     "Transpose": _transpose,
@@ -149,6 +168,8 @@ RULES: dict[str, Rule] = {
     "Mean": _single,
     "Split": _split,
     "Dropout": _dropout,
+    "Clip": _limited,
+    **dict.fromkeys(("Round", "Floor", "Ceil"), _rounded),
 }
 
 PASS = Pass(code="SG010", name="no-op-node", find=find, exact=True)

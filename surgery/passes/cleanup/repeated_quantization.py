@@ -1,6 +1,7 @@
 """Numbers that are rounded to a step and clipped, and were so before with the same step and bounds.
 
-What it does: removes the second rounding. What lies between the two may only move elements.
+What it does: removes the second rounding. What lies between the two may only move elements. Whole numbers that are
+multiplied by a step, divided by it and rounded are read as they are.
 Why: onnxruntime's quantizer writes a QuantizeLinear and a DequantizeLinear before and behind every operator. Where
 TensorRT cannot take them, each pair has become a division, Round, Greater, Where, Min and a multiplication.
 Before → After: `a = q(x); b = Transpose(a); y = q(b)` → `a = q(x); y = Transpose(a)` with
@@ -22,6 +23,7 @@ import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import replace_uses
 from surgery.graph.walk import producer
+from surgery.passes.ops.whole_numbers import whole
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 
@@ -53,6 +55,28 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
         if second is not None and first is not None and first.parameters == second.parameters:
             message = f"'{second.source.name}' holds multiples of this step already"
             yield finding(message, node, partial(replace_uses, result, second.source))
+    yield from _rounded_back(graph, context)
+
+
+def _rounded_back(graph: gs.Graph, context: Context) -> Iterator[Finding]:
+    """`Round(w * step / step)` is `w` for whole numbers `w`."""
+    for node in context.nodes(graph, "Round"):
+        result, quotient = node.outputs[0], producer(node.inputs[0], "Div")
+        product = None if quotient is None else producer(quotient.inputs[0], "Mul")
+        step, numbers = _with_number(product, context)
+        if (
+            quotient is None
+            or step is None
+            or numbers is None
+            or not result.outputs
+            or context.is_output(graph, result)
+        ):
+            continue
+        divisor, known = _number(quotient.inputs[1], context), whole(numbers, context)
+        same = divisor is not None and divisor.tobytes() == step.tobytes()
+        if same and known is not None and known.reach <= LARGEST and _is_normal(step):
+            message = f"'{numbers.name}' holds whole numbers of this step already"
+            yield finding(message, node, partial(replace_uses, result, numbers))
 
 
 def _origin(tensor: gs.Tensor) -> gs.Node | None:
@@ -84,9 +108,14 @@ def _rounding(node: gs.Node, context: Context) -> Rounding | None:
 
 def _is_exact(step: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
     """Whether every multiple of the step within the bounds is divided and rounded to the same multiple again."""
-    whole = low == np.rint(low) and high == np.rint(high) and -LARGEST <= low <= 0 < high <= LARGEST
-    normal = np.finfo(np.float32).tiny <= step and float(step) * LARGEST < float(np.finfo(np.float32).max)
-    return bool(whole and normal)
+    integers = low == np.rint(low) and high == np.rint(high) and -LARGEST <= low <= 0 < high <= LARGEST
+    return bool(integers and _is_normal(step))
+
+
+def _is_normal(step: np.ndarray) -> bool:
+    """Whether the step is a normal number, and its largest multiple finite."""
+    finite = float(step) * LARGEST < float(np.finfo(np.float32).max)
+    return bool(np.finfo(np.float32).tiny <= step and finite)
 
 
 def _with_number(node: gs.Node | None, context: Context) -> tuple[np.ndarray | None, gs.Tensor | None]:

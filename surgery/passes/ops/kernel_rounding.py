@@ -14,7 +14,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.ops.quantize import RANGES, requantized
+from surgery.passes.ops.quantize import RANGES, requantized, single_number
 
 TIE = 1e-3  # steps: float32 moves a result of 256 steps by less
 UNITS = (0, 1, -1, 2, -2)  # in the last place, by which a scale may be moved
@@ -32,7 +32,7 @@ def combined(build: Build, op: str, left: gs.Tensor, right: gs.Tensor) -> gs.Ten
 
 
 def rounded_with_zero(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor) -> gs.Tensor:
-    """`round(steps + zero)`, limited to the type of `zero`, by a QuantizeLinear of `scale` and `zero`."""
+    """`round(steps + zero)`, limited to the type of `zero`, by a QuantizeLinear."""
     shift = build.cast(build.cast(zero, np.int32), np.float32)
     return unshifted(build, build("Add", steps, shift), scale, zero)
 
@@ -45,6 +45,8 @@ def unshifted(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor)
 
 def rounded(build: Build, steps: gs.Tensor, scale: gs.Tensor, zero: gs.Tensor) -> gs.Tensor:
     """`steps + zero` for whole numbers of steps, limited to the type of `zero`, by a QuantizeLinear."""
+    if single_number(zero, build.context) is not None:
+        return requantized(build, steps, build.constant(1.0, np.float32), zero)
     return requantized(build, build("Mul", steps, scale), scale, zero)
 
 

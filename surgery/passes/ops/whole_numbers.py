@@ -133,6 +133,18 @@ def _floor(node: gs.Node, context: Context, depth: int) -> Whole | None:
     return Whole(at.low, max(above.high, at.low), False, negative_zero)
 
 
+def _clipped(node: gs.Node, context: Context, depth: int) -> Whole | None:
+    """Clip between two constants that are whole; NaN stays."""
+    source = whole(node.inputs[0], context, depth)
+    ends = [context.constant(tensor) for tensor in node.inputs[1:]]
+    limits = [_of_values(value) for value in ends if value is not None and value.size == 1]
+    if source is None or len(limits) != 2 or limits[0] is None or limits[1] is None:
+        return None
+    low, high = limits[0].low, limits[1].high
+    negative_zero = source.negative_zero or limits[0].negative_zero or limits[1].negative_zero
+    return Whole(low, high, source.missing, negative_zero) if low <= high else None
+
+
 def _product(node: gs.Node, context: Context, depth: int) -> Whole | None:
     """MatMul and Conv; their zeros are positive, as sums that begin at zero are."""
     left, weights = whole(node.inputs[0], context, depth), node.inputs[1]
@@ -182,6 +194,7 @@ RULES: dict[str, Rule] = {
     "Sub": _sum,
     "Min": _least,
     "Where": _floor,
+    "Clip": _clipped,
     "MatMul": _product,
     "Conv": _product,
 }

@@ -19,6 +19,25 @@ CODE = "SG010"
 
 REWRITES = [
     Case(
+        "Round of whole numbers, and Clip of numbers within the limits",
+        """g (float[n] x) => (float[n] y) <float six = {6}, float low = {-3}, float high = {4}, float top = {4.5}> {
+          a = Round(x)
+          b = Sub(a, six)
+          c = Floor(b)
+          d = Round(c)
+          e = Clip(d, low, high)
+          f = Ceil(e)
+          h = Clip(f, low, top)
+          y = Relu(h)
+        }""",
+        after="""g (float[n] x) => (float[n] y) <float six = {6}, float low = {-3}, float high = {4}> {
+          a = Round(x)
+          b = Sub(a, six)
+          e = Clip(b, low, high)
+          y = Relu(e)
+        }""",
+    ),
+    Case(
         "Cast to the same",
         "g (float[2] x) => (float[2] y) { a = Cast<to = 1>(x)  y = Relu(a) }",
         after="g (float[2] x) => (float[2] y) { y = Relu(x) }",
@@ -64,6 +83,29 @@ REWRITES = [
 
 
 LEFT_ALONE = [
+    Case(
+        "Round of sums with fractions, and Clip to fewer numbers",
+        """g (float[n] x) => (float[n] y) <float half = {0.5}, float low = {-3}, float high = {4}, float top = {3}> {
+          a = Round(x)
+          b = Add(a, half)
+          c = Round(b)
+          d = Clip(c, low, high)
+          e = Clip(d, low, top)
+          y = Relu(e)
+        }""",
+    ),
+    Case(
+        "Clip at zero, which may turn -0.0 into 0.0, and Clip of what may be NaN",
+        """g (float[n] x) => (float[n] y, float[n] z) <float zero = {0}, float low = {-3}, float high = {4}> {
+          a = Round(x)
+          b = Clip(a, zero, high)
+          c = Clip(b, zero, high)
+          y = Relu(c)
+          d = Min(a, high)
+          e = Clip(d, low, high)
+          z = Relu(e)
+        }""",
+    ),
     Case("Cast to another type", "g (float[2] x) => (float16[2] y) { y = Cast<to = 10>(x) }"),
     Case(
         "Slice of some elements",

@@ -48,8 +48,35 @@ REWRITES = [
           y = Neg(c)
         }}""",
     ),
+    Case(
+        "whole numbers, multiplied and divided by the step",
+        f"""g (float[2,3] x) => (float[2,3] y, float[2,3] z) <{NUMBERS}> {{
+          a = Round(x)
+          b = Clip(a, low, high)
+          c = Mul(s, b)
+          d = Div(c, s)
+          e = Round(d)
+          y = Neg(e)
+          z = Neg(c)
+        }}""",
+        after=f"""g (float[2,3] x) => (float[2,3] y, float[2,3] z) <{NUMBERS}> {{
+          a = Round(x)
+          b = Clip(a, low, high)
+          c = Mul(s, b)
+          y = Neg(b)
+          z = Neg(c)
+        }}""",
+    ),
 ]
 LEFT_ALONE = [
+    Case(
+        "whole numbers of any size, fractions, and another step",
+        f"""g (float[2,3] x) => (float[2,3] y, float[2,3] z, float[2,3] v) <{NUMBERS}, float t = {{0.05}}> {{
+          a = Round(x)  b = Mul(s, a)  c = Div(b, s)  d = Round(c)  y = Neg(d)
+          e = Clip(x, low, high)  f = Mul(s, e)  h = Div(f, s)  i = Round(h)  z = Neg(i)
+          j = Clip(a, low, high)  k = Mul(s, j)  l = Div(k, t)  m = Round(l)  v = Neg(m)
+        }}""",
+    ),
     Case(
         "another step",
         f"""g (float[2,3] x) => (float[3,2] z) <{NUMBERS}, float t = {{0.05}}> {{

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from typing import IO
 
 import onnx
+from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from surgery.graph.protos import copy_fields
 
 # Field number << 3 | 2: a length and as many bytes.
-GRAPH_KEY, NODE_KEY, INITIALIZER_KEY = b"\x3a", b"\x0a", b"\x2a"
+GRAPH_KEY, NODE_KEY, INITIALIZER_KEY, RAW_KEY = b"\x3a", b"\x0a", b"\x2a", b"\x4a"
 KEYS = {onnx.NodeProto: NODE_KEY, onnx.TensorProto: INITIALIZER_KEY}
+MANY = 1 << 12  # elements
 WIDTHS = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.DOUBLE: 8}  # bytes of an element in either of its two places
 FIELDS = {
     message: {field.name: field.number for field in message.DESCRIPTOR.fields}
@@ -42,7 +44,11 @@ def write(model: onnx.ModelProto, stream: IO[bytes]) -> None:
 
 def _has_unknown_fields(model: onnx.ModelProto) -> bool:
     """Whether a later version of ONNX wrote fields that this one does not know, which only protobuf itself keeps."""
-    return any(len(UnknownFieldSet(message)) > 0 for message in (model, model.graph))
+    return any(map(_has_unknown, (model, model.graph)))
+
+
+def _has_unknown(message: Message) -> bool:
+    return len(UnknownFieldSet(message)) > 0
 
 
 def _write_with_room(model: onnx.ModelProto, stream: IO[bytes], room: int) -> int:
@@ -63,18 +69,29 @@ def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:
     """The serialized graph in pieces: protobuf takes long for a large message, because it grows its buffer again."""
     yield _around(graph, "initializer", before=True)
     for tensor in graph.initializer:
-        piece = tensor.SerializeToString()
-        yield INITIALIZER_KEY + varint(len(piece))
-        yield piece
+        pieces = _pieces(tensor)
+        yield INITIALIZER_KEY + varint(sum(map(len, pieces)))
+        yield from pieces
     yield _around(graph, "initializer", before=False)
 
 
 def in_graph(part: onnx.NodeProto | onnx.TensorProto) -> Iterator[bytes]:
     """The bytes of a model with nothing but this node or initializer; behind those of a model they add it to that."""
-    piece = part.SerializeToString()
-    head = KEYS[type(part)] + varint(len(piece))
-    yield GRAPH_KEY + varint(len(head) + len(piece)) + head
-    yield piece
+    pieces = _pieces(part)
+    length = sum(map(len, pieces))
+    head = KEYS[type(part)] + varint(length)
+    yield GRAPH_KEY + varint(len(head) + length) + head
+    yield from pieces
+
+
+def _pieces(part: onnx.NodeProto | onnx.TensorProto) -> list[bytes]:
+    """The serialized node or tensor; many raw bytes are a piece of their own, because protobuf copies them twice."""
+    if isinstance(part, onnx.TensorProto) and math.prod(part.dims) >= MANY and not _has_unknown(part):
+        *others, (last, raw) = part.ListFields()
+        if last.name == "raw_data":
+            head = onnx.TensorProto(**{field.name: value for field, value in others})
+            return [head.SerializeToString() + RAW_KEY + varint(len(raw)), raw]
+    return [part.SerializeToString()]
 
 
 def _around(message: onnx.ModelProto | onnx.GraphProto, field: str, before: bool) -> bytes:

@@ -62,6 +62,26 @@ def test_a_large_model_is_written_as_protobuf_writes_it() -> None:
     assert written(model) == model.SerializeToString()
 
 
+def test_weights_are_written_as_protobuf_writes_them_whatever_else_they_hold() -> None:
+    model, values = small_model(), np.arange(1 << 12, dtype=np.float32)
+    raw = numpy_helper.from_array(values, "raw")
+    made = {
+        name: model.graph.initializer.add() for name in ("raw", "words", "typed", "unknown", "empty", "part", "out")
+    }
+    for tensor in made.values():
+        tensor.CopyFrom(raw)
+    made["words"].doc_string = "after the raw bytes"
+    made["typed"].CopyFrom(onnx.helper.make_tensor("typed", onnx.TensorProto.FLOAT, values.shape, values))
+    made["unknown"].MergeFromString(b"\xfa\x07\x01a")
+    made["empty"].raw_data = b""
+    made["part"].segment.begin = 1
+    made["out"].data_location = onnx.TensorProto.EXTERNAL
+    made["out"].ClearField("raw_data")
+    assert written(model) == model.SerializeToString()
+    added = b"".join(piece for tensor in made.values() for piece in streaming.in_graph(tensor))
+    assert list(onnx.ModelProto.FromString(added).graph.initializer) == list(made.values())
+
+
 def test_a_large_shape_without_values_is_written_as_protobuf_writes_it() -> None:
     model = small_model()
     model.graph.initializer.add(name="p", data_type=onnx.TensorProto.FLOAT, dims=[1 << 28])

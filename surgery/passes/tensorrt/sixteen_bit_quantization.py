@@ -39,7 +39,9 @@ def find(graph: gs.Graph, context: Context) -> Iterator[Finding]:
             yield finding(message, node, partial(rewrite, graph, node, readers, context), *readers)
     for node in _nodes(graph, "DequantizeLinear", context):
         stored = isinstance(node.inputs[0], gs.Constant) and np.dtype(node.inputs[0].dtype).name in NARROW
-        if stored and context.constant(node.inputs[1]) is not None and not node.attrs.get("block_size"):
+        parameters = [tensor for tensor in node.inputs[1:] if not tensor.is_empty()]
+        known = all(context.constant(tensor) is not None for tensor in parameters)
+        if stored and known and not node.attrs.get("block_size"):
             yield finding("stored numbers have sixteen bits", node, partial(_stored, graph, node, context))
 
 

@@ -7,13 +7,16 @@ from typing import Any
 
 from benchmarks.groups import tools
 from benchmarks.groups.results import built, known
+from benchmarks.groups.rightness import NOT_RUN
 
 Row = dict[str, Any]
 Counts = Callable[[Row, str], bool]
 
 
 def state(row: Row, tool: str) -> str:
-    """ "right", "wrong", "fails", "not compared", "not made", or "no file" where the model itself is missing."""
+    """ "right", "wrong", "fails", "not compared", "not made"; "not comparable" if the original does not run, "no file"
+    where it is missing.
+    """
     made = row["files"].get(tool)
     if not row["original"]:
         return "no file"
@@ -23,7 +26,8 @@ def state(row: Row, tool: str) -> str:
         return "fails"
     if not known(row, tool):
         return "not compared"
-    return "wrong" if "wrong" in row["results"][tool] else "right"
+    wrong = row["results"][tool].get("wrong", "")
+    return "not comparable" if wrong == NOT_RUN else "wrong" if wrong else "right"
 
 
 def is_right(row: Row, tool: str) -> bool:

@@ -144,7 +144,7 @@ def _row(model: str, row: Row, used: tuple[str, ...]) -> list[str]:
     cells = [_cell(row, tool) for tool in used]
     made, found = row["files"].get(tools.OURS, {}), row["results"].get(tools.OURS, {})
     size = f"{raw['bytes'] / 1e6:.2f} → {made['bytes'] / 1e6:.2f}" if "bytes" in made else ""
-    if state(row, tools.OURS) not in ("right", "wrong"):
+    if state(row, tools.OURS) not in ("right", "wrong", "not comparable"):
         return [model, str(raw["nodes"]), *cells, size, "", ""]
     difference = found.get("difference", 0.0)
     right = found.get("wrong", f"{difference:.1g}" if difference else "none")

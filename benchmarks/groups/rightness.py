@@ -18,6 +18,8 @@ SIZES = (0.5, 2.0)  # of every free dim, one after the other
 NUDGES = (1 - 1e-6, 1 + 1e-6)  # of the inputs of a quantized model, which may round a value to the next step
 ROUNDING = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul", "QLinearConv")
 
+NOT_RUN = "the original does not run"
+
 Feeds = Mapping[str, Any]
 
 
@@ -45,7 +47,7 @@ def compare(source: Path, target: Path, feeds: Feeds) -> dict[str, Any]:
             return found | {"wrong": f"{found['wrong']} ({name})"}
         worst, sets = max(worst, found["difference"]), sets + 1
         compared += sum(int(value.size) for value in wanted.values())
-    return {"difference": worst, "compared": compared, "sets": sets} if sets else {"wrong": "the original does not run"}
+    return {"difference": worst, "compared": compared, "sets": sets} if sets else {"wrong": NOT_RUN}
 
 
 class _Key:

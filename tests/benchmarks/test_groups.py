@@ -130,3 +130,14 @@ def test_a_peer_counts_for_tensorrt_only_if_its_file_builds() -> None:
     models = {"m": row(surgeon=9, onnxsim=5, onnxslim=9, polygraphy=9)}
     assert standing(models, "surgeon", is_right_and_builds) == (["m"], {})
     assert standing(models, "surgeon", is_right) == (["m"], {"m": "onnxsim 4"})
+
+
+def test_a_model_that_does_not_run_judges_no_tool(measure: Any, tmp_path: Path) -> None:
+    broken = (
+        MODELS["plain"].replace("Relu(x)", "Reshape(x, s)").replace("(float[n,2] y)", "(float[2] y) <int64[1] s = {7}>")
+    )
+    onnx.save(onnx.parser.parse_model(HEAD + broken), tmp_path / "plain.onnx")
+    _, page = measure("--step", "results")
+    assert "| raw | 3 | 1 | 1 of 1 (100%) | none |" in page
+    assert "surgeon is wrong" not in page
+    assert "1 not comparable |" in page

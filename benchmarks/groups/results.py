@@ -31,8 +31,13 @@ def add(groups: Mapping[str, Group], options: Any, found: Found, save: Callable[
             row, feeds = found[name]["models"][model], lru_cache(source.feeds)
             files = {tool: tools.place(options, name, tool, source.path) for tool in tools.judged(name)}
             for tool, file in files.items():
-                if _add_file(row, tool, source.path, file, options) or not known(row, tool):
+                if tool not in row["files"]:
                     print(name, model, tool, flush=True)
+                    done = tools.run(tool, source.path, file, options.peer_python)
+                    row["files"][tool] = {"error": done["error"]} if "error" in done else tools.describe(file)
+                    save()
+                if not known(row, tool):
+                    print(name, model, tool, "compared", flush=True)
                     _compare(row, tool, source, file, feeds)
                     save()
             if name == "quantized":
@@ -58,18 +63,7 @@ def built(row: Found, tool: str) -> str:
     return str(found["said"]) if found.get("of") == digest(row, tool) != "" else ""
 
 
-def _add_file(row: Found, tool: str, source: Path, target: Path, options: Any) -> bool:
-    """Let the tool make its file unless it has; whether it did."""
-    if tool in row["files"]:
-        return False
-    done = tools.run(tool, source, target, options.peer_python)
-    row["files"][tool] = {"error": done["error"]} if "error" in done else tools.describe(target)
-    return True
-
-
 def _compare(row: Found, tool: str, source: Source, file: Path, feeds: Callable[[], Feeds]) -> None:
-    if not digest(row, tool):
-        return
     if tools.describe(file)["digest"] != digest(row, tool):
         raise SystemExit(f"{file} is not the file that was measured; give --anew {tool!r}")
     result = compare(source.path, file, feeds())

@@ -25,6 +25,7 @@ SECONDS = (
     "function `simplify` alone, called in a new Python, stand beside it. In brackets are processor seconds, which "
     "count the work of all threads, whatever else the machine does."
 )
+NO_ANSWER = "did not answer within"  # what a build says that was ended for its time
 QUANTIZED = (
     "For its default target surgeon rewrites what TensorRT refuses, which takes more nodes, and only files that "
     "TensorRT builds count there; with `--target onnxruntime` all files that are right count."
@@ -120,7 +121,7 @@ def _at_once(turns: list[Row]) -> str:
 def _group(name: str, group: Mapping[str, Any]) -> str:
     """One group: a row for each model, and what is wrong or missing."""
     models, used = group["models"], tools.judged(name)
-    head = ["model", "raw", *used, "MB", "difference", "fixed again"]
+    head = ["model", "raw", *used, "MB", "difference", "fixed again, no guard"]
     parts = [f"## {group['title']}", "In each cell: nodes (seconds)."]
     if models:
         parts.append(table(head, [_row(model, row, used) for model, row in models.items()]))
@@ -132,6 +133,12 @@ def _group(name: str, group: Mapping[str, Any]) -> str:
         if rest
     ]
     if name == "quantized" and models:
+        said = {model: built(row, tools.OURS) for model, row in models.items()}
+        notes += [
+            f"- TensorRT does not build surgeon's file of {m}: {text}."
+            for m, text in said.items()
+            if text != "builds" and text
+        ]
         head = ["TensorRT", AS_IT_IS, *used]
         notes += ["", table(head, [[model, *(_said(row, tool) for tool in head[1:])] for model, row in models.items()])]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
@@ -162,6 +169,8 @@ def _cell(row: Row, tool: str) -> str:
 
 def _said(row: Row, tool: str) -> str:
     said = built(row, tool)
+    if NO_ANSWER in said:
+        return "no answer"
     return "builds" if said == "builds" else "refused" if said else "not asked"
 
 
@@ -177,4 +186,5 @@ def _notes(models: Mapping[str, Row], tool: str) -> list[str]:
     unknown = [name for name, row in models.items() if state(row, tool) in ("not compared", "not made")]
     notes = [f"- {tool} is wrong on {len(wrong)}: {'; '.join(wrong)}."] if wrong else []
     notes += [f"- {tool} fails on {len(names)} ({reason}): {', '.join(names)}." for reason, names in why.items()]
-    return notes + ([f"- {tool}: not made or not compared on {len(unknown)}: {', '.join(unknown)}."] if unknown else [])
+    names = "all" if len(unknown) == len(models) else f"{len(unknown)}: {', '.join(unknown)}"
+    return notes + ([f"- {tool}: not made or not compared on {names}."] if unknown else [])

@@ -132,7 +132,7 @@ def _cuts(node: gs.Node, context: Context) -> bool:
 
 def _lifted(tensor: gs.Tensor, place: Place, context: Context, depth: int) -> Value | None:
     """A tensor over the data that has, at the place of each row of `tensor`, that row."""
-    shape = context.static_shape(tensor)
+    shape = None if _is_selected(tensor) else context.static_shape(tensor)
     if shape is not None and int(np.prod(shape)) == 1:
         return lambda build: build.reshape(tensor, []) if shape else tensor
     node = producer(tensor, "Expand", "GatherND", *ELEMENTWISE)
@@ -163,7 +163,7 @@ def _expanded(node: gs.Node, place: Place, context: Context, depth: int) -> Valu
 
 def _row(tensor: gs.Tensor, place: Place, context: Context) -> Value | None:
     """A tensor that is the same for every row: of at most the dims after the mask's, or one row of them."""
-    shape = context.static_shape(tensor)
+    shape = None if _is_selected(tensor) else context.static_shape(tensor)
     if shape is None or place.rest is None:
         return None
     if len(shape) <= len(place.rest):
@@ -171,6 +171,16 @@ def _row(tensor: gs.Tensor, place: Place, context: Context) -> Value | None:
     if len(shape) == len(place.rest) + 1 and shape[0] == 1:
         return lambda build: build.reshape(tensor, shape[1:])
     return None
+
+
+def _is_selected(tensor: gs.Tensor, depth: int = DEEPEST) -> bool:
+    """Whether it holds what a mask selects: any number of rows, also where a model declares one."""
+    node = producer(tensor, "GatherND", *ELEMENTWISE)
+    if node is None or not depth:
+        return False
+    if node.op == "GatherND":
+        return _selected(node.inputs[1]) is not None
+    return any(_is_selected(side, depth - 1) for side in node.inputs)
 
 
 def _rows(tensor: gs.Tensor, place: Place) -> bool:

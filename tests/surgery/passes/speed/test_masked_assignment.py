@@ -12,6 +12,7 @@ from surgery.passes.speed.masked_assignment import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import operators, same
+from verify.run.session import open_session
 
 CODE = "SG207"
 PATTERNS = {
@@ -290,3 +291,16 @@ def test_a_mask_that_reaches_beyond_the_data() -> None:
     sets = [{"x": np.ones((1, 3), np.float32), "m": wide}, {"x": np.ones((3, 3), np.float32), "m": wide}]
     sets.append({"x": np.ones((3, 3), np.float32), "m": wide[:1]})
     assert "Where" in operators(same(text, 18, "SG207", sets, exact=True))
+
+
+@pytest.mark.parametrize("update", ["Sub(v, g)", "Mul(g, g)"])
+def test_a_model_may_declare_one_place_where_there_are_none(update: str) -> None:
+    text = f"""g (float[1] x, bool[1] m) => (int64[1,1] n, float[1] y) <float[1] v = {{7}}, float[1] g, float[1] u> {{
+      n = NonZero(m)  i = Transpose<perm = [1, 0]>(n)  g = GatherND(x, i)  u = {update}  y = ScatterND(x, i, u) }}"""
+    source = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 18]> {text}')
+    result = fixed(source)
+    for chosen in (False, True):
+        feeds = {"x": np.array([3], np.float32), "m": np.array([chosen])}
+        before, after = (open_session(one, backend="onnxruntime").run(feeds) for one in (source, result))
+        assert (before.error, after.error) == ("", "")
+        np.testing.assert_array_equal(before.outputs["y"], after.outputs["y"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from surgery.diagnose.model_view import ModelView, port
-from surgery.diagnose.rules.reasons import Reason, explain, of_code, of_feature
+from surgery.diagnose.rules.reasons import Reason, explain, of_feature
 from surgery.diagnose.search.subgraphs import named_inside
 from surgery.targets.catalog import load_catalog
 from verify.model.walk import domain_of, node_name, op_of, subgraphs
@@ -33,8 +33,8 @@ def of_node(view: ModelView, index: int, refusal: Refusal, path: str = "") -> Fi
     inner = bool(refusal.op) and refusal.op != node.op_type and (bool(refusal.stack) or any(subgraphs(node)))
     op = refusal.op if inner else node.op_type
     reason = explain(refusal.message, op, "" if inner else domain_of(node.domain), "parser", refusal.code)
-    if node.op_type == "Loop" and reason.feature == "undefined-input" and not "".join(node.input[1:2]):
-        reason, inner, op = of_code("SG838"), False, node.op_type
+    if node.op_type == "Loop" and reason.feature == "undefined-input" and not all([*node.input, "", ""][:2]):
+        reason, inner, op = of_feature(load_catalog()["loop-input-omitted"]), False, node.op_type
     return _finding(
         reason,
         refusal.message,
@@ -78,9 +78,16 @@ def of_builder(view: ModelView, group: tuple[int, ...], message: str, reason: Re
 def of_model(view: ModelView, refusal: Refusal) -> Finding:
     """The finding for a refusal of the whole model, or of one of its inputs, outputs or initializers."""
     reason = explain(refusal.message, refusal.op, "", "parser", refusal.code)
+    if reason.feature == "initializer-dtype" and _is_zero_point(view, refusal.tensor):
+        reason = of_feature(load_catalog()["quantize-16-bit"])
     details = {"inputs": [port(refusal.tensor, view.types)]} if refusal.tensor else {}
     node, op = (refusal.tensor, "") if refusal.tensor else (refusal.node_name, refusal.op)
     return _finding(reason, refusal.message, stage="parser", error=refusal.code, details=details, node=node, op=op)
+
+
+def _is_zero_point(view: ModelView, tensor: str) -> bool:
+    readers = (node for node in view.nodes if node.op_type in ("QuantizeLinear", "DequantizeLinear"))
+    return any(tensor in node.input[2:3] for node in readers)
 
 
 def of_profile(view: ModelView, result: BuildResult) -> list[Finding]:

@@ -6,10 +6,10 @@ are no longer needed by at most `--fold-limit` bytes. Larger results are stored 
 eighth to the bytes of the model's constants; a limit below 64 KB holds alone.
 Why: TensorRT needs many operands (axes, pads, shapes, sizes) as constants when it builds the engine.
 Before → After: `c = Mul(2, 3); y = Add(x, c)` → `y = Add(x, 6)`
-Leaves alone: random operators, quantize and dequantize pairs (their place in the graph carries meaning), operators of
-other domains, strings, nodes with subgraphs, results of unknown size, results that are too large, and eight-bit weights
-that a Cast makes four times as large in a model of over 1 MB. An output of the graph stays an output: a Constant node
-makes it.
+Leaves alone: random operators, quantize and dequantize pairs of more than one number (their place in the graph carries
+meaning), operators of other domains, strings, nodes with subgraphs, results of unknown size, results that are too
+large, and eight-bit weights that a Cast makes four times as large in a model of over 1 MB. An output of the graph stays
+an output: a Constant node makes it.
 Numerics: exact: the same kernel computes the same values. Products of eight bits are summed without overflow.
 """
 
@@ -74,7 +74,8 @@ def _constant_nodes(graph: gs.Graph, context: Context) -> list[gs.Node]:
     constant: set[int] = set()
     found = []
     for node in graph.nodes:
-        if node.domain or node.op in LEFT_ALONE or not node.inputs or not _deterministic(node):
+        alone = node.op in LEFT_ALONE and not _dequantizes_one_number(node)
+        if node.domain or alone or not node.inputs or not _deterministic(node):
             continue
         inputs = [t for t in node.inputs if not t.is_empty()]
         if not all(isinstance(t, gs.Constant) or id(t) in constant or _from_node(t) for t in inputs):
@@ -85,6 +86,11 @@ def _constant_nodes(graph: gs.Graph, context: Context) -> list[gs.Node]:
             constant.update(id(out) for out in node.outputs)
             found.append(node)
     return found
+
+
+def _dequantizes_one_number(node: gs.Node) -> bool:
+    """Whether it is a DequantizeLinear of one number, which no INT8 product reads as its weights."""
+    return node.op == "DequantizeLinear" and isinstance(node.inputs[0], gs.Constant) and _size(node.inputs[0]) == 1
 
 
 def _widens_weights(node: gs.Node) -> bool:

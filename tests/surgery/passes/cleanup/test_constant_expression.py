@@ -16,6 +16,7 @@ from surgery.passes.cleanup.unused_node import PASS as UNUSED
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays
+from verify.run.session import open_session
 
 CODE = "SG005"
 PATTERNS = {
@@ -128,6 +129,17 @@ def test_what_is_computed(body: str, left: list[str]) -> None:
         x = np.array([-1, 0.5, 2], np.float32)
         before, after = (ReferenceEvaluator(each).run(None, {"x": x})[0] for each in (source, result))
         np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(("stored", "left"), [("one", ["Mul"]), ("more", ["DequantizeLinear", "Mul"])])
+def test_one_stored_number_is_dequantized(stored: str, left: list[str]) -> None:
+    held = "int8 one = {-7}, int8[3] more = {-7, 7, 0}, float s = {0.3}, int8 z = {2}"
+    source = model(f"d = DequantizeLinear({stored}, s, z)  y = Mul(x, d)", held=held)
+    result = fixed(source)
+    assert [node.op_type for node in result.graph.node] == left
+    x = np.array([-1, 0.5, 2], np.float32)
+    before, after = (open_session(each, backend="onnxruntime").run({"x": x}).outputs["y"] for each in (source, result))
+    np.testing.assert_array_equal(before, after)
 
 
 def test_outputs_of_the_graph_stay_outputs() -> None:

@@ -11,9 +11,9 @@ from typing import Literal
 
 import onnx
 
-from surgery.diagnose.beside import beside
 from surgery.diagnose.findings import join, merged
 from surgery.diagnose.fixes import fixed_copy, mark, mark_by_table
+from surgery.diagnose.in_thread import in_thread
 from surgery.diagnose.model_view import ModelView
 from surgery.diagnose.scratch import ScratchFolder
 from surgery.diagnose.search.builder import same_fault
@@ -95,18 +95,18 @@ def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings
     While TensorRT works, the passes look for findings, and then make the fixed copy if the parser refuses something.
     """
     folder, fixed = str(file.parent), None
-    static = beside(_static, view, folder, settings)
+    static = in_thread(_static, view, folder, settings)
     with ScratchFolder(view.model, file.parent) as scratch:
         found, parsed = parser_refusals(file, view, scratch, settings.seconds)
         if found.findings:
-            fixed = beside(fixed_copy, view, folder, settings.options)
+            fixed = in_thread(fixed_copy, view, folder, settings.options)
         options = (settings.build, settings.profiles, settings.seconds)
         add_builder_refusals(found, file, view, scratch, parsed, *options)
     findings, checks = static.result()
     report.checks += [*checks, *found.checks]
     refused = merged(found.findings)
     if refused:
-        fixed = fixed or beside(fixed_copy, view, folder, settings.options)
+        fixed = fixed or in_thread(fixed_copy, view, folder, settings.options)
         refused = _with_fixable(refused, found.cases, view, fixed, file, settings)
     report.findings = join(refused, findings, "note" if found.complete else "warning")
     report.verdicts.append(by_tensorrt(found, settings.build))

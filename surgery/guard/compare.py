@@ -21,15 +21,18 @@ SATURATES = (
 )
 
 
-def open_fixed(runnable: Any, backend: str, shared_memory: bool, folder: str | None = None) -> Session:
+def open_fixed(
+    runnable: Any, backend: str, shared_memory: bool, folder: str | None = None, threads: int | None = None
+) -> Session:
     """The fixed model, ready to run.
 
     Args:
         backend: "reference"; else that on which the original ran.
         shared_memory: as in the `Reference` of the original.
+        threads: of onnxruntime, those of the original; None for one a processor.
     """
     backend = backend if backend in ("onnxruntime", "reference") else "auto"
-    threads = os.cpu_count() or 1
+    threads = threads or os.cpu_count() or 1
     return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared_memory)
 
 

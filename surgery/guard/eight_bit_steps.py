@@ -9,7 +9,6 @@ in another order may change.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +22,7 @@ from surgery.guard.original import Original
 from surgery.guard.partial_run import Agreement, PartialRun
 from surgery.guard.reference import Reference, Values
 from surgery.guard.tolerances import CLOSE, ROUNDING, difference
+from surgery.guard.traits import threads_for
 from surgery.isolated import noted
 from surgery.pipeline.apply import Outcome
 from verify.report import Check
@@ -51,7 +51,8 @@ def compare_steps(
     """
     renamed = outcome.context.renamed_inputs, outcome.context.renamed_outputs
     with noted("the original"):
-        session = open_fixed(original.runnable, "onnxruntime", reference.shared_memory, original.folder or None)
+        folder, threads = original.folder or None, threads_for(original.model)
+        session = open_fixed(original.runnable, "onnxruntime", reference.shared_memory, folder, threads)
         moved = movement(session, reference)
     with noted("the result"), beside(lambda halt: call(halt, limits(moved))) as comparing:
         check = comparing.result()
@@ -113,7 +114,7 @@ def local_agreement(
     if changed is None:
         return Agreement("the names of its tensors do not allow a comparison by parts"), 0
     partial = PartialRun(changed, original, fixed, types, exact=False, near=ROUNDING)
-    threads = os.cpu_count() or 1
+    threads = threads_for(original)
     session = open_session(partial.model(original), backend="onnxruntime", threads=threads, in_order=True)
     found = Agreement(session.error)
     for values, _ in _ordinary(reference):

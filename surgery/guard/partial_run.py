@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class PartialRun:
         exact: whether only exact passes were used.
         near: how far a tensor may differ else, in parts of its RMS.
         tensors: how many tensors are compared.
-        short: what runs in place of nodes that take long, by first output.
+        shapes: of tensors of the fixed model, as far as they are known.
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class PartialRun:
         self.types = {name: kind for name, kind in types.items() if kind in FLOATS and can_compare}
         self.pairs = [(old, OURS + name) for name, old in changed.outputs.items()]
         self.pairs += [(old, name) for name, old in sorted(changed.equal)]
-        self.short = self._short_forms(shapes or {})
+        self.shapes = shapes or {}
 
-    def _short_forms(self, shapes: Mapping[str, Sequence[Any]]) -> dict[str, list[onnx.NodeProto]]:
+    @cached_property
+    def short(self) -> dict[str, list[onnx.NodeProto]]:
+        """What runs in place of nodes that take long, by first output."""
         floats = {name for name, kind in self.types.items() if kind == np.float32}
         nodes = [node for node in self.original.graph.node if node.output and node.output[0] in floats]
-        known = dict(shapes)  # of tensors of the fixed model
+        known = dict(self.shapes)
         for node in nodes:
             for old, new in zip(node.input, getattr(self.changed.kept.get(node.output[0]), "input", ()), strict=False):
                 if old not in known and new in known:

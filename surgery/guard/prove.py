@@ -17,7 +17,7 @@ from surgery.guard.original import Original
 from surgery.guard.partial_run import PartialRun
 from surgery.guard.reference import Reference, run_original
 from surgery.guard.runnable import runnable_copy
-from surgery.guard.traits import is_light, random_outputs, uses_half
+from surgery.guard.traits import is_light, random_outputs, threads_for, uses_half
 from surgery.isolated import noted
 from surgery.pipeline.apply import Outcome, apply_passes, bound_original
 from surgery.pipeline.opset import default_opset
@@ -133,7 +133,8 @@ def prove(
     loads, light = False, is_light(original.model)
     if running.partial is not None:
         with noted("the result"):
-            session = open_fixed(runnable_copy(outcome.model, fixed), "onnxruntime", light, original.folder or None)
+            runnable, threads = runnable_copy(outcome.model, fixed), threads_for(original.model)
+            session = open_fixed(runnable, "onnxruntime", light, original.folder or None, threads)
         loads, session = not session.error, session if light else None  # the original needs the memory of a large one
     reference = running.reference.result()
     agreement = reference.agreement
@@ -165,7 +166,8 @@ def compare_whole(
         with noted("the result"):
             fault = reference.fault and onnxruntime_fault(outcome.model)
             backend = "reference" if fault else reference.backend
-            session = open_fixed(runnable, backend, reference.shared_memory, original.folder or None)
+            folder, threads = original.folder or None, threads_for(original.model)
+            session = open_fixed(runnable, backend, reference.shared_memory, folder, threads)
     if not reference.sets:
         trouble = f"the fixed model does not load: {session.error}"
         return Check("parity", "fail", trouble, {"tensor": ""}) if session.error else _unchecked(reference)

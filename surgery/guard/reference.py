@@ -6,7 +6,6 @@ Outputs that depend on random operators are not compared, and the report names t
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import onnx
 from surgery.guard.inputs import edge_cases, growth, has_specials, input_sets, is_empty, takes_sizes
 from surgery.guard.partial_run import Agreement, PartialRun
 from surgery.guard.runnable import runnable_copy
-from surgery.guard.traits import allowed_seconds, is_light, random_outputs, uses_half
+from surgery.guard.traits import allowed_seconds, is_light, random_outputs, threads_for, uses_half
 from verify.errors import SurgeonError
 from verify.inputs.draw import load_npz
 from verify.run.known_faults import ends_process, onnxruntime_fault
@@ -124,8 +123,11 @@ def _run(
     shared = is_light(model)
     fault = onnxruntime_fault(model)
     source, backend = runnable_copy(model, runnable), "reference" if fault else "auto"
-    session = (
-        _open(source, folder, shared, backend) if partial is None else _open_partial(source, shared, partial, short)
+    threads, in_order = threads_for(model), partial is not None
+    if partial is not None:
+        source, backend, folder = partial.model(source, short), "onnxruntime", None
+    session = open_session(
+        source, backend=backend, threads=threads, base_dir=folder, shared_memory=shared, in_order=in_order
     )
     if session.error:
         return Reference(reason=f"the original cannot be run here: {session.error}")
@@ -149,17 +151,6 @@ def _run(
     except (SurgeonError, MemoryError) as error:
         return replace(base, reason=str(error) or "inputs do not fit in memory")
     return replace(found, short=found.short and given is None)
-
-
-def _open(runnable: Any, folder: str | None, shared: bool, backend: str) -> Session:
-    threads = os.cpu_count() or 1
-    return open_session(runnable, backend=backend, threads=threads, base_dir=folder, shared_memory=shared)
-
-
-def _open_partial(runnable: Any, shared: bool, partial: PartialRun, short: bool) -> Session:
-    """The original with the changed nodes in it."""
-    model, threads = partial.model(runnable, short), os.cpu_count() or 1
-    return open_session(model, backend="onnxruntime", threads=threads, shared_memory=shared, in_order=True)
 
 
 def _collect(

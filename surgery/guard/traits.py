@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 
 import onnx
 
-from verify.model.walk import reads, tensors, walk_nodes
+from verify.model.walk import every_node, reads, tensors, walk_nodes
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 SECONDS = 12.0  # for all runs of the original, and more for each MB of weights and each node
@@ -24,6 +25,12 @@ def allowed_seconds(model: onnx.ModelProto) -> float:
 def is_light(model: onnx.ModelProto) -> bool:
     """Whether both models may take working memory from one arena, which keeps it."""
     return bool(sum(4 * math.prod(tensor.dims) for tensor in model.graph.initializer) <= SHARED)
+
+
+def threads_for(model: onnx.ModelProto) -> int:
+    """Threads of onnxruntime: one where each quantizes its share of the batch by the range of that share."""
+    shares = any(node.op_type == "DynamicQuantizeLSTM" for node in every_node(model))
+    return 1 if shares else os.cpu_count() or 1
 
 
 def random_outputs(model: onnx.ModelProto) -> tuple[str, ...]:

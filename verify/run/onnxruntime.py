@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import MissingBackend
-from verify.model.walk import every_node
 from verify.run.timeouts import Halt, ended_after
-
-SHARING = b"DynamicQuantizeLSTM"
 
 
 @cache
@@ -46,7 +42,7 @@ def ready(
     import onnxruntime as ort
 
     shared = shared_memory and _arena()
-    options = _session_options(optimize, 1 if threads > 1 and _quantizes_shares(model) else threads, shared)
+    options = _session_options(optimize, threads, shared)
     if in_order:
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     if base_dir is not None and not isinstance(model, (str, Path)):
@@ -72,19 +68,6 @@ def ready(
             return dict(zip(names, map(_from_ort, session.run_with_ort_values(names, feeds, limits)), strict=True))
 
     return call
-
-
-def _quantizes_shares(model: Any) -> bool:
-    """Whether each thread quantizes its share of the batch by its own range, so that results depend on the threads."""
-    if isinstance(model, bytes):
-        return SHARING in model
-    if not isinstance(model, (str, Path)):
-        return any(node.op_type.encode() == SHARING for node in every_node(model))
-    path = Path(model)
-    if not path.is_file() or not path.stat().st_size:
-        return False  # onnxruntime says what is wrong
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(SHARING) >= 0
 
 
 def _require(providers: Sequence[str], present: Sequence[str]) -> None:

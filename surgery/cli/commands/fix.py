@@ -97,7 +97,8 @@ def command(context: click.Context, /, models: tuple[Path, ...], target_path: Pa
     if not given["in_place"] and target_path is None:
         models, target_path = _as_other_tools(models)
     targets = _targets(models, target_path, given["in_place"])
-    _start_judge(given["target"])
+    if any(model.is_file() for model in models):
+        _start_judge(given["target"])
     with _fixed(targets, options, given) as running:
         for model, fixed in running:
             try:

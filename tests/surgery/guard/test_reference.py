@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -10,6 +12,7 @@ from onnx import numpy_helper
 import surgery
 from surgery.guard.compare import compare, open_fixed
 from surgery.guard.reference import run_original
+from surgery.guard.traits import threads_for
 from verify.report import Check, Report
 
 ATTENTION = """
@@ -105,3 +108,18 @@ def test_inputs_that_do_not_fit_are_unchecked_and_the_way_out_is_named() -> None
     assert parity.status == "skip"
     assert parity.message.startswith("unchecked: the original does not run on the inputs it was given (")
     assert "give real inputs with --check-inputs FILE.npz, or sizes with --input-shape" in parity.message
+
+
+def test_a_batch_that_threads_would_share_runs_in_one() -> None:
+    """Each thread of onnxruntime's DynamicQuantizeLSTM quantizes its share of the batch by the range of that share."""
+    head = '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]> g'
+    inner = "y = com.microsoft.DynamicQuantizeLSTM<hidden_size = 3>(x, w, r, , , , , , s, z, s, z)"
+    weights = "int8[1,4,12] w, int8[1,3,12] r, float[1] s, int8[1] z"
+    plain = f"{head} (float[5,9,4] x, {weights}) => (float[5,1,9,3] y) {{ {inner} }}"
+    other = inner.replace("y =", "q =")
+    branch = f"""{head} (float[5,9,4] x, bool c, {weights}) => (float[5,1,9,3] y) {{
+      y = If(c) <then_branch = t () => (float[5,1,9,3] p) {{ {inner.replace("y =", "p =")} }},
+                 else_branch = e () => (float[5,1,9,3] q) {{ {other} }}> }}"""
+    assert [threads_for(onnx.parser.parse_model(text)) for text in (plain, branch)] == [1, 1]
+    relu = f"{head} (float[2] x) => (float[2] y) {{ y = Relu(x) }}"
+    assert threads_for(onnx.parser.parse_model(relu)) == os.cpu_count()

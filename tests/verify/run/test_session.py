@@ -194,23 +194,3 @@ def test_a_provider_that_falls_back_to_the_cpu_is_a_missing_backend(monkeypatch:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
     with pytest.raises(MissingBackend, match="CUDAExecutionProvider"):
         open_session(model(), providers=("CUDAExecutionProvider",))
-
-
-@pytest.mark.parametrize("form", ["path", "bytes", "proto"])
-def test_the_number_of_threads_does_not_decide_how_a_batch_is_quantized(form: str, tmp_path: Path) -> None:
-    """Each thread of onnxruntime's DynamicQuantizeLSTM quantizes its share of the batch by the range of that share."""
-    proto = parser.parse_model("""<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
-    g (float[5,9,4] x) => (float[5,1,9,3] y) {
-      y = com.microsoft.DynamicQuantizeLSTM<hidden_size = 3>(x, w, r, , , , , , s, z, s, z) }""")
-    rng = np.random.default_rng(0)
-    weights = {
-        "w": rng.integers(-60, 60, (1, 4, 12)).astype(np.int8),
-        "r": rng.integers(-60, 60, (1, 3, 12)).astype(np.int8),
-    }
-    for name, value in (weights | {"s": np.full(1, 0.01, np.float32), "z": np.zeros(1, np.int8)}).items():
-        proto.graph.initializer.append(numpy_helper.from_array(value, name))
-    onnx.save(proto, tmp_path / "lstm.onnx")
-    given: Any = {"path": tmp_path / "lstm.onnx", "bytes": proto.SerializeToString(), "proto": proto}[form]
-    x = rng.standard_normal((5, 9, 4)).astype(np.float32)
-    one, two = (open_session(given, threads=count).run({"x": x}).outputs["y"] for count in (1, 2))
-    np.testing.assert_array_equal(one, two)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def beside(call: Callable[..., T], *arguments: Any) -> Future[T]:
+def in_thread(call: Callable[..., T], *arguments: Any) -> Future[T]:
     """Start `call(*arguments)` in a thread that an interrupted process does not wait for."""
     future: Future[T] = Future()
 

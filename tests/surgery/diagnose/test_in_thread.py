@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from surgery.diagnose.beside import beside
+from surgery.diagnose.in_thread import in_thread
 
 
 def test_the_caller_goes_on_and_gets_the_result_or_the_error_later() -> None:
     gate = threading.Event()
-    good, bad = beside(gate.wait, 60), beside(int, "x")
+    good, bad = in_thread(gate.wait, 60), in_thread(int, "x")
     assert not good.done()
     gate.set()
     assert good.result(60)

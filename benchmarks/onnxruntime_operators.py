@@ -20,9 +20,10 @@ from benchmarks.tables import table
 
 RESULTS = Path(__file__).parent / "results"
 PASSES = (
-    "blocked_channels", "contrib_attention", "contrib_grouped_attention", "contrib_quantized",
-    "contrib_quantized_product", "contrib_rotary_embedding", "dynamic_quantized_lstm", "fused_activation",
-    "fused_convolution", "fused_normalization", "fused_product",
+    "contrib.blocked_channels", "contrib.contrib_attention", "contrib.contrib_grouped_attention",
+    "quantized.contrib_quantized", "quantized.contrib_quantized_product", "contrib.contrib_rotary_embedding",
+    "quantized.dynamic_quantized_lstm", "contrib.fused_activation", "contrib.fused_convolution",
+    "contrib.fused_normalization", "contrib.fused_product",
 )  # fmt: skip
 ABOUT = (
     "Of each operator: the pass that rewrites it; in how many models written by hand it stands, the largest difference "
@@ -52,7 +53,8 @@ def main() -> int:
 def _cases(name: str) -> list[tuple[str, Any]]:
     from importlib import import_module
 
-    module = import_module(f"tests.surgery.passes.tensorrt.test_{name}")
+    room, file = name.split(".")
+    module = import_module(f"tests.surgery.passes.tensorrt.{room}.test_{file}")
     return [(module.CODE, case) for case in module.REWRITES]
 
 

@@ -13,7 +13,8 @@ from surgery.graph.names import Names
 from surgery.graph.nodes import Constant, Node, Variable
 from surgery.graph.read import to_graph
 from surgery.graph.write import to_model
-from surgery.passes.cleanup import constant_loop, identity_node
+from surgery.passes.cleanup.constants import constant_loop
+from surgery.passes.cleanup.idle import identity_node
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 

@@ -9,7 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from surgery.passes.cleanup.no_op_node import PASS
+from surgery.passes.cleanup.idle.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 

@@ -23,15 +23,15 @@ clean (float[n, 4] x, bool c) => (float[n, 4] y) <float[4, 4] w = {1,2,3,4,5,6,7
 
 
 def path_of(entry: str) -> Path:
-    """The test file of a pass, by its entry in PIPELINE: `cleanup.unused_node`."""
-    room, name = entry.split(".")
-    return Path(__file__).parent / room / f"test_{name}.py"
+    """The test file of a pass, by its entry in PIPELINE: `cleanup.idle.unused_node`."""
+    *rooms, name = entry.split(".")
+    return Path(__file__).parent.joinpath(*rooms, f"test_{name}.py")
 
 
 def files(entries: Iterable[str]) -> list[ModuleType]:
     """The test files of these passes, as modules; a pass without one is left out."""
-    names = [entry.split(".") for entry in entries if path_of(entry).exists()]
-    return [import_module(f"tests.surgery.passes.{room}.test_{name}") for room, name in names]
+    names = [entry.rpartition(".") for entry in entries if path_of(entry).exists()]
+    return [import_module(f"tests.surgery.passes.{room}.test_{name}") for room, _, name in names]
 
 
 def in_room(room: str) -> list[ModuleType]:

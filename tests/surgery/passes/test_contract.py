@@ -64,12 +64,12 @@ def test_every_pass_has_a_test_file_of_its_own(module: str) -> None:
     rule = importlib.import_module(f"surgery.passes.{module}").PASS
     assert path_of(module).exists()
     assert [file.CODE for file in files([module])] == [rule.code]
-    assert rule.name == module.partition(".")[2].replace("_", "-")
+    assert rule.name == module.rpartition(".")[2].replace("_", "-")
 
 
 def test_every_test_file_belongs_to_a_pass() -> None:
     here = Path(__file__).parent
-    assert {path for room in ROOMS for path in (here / room).glob("*.py")} == {path_of(module) for module in PIPELINE}
+    assert {path for room in ROOMS for path in (here / room).rglob("*.py")} == {path_of(module) for module in PIPELINE}
 
 
 def test_every_pass_has_a_model_that_it_rewrites() -> None:

@@ -11,8 +11,8 @@ from onnx import helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from surgery.passes.cleanup.constant_expression import PASS
-from surgery.passes.cleanup.unused_node import PASS as UNUSED
+from surgery.passes.cleanup.constants.constant_expression import PASS
+from surgery.passes.cleanup.idle.unused_node import PASS as UNUSED
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays

@@ -25,7 +25,7 @@ import onnx_graphsurgeon as gs
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.contrib import text
 from surgery.passes.ops.quantize import optional_input
-from surgery.passes.tensorrt.fused_convolution import (
+from surgery.passes.tensorrt.contrib.fused_convolution import (
     FUSED,
     WINDOW,
     channels_first,

@@ -9,7 +9,7 @@ from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
 import surgery
-from surgery.passes.cleanup.constant_where_mask import PASS
+from surgery.passes.cleanup.constants.constant_where_mask import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays

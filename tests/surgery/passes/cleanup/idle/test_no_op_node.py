@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 import surgery
-from surgery.passes.cleanup.no_op_node import PASS
+from surgery.passes.cleanup.idle.no_op_node import PASS
 from surgery.pipeline.apply import apply_passes
 from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, run, stays

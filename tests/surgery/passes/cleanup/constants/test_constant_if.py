@@ -8,7 +8,7 @@ import pytest
 from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
-from surgery.passes.cleanup.constant_if import PASS
+from surgery.passes.cleanup.constants.constant_if import PASS
 from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.options import Options
 from tests.surgery.passes.comparing import Case, becomes, stays

@@ -19,7 +19,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.tensorrt.known_sequence import position, resolve
+from surgery.passes.tensorrt.sequences.known_sequence import position, resolve
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

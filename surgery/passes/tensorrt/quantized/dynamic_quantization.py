@@ -25,7 +25,7 @@ from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.quantize import optional_input
 from surgery.passes.ops.zero_sign import shows_zero_sign
-from surgery.passes.tensorrt.quantized_product import multiplied, parts_of
+from surgery.passes.tensorrt.quantized.quantized_product import multiplied, parts_of
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surgery.passes.tensorrt.einsum_letters import lower_case
+from surgery.passes.tensorrt.number_types.einsum_letters import lower_case
 from tests.surgery.passes.comparing import Case, keeps_values, stays
 from tests.surgery.passes.contrib import accepted
 

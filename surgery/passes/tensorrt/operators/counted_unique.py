@@ -17,7 +17,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from surgery.passes.ops.build import Build
-from surgery.passes.tensorrt.large_topk import LARGEST, MOST_BLOCKS
+from surgery.passes.tensorrt.operators.large_topk import LARGEST, MOST_BLOCKS
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

@@ -22,7 +22,7 @@ import onnx_graphsurgeon as gs
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.contrib import text
 from surgery.passes.ops.sums import LARGEST, elements, whole_sum
-from surgery.passes.tensorrt.einsum_letters import lower_case
+from surgery.passes.tensorrt.number_types.einsum_letters import lower_case
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

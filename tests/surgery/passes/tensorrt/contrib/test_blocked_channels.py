@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 import surgery
-from surgery.passes.tensorrt.blocked_channels import block_size, in_order
+from surgery.passes.tensorrt.contrib.blocked_channels import block_size, in_order
 from tests.surgery.passes.comparing import Case, drawn, keeps_values, parse, run, stays
 from tests.surgery.passes.contrib import builds, near
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from surgery.passes.cleanup.reshape_around_transpose import shorter
+from surgery.passes.cleanup.stacked.reshape_around_transpose import shorter
 from tests.surgery.passes.comparing import Case, becomes, stays
 
 CODE = "SG027"

@@ -17,7 +17,7 @@ from functools import partial
 import onnx_graphsurgeon as gs
 
 from surgery.graph.walk import producer
-from surgery.passes.cleanup.stacked_shuffle import arranged, refine
+from surgery.passes.cleanup.stacked.stacked_shuffle import arranged, refine
 from surgery.passes.ops.build import Build
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding

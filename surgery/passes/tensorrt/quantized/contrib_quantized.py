@@ -33,7 +33,7 @@ from surgery.passes.ops.kernel_rounding import (
     unshifted,
 )
 from surgery.passes.ops.quantize import dequantized, optional_input, requantized
-from surgery.passes.tensorrt.fused_convolution import WINDOW, channels_first, channels_last
+from surgery.passes.tensorrt.contrib.fused_convolution import WINDOW, channels_first, channels_last
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass
 

@@ -23,7 +23,7 @@ import onnx_graphsurgeon as gs
 from surgery.graph.walk import producer
 from surgery.passes.ops.build import Build
 from surgery.passes.ops.quantize import optional_input
-from surgery.passes.tensorrt.known_sequence import parts
+from surgery.passes.tensorrt.sequences.known_sequence import parts
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

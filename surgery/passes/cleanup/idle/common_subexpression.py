@@ -18,8 +18,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from surgery.graph.edit import disconnect, is_graph_output, replace_output, replace_uses
-from surgery.passes.cleanup.constant_expression import RANDOM
-from surgery.passes.cleanup.duplicate_initializer import fingerprint
+from surgery.passes.cleanup.constants.constant_expression import RANDOM
+from surgery.passes.cleanup.constants.duplicate_initializer import fingerprint
 from surgery.pipeline.context import Context
 from surgery.pipeline.rule import Finding, Pass, finding
 

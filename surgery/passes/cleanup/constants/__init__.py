@@ -1,0 +1,1 @@
+"""Passes for what has the same value at every run."""

@@ -1,0 +1,1 @@
+"""Passes for names, and for the order of nodes."""

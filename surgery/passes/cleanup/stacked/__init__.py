@@ -1,0 +1,1 @@
+"""Passes for nodes in a row that one node can replace."""

@@ -1,0 +1,1 @@
+"""Passes for operators that onnxruntime's optimizer writes, in floating point."""

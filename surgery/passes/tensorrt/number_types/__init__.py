@@ -1,0 +1,1 @@
+"""Passes for operators that a target lacks for one type of number."""

@@ -1,0 +1,1 @@
+"""Passes for operators on pictures: windows, pooling, resizing, grids."""

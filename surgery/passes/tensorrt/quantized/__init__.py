@@ -1,0 +1,1 @@
+"""Passes for eight-bit and sixteen-bit numbers, of ONNX and of onnxruntime."""

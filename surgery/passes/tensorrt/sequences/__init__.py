@@ -1,0 +1,1 @@
+"""Passes for loops, sequences, optional values and functions."""

@@ -21,6 +21,7 @@ from surgery.isolated import FAULTS, Died, run_isolated
 from surgery.pipeline.options import FOLD_LIMIT, LOOP_LIMIT, checked_options, flag, pass_tuple, with_spec, wrong_type
 from surgery.pipeline.rule import Pass
 from surgery.precision import DEFAULT_MAX_ERROR
+from surgery.summary import summary
 from verify.errors import SurgeonError
 from verify.interface.spec import Spec
 from verify.model.read import read_model
@@ -125,7 +126,7 @@ def fix_model(
     with running(f"fixing {model.graph.name or 'the model'}"):
         result = steps.rewrite(original, options, compared, None, externalize=False)
         result = steps.lower(result, original, options, half, None, None)
-    return result.model, steps.report(result, original, int(result.model.ByteSize()), started)
+    return result.model, summary(result, original, int(result.model.ByteSize()), started)
 
 
 def fix(
@@ -209,7 +210,7 @@ def fix(
         pending.protect_data(model, original.folder)
         result = steps.rewrite(original, options, compared, pending, externalize)
         result = steps.lower(result, original, options, half, pending, destination)
-        report = steps.report(result, original, os.path.getsize(pending.path), started)
+        report = summary(result, original, os.path.getsize(pending.path), started)
         if same and result.model is model and not externalize:
             return report
         if same:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,15 +15,14 @@ from surgery.graph.read import refusal
 from surgery.guard import prove
 from surgery.guard.original import Original
 from surgery.guard.reference import Reference
-from surgery.passes import all_passes, check_codes, plug_in_checks
+from surgery.passes import all_passes, check_codes
 from surgery.pipeline.apply import Outcome, apply_passes
 from surgery.pipeline.context import Context
 from surgery.pipeline.options import Options, check_names
 from surgery.pipeline.rule import Pass
 from verify.errors import CheckFailed
-from verify.model.eight_bits import eight_bit_products
 from verify.model.external import external_tensors
-from verify.report import Check, Finding, Report, counted
+from verify.report import Check
 
 if TYPE_CHECKING:
     from surgery.precision.step import Precision
@@ -260,42 +257,3 @@ def _of_float32(check: Check) -> Check:
         return check
     message = "the passes changed nothing" if check.message == UNCHANGED else check.message
     return replace(check, message=f"before half precision: {message}")
-
-
-def report(result: Result, original: Original, size: int, started: float) -> Report:
-    """What was done to the model, in figures.
-
-    Args:
-        size: bytes of the result.
-        started: `time.perf_counter()` when the work began.
-    """
-    applied = result.outcome.applied
-    figures = {
-        "nodes_before": len(original.model.graph.node),
-        "nodes_after": len(result.model.graph.node),
-        "bytes_before": original.size,
-        "bytes_after": size,
-        "seconds": round(time.perf_counter() - started, 3),
-        "passes": dict(Counter(finding.code for finding in applied)),
-        "op_counts": {"before": _operators(original.model), "after": _operators(result.model)},
-    }
-    message = f"left as it is: {result.refusal}" if result.refusal else _counts(applied)
-    if before := eight_bit_products(original.model):
-        kept = min(eight_bit_products(result.model), before)
-        figures["eight_bit_products"] = {"before": before, "kept": kept, "in_floating_point": before - kept}
-        message += f"; of {counted(before, 'eight-bit product')} {kept:,} kept, {before - kept:,} in floating point"
-    surgery = Check("surgery", "skip" if result.refusal else "pass", message, figures)
-    return Report(original.model.graph.name, [surgery, *plug_in_checks(), *result.checks], applied)
-
-
-def _counts(applied: Sequence[Finding]) -> str:
-    """Words for how many findings were fixed in the given model, and how many in the results of rewrites."""
-    first = sum(finding.details["round"] == 1 for finding in applied)
-    later = len(applied) - first
-    fixed = f"{counted(len(applied), 'finding')} fixed"
-    return f"{fixed}: {first:,} in the model, {later:,} that the rewrites left behind" if later else fixed
-
-
-def _operators(model: onnx.ModelProto) -> dict[str, int]:
-    """Number of nodes of each operator in the main graph."""
-    return dict(Counter(f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in model.graph.node))

@@ -19,6 +19,10 @@ from verify.model.walk import domain_of, opsets_of
 Attribute = onnx.AttributeProto
 SMALL = 1024  # bytes of a constant that shape inference may want to read (a shape, an axis)
 NO_NAMES = Names(gs.Graph())
+REBUILT = {  # fields of a graph that are written anew
+    "node", "input", "output", "initializer", "sparse_initializer", "value_info", "name", "doc_string",
+    "quantization_annotation",
+}  # fmt: skip
 
 
 def to_model(graph: gs.Graph, opsets: dict[str, int] | None = None) -> onnx.ModelProto:
@@ -115,17 +119,7 @@ class _Writer:
         """Fill `proto` from `graph` and the graphs inside it."""
         fields = vars(graph)
         if fields.get("origin") is not None:
-            rebuilt = {
-                "node",
-                "input",
-                "output",
-                "initializer",
-                "sparse_initializer",
-                "value_info",
-                "name",
-                "doc_string",
-            }
-            copy_fields(fields["origin"], proto, rebuilt | {"quantization_annotation"})
+            copy_fields(fields["origin"], proto, REBUILT)
         if graph.name:
             proto.name = graph.name
         if graph.doc_string:

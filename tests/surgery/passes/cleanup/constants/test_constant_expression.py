@@ -21,20 +21,13 @@ from verify.run.session import open_session
 CODE = "SG005"
 PATTERNS = {
     "a chain": """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}, float[2] b = {3, 4}> {
-          c = Mul(a, b)
-          d = Exp(c)
-          e = Add(d, a)
-          y = Add(x, e)
+          c = Mul(a, b)  d = Exp(c)  e = Add(d, a)  y = Add(x, e)
         }""",
 }
 REWRITES = [
     Case(
         "a chain of constants",
-        """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}, float[2] b = {3, 4}> {
-          c = Mul(a, b)
-          d = Exp(c)
-          y = Add(x, d)
-        }""",
+        "g (float[2] x) => (float[2] y) <float[2] a = {1,2}, float[2] b = {3,4}> { c = Mul(a, b) d = Exp(c) y = Add(x, d) }",
         after="g (float[2] x) => (float[2] y) <float[2] d = {20.085537, 2980.958}> { y = Add(x, d) }",
     ),
     Case(
@@ -46,24 +39,17 @@ REWRITES = [
 LEFT_ALONE = [
     Case(
         "it is random",
-        """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}> {
-          r = RandomNormalLike(a)
-          y = Add(x, r)
-        }""",
+        "g (float[2] x) => (float[2] y) <float[2] a = {1, 2}> { r = RandomNormalLike(a)  y = Add(x, r) }",
     ),
     Case(
         "DequantizeLinear keeps its place",
         """g (float[2] x) => (float[2] y) <int8[2] q = {1, 2}, float s = {0.5}> {
-          d = DequantizeLinear(q, s)
-          y = Add(x, d)
+          d = DequantizeLinear(q, s)  y = Add(x, d)
         }""",
     ),
     Case(
         "the result is too large",
-        """g (float[1] x) => (float[200000] y) <int64[1] n = {200000}> {
-          z = ConstantOfShape(n)
-          y = Add(x, z)
-        }""",
+        "g (float[1] x) => (float[200000] y) <int64[1] n = {200000}> { z = ConstantOfShape(n)  y = Add(x, z) }",
     ),
 ]
 

@@ -27,7 +27,8 @@ PATTERNS = {
 REWRITES = [
     Case(
         "a chain of constants",
-        "g (float[2] x) => (float[2] y) <float[2] a = {1,2}, float[2] b = {3,4}> { c = Mul(a, b) d = Exp(c) y = Add(x, d) }",
+        """g (float[2] x) => (float[2] y) <float[2] a = {1, 2}, float[2] b = {3, 4}> {
+          c = Mul(a, b)  d = Exp(c)  y = Add(x, d) }""",
         after="g (float[2] x) => (float[2] y) <float[2] d = {20.085537, 2980.958}> { y = Add(x, d) }",
     ),
     Case(
@@ -147,12 +148,8 @@ def test_products_of_eight_bits_do_not_overflow() -> None:
 
 
 def test_says_which_tensors() -> None:
-    found = apply_passes(
-        model("d, e = TopK(a, two)  f = Cast<to = 1>(e)  g = Add(d, f)  y = Concat<axis = 0>(x, g, d)"),
-        "",
-        [PASS],
-        Options(),
-    )
+    source = model("d, e = TopK(a, two)  f = Cast<to = 1>(e)  g = Add(d, f)  y = Concat<axis = 0>(x, g, d)")
+    found = apply_passes(source, "", [PASS], Options())
     assert sorted(each.message for each in found.applied) == [
         "'d' has the same value at every run",
         "'g' has the same value at every run",

@@ -51,13 +51,15 @@ def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) ->
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_heed, initargs=(False,)) as pool:
+    context = get_context("spawn")
+    ended = context.Event()
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=(ended,)) as pool:
         try:
             with _unheard():
                 running = [pool.submit(_called, call, arguments) for arguments in each]
             yield (future.result for future in running)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            ended.set()  # before the Ctrl-C, which a child ignores that has not begun its call yet
             _interrupt_children()
             raise
 
@@ -89,10 +91,21 @@ def _unheard() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+_ended: list[Any] = []  # in a child process, the event that no call is to begin any more
+
+
+def _prepare(ended: Any) -> None:
+    """Prepare a child process: it ignores Ctrl-C between two calls."""
+    _heed(False)
+    _ended[:] = [ended]
+
+
 def _called(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
     """`call` in a child process, which Ctrl-C interrupts during the call."""
     _heed(True)
     try:
+        if _ended[0].is_set():
+            once()
         return call(*arguments)
     finally:
         _heed(False)

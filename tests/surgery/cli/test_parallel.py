@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import parser
 
-from surgery.cli.parallel import LARGE, MOST, WORTH_IT, jobs_for
+from surgery.cli.parallel import LARGE, MOST, WORTH_IT, jobs_for, run_parallel
 
 TEXT = '<ir_version: 8, opset_import: ["" : 17]> g (float[2, 4] x) => (float[2, 4] y) { a = Identity(x) y = Neg(a) }'
 
@@ -79,6 +79,14 @@ def test_a_signal_to_the_first_process_ends_all(tmp_path: Path, number: int, cod
     assert said.strip() == words
     assert sorted(tmp_path.iterdir()) == models
     assert time.monotonic() - started < 30
+
+
+def test_no_call_begins_after_an_interrupt(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    with pytest.raises(KeyboardInterrupt), run_parallel(os.mkdir, [(str(folder),) for folder in folders], 2):
+        time.sleep(0.05)  # the calls are given out by now, but no process runs one yet
+        raise KeyboardInterrupt
+    assert not any(folder.exists() for folder in folders)
 
 
 def save_slow(path: Path) -> None:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from surgery.interrupts import insist, once
 from verify.errors import SurgeonError
 
 T = TypeVar("T")
+TURN = 0.2  # seconds of a wait; Ctrl-C right before a wait is heard after it
 THREADED = {"onnxruntime", "torch", "tensorflow", "jax"}  # packages that start threads
 FAULTS = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV} | {getattr(signal, "SIGBUS", signal.SIGSEGV)}
 
@@ -70,6 +72,8 @@ def _in_fork(call: Callable[..., T], arguments: tuple[Any, ...], notes: Any) -> 
             child = context.Process(target=_answer, args=(sender, notes.fileno(), held, call, arguments))
             child.start()
         sender.close()
+        while not receiver.poll(TURN):
+            pass
         good, value = receiver.recv()
     except EOFError:
         child.join()
@@ -123,8 +127,13 @@ def _in_new_python(call: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise SurgeonError(f"cannot be sent to a process of its own: {error}") from None
         child = subprocess.Popen([sys.executable, "-c", SERVE], stdin=subprocess.PIPE)
+        assert child.stdin is not None
         try:
-            child.communicate(given)
+            with suppress(BrokenPipeError), child.stdin as stream:
+                stream.write(given)
+            while child.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(TURN)
         except BaseException:
             child.send_signal(signal.SIGINT)
             child.wait()
@@ -157,6 +166,7 @@ def serve() -> None:
 def answer_call(call: Callable[..., Any], arguments: tuple[Any, ...], path: str, notes: str) -> None:
     """Write what `call(*arguments)` returns or raises to the file `path`, and what it is at to the file `notes`."""
     _die_with_parent()
+    insist()
     _notes.append(os.open(notes, os.O_RDWR | os.O_CREAT))
     try:
         answer = (True, call(*arguments))
@@ -209,12 +219,6 @@ def _portable(error: BaseException) -> BaseException:
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
-
-
-def once(*_: object) -> None:
-    """Raise KeyboardInterrupt, and ignore further Ctrl-C so that the clean-up is not interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _die_with_parent() -> None:

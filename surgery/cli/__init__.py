@@ -16,6 +16,7 @@ import click
 
 from surgery import __version__
 from surgery.hidden import hidden
+from surgery.interrupts import insist
 from verify.errors import SurgeonError
 
 # Name and help line of each command, written here so that `surgeon --help` loads none of them.
@@ -173,6 +174,7 @@ def main() -> None:
     As in a shell, 130 is an interrupt and 141 means that the reader closed the pipe (`surgeon rules | head`).
     """
     gc.set_threshold(100_000)  # loading modules and models makes many objects and hardly any garbage
+    insist()
     try:
         code = surgeon.main(prog_name="surgeon", standalone_mode=False)
     except click.exceptions.Abort:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from surgery.isolated import once
+from surgery.interrupts import insist, once
 
 T = TypeVar("T")
 WORTH_IT = 1 << 20  # bytes of a model for which a process may start
@@ -51,13 +51,15 @@ def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) ->
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
+    from verify.run.timeouts import result_of
+
     context = get_context("spawn")
     ended = context.Event()
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare, initargs=(ended,)) as pool:
         try:
             with _unheard():
                 running = [pool.submit(_called, call, arguments) for arguments in each]
-            yield (future.result for future in running)
+            yield (partial(result_of, future) for future in running)
         except BaseException:
             ended.set()  # before the Ctrl-C, which a child ignores that has not begun its call yet
             _interrupt_children()
@@ -96,6 +98,7 @@ _ended: list[Any] = []  # in a child process, the event that no call is to begin
 
 def _prepare(ended: Any) -> None:
     """Prepare a child process: it ignores Ctrl-C between two calls."""
+    insist()
     _heed(False)
     _ended[:] = [ended]
 

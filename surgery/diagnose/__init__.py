@@ -27,6 +27,7 @@ from surgery.targets import RTX, Target, load_target
 from verify.model.read import read_model
 from verify.model.walk import every_node, node_name
 from verify.report import Check, Finding, Report, Status, counted
+from verify.run.timeouts import result_of
 from verify.tensorrt import engine
 
 __all__ = ["Case", "Settings", "diagnose", "examine"]
@@ -102,7 +103,7 @@ def _by_tensorrt(report: Report, view: ModelView, file: Path, settings: Settings
             fixed = in_thread(fixed_copy, view, folder, settings.options)
         options = (settings.build, settings.profiles, settings.seconds)
         add_builder_refusals(found, file, view, scratch, parsed, *options)
-    findings, checks = static.result()
+    findings, checks = result_of(static)
     report.checks += [*checks, *found.checks]
     refused = merged(found.findings)
     if refused:
@@ -122,7 +123,7 @@ def _with_fixable(
     settings: Settings,
 ) -> list[Finding]:
     """The refusals with `fixable`: TensorRT parses and builds the copy that the passes have fixed."""
-    fixed = copy.result()
+    fixed = result_of(copy)
     if fixed is None:
         return refused
     with ScratchFolder(fixed, file.parent) as scratch:

@@ -14,6 +14,7 @@ import onnx
 from google.protobuf.message import EncodeError
 
 from surgery.files import streaming
+from surgery.interrupts import raise_if_interrupted
 from verify.errors import SurgeonError
 from verify.model.external import external_entry, external_path, external_tensors
 from verify.model.walk import tensors
@@ -136,6 +137,7 @@ class Pending:
 
     def commit(self) -> None:
         """Put the files in place: the data first, then the model that names it."""
+        raise_if_interrupted()
         try:
             if self.data is not None:
                 for tensor in external_tensors(self.model):

@@ -27,7 +27,7 @@ from surgery.isolated import noted
 from surgery.pipeline.apply import Outcome
 from verify.report import Check
 from verify.run.session import Halt, Session, open_session
-from verify.run.timeouts import beside
+from verify.run.timeouts import beside, result_of
 
 CHANGE = 1e-6  # of each input value
 TIMES = 3  # that the inputs change
@@ -55,7 +55,7 @@ def compare_steps(
         session = open_fixed(original.runnable, "onnxruntime", reference.shared_memory, folder, threads)
         moved = movement(session, reference)
     with noted("the result"), beside(lambda halt: call(halt, limits(moved))) as comparing:
-        check = comparing.result()
+        check = result_of(comparing)
     if check.status == "fail":
         return None
     with noted("the original with the changed nodes of the result"):

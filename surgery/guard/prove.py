@@ -28,7 +28,7 @@ from verify.report import Check
 from verify.run.known_faults import onnxruntime_fault
 from verify.run.saturation import may_saturate
 from verify.run.session import Halt, Session, one_line
-from verify.run.timeouts import beside
+from verify.run.timeouts import beside, result_of
 
 # Bytes of weights between which only the changed nodes run twice. Smaller models run whole, on NaN and infinity too.
 WORTH_PARTIAL = (1 << 22, 1 << 30)
@@ -136,7 +136,7 @@ def prove(
             runnable, threads = runnable_copy(outcome.model, fixed), threads_for(original.model)
             session = open_fixed(runnable, "onnxruntime", light, original.folder or None, threads)
         loads, session = not session.error, session if light else None  # the original needs the memory of a large one
-    reference = running.reference.result()
+    reference = result_of(running.reference)
     agreement = reference.agreement
     if running.partial is not None and agreement is not None and loads and not agreement.trouble:
         return agreed(reference, running.partial), reference
@@ -189,7 +189,7 @@ def compare_whole(
         )
 
     with noted("the result"), beside(call) as comparing:
-        check = comparing.result()
+        check = result_of(comparing)
     steps = [rule.code for rule in used if rule.moves_steps]
     if check.status != "fail" or not steps or has_bindings(options) or may_saturate(original.model):
         return check

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import MissingBackend
-from verify.run.timeouts import Halt, ended_after
+from verify.run.timeouts import Halt, run_within
 
 
 @cache
@@ -61,11 +61,13 @@ def ready(
         halt.watch(limits)
         if last and shared:
             limits.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        with ended_after(timeout, lambda: setattr(limits, "terminate", True)):
-            if not exotic:
-                return dict(zip(names, session.run(names, dict(inputs), limits), strict=True))
-            feeds = {name: _to_ort(value, types.get(name, "")) for name, value in inputs.items()}
-            return dict(zip(names, map(_from_ort, session.run_with_ort_values(names, feeds, limits)), strict=True))
+        return run_within(timeout, lambda: run(inputs, limits), lambda: setattr(limits, "terminate", True))
+
+    def run(inputs: Mapping[str, Any], limits: Any) -> dict[str, Any]:
+        if not exotic:
+            return dict(zip(names, session.run(names, dict(inputs), limits), strict=True))
+        feeds = {name: _to_ort(value, types.get(name, "")) for name, value in inputs.items()}
+        return dict(zip(names, map(_from_ort, session.run_with_ort_values(names, feeds, limits)), strict=True))
 
     return call
 

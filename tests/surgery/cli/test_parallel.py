@@ -81,11 +81,16 @@ def test_a_signal_to_the_first_process_ends_all(tmp_path: Path, number: int, cod
     assert time.monotonic() - started < 30
 
 
-def test_no_call_begins_after_an_interrupt(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in "abc"]
-    with pytest.raises(KeyboardInterrupt), run_parallel(os.mkdir, [(str(folder),) for folder in folders], 2):
+def _interrupted(folders: list[Path]) -> None:
+    with run_parallel(os.mkdir, [(str(folder),) for folder in folders], 2):
         time.sleep(0.05)  # the calls are given out by now, but no process runs one yet
         raise KeyboardInterrupt
+
+
+def test_no_call_begins_after_an_interrupt(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(folders)
     assert not any(folder.exists() for folder in folders)
 
 

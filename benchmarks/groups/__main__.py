@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     groups = sources.gather(options)
     _prepare(groups, found["groups"])
     if options.anew is not None:
-        timed_only = (*tools.TIMED, tools.FUNCTION) if options.step == ["times"] else ()
+        timed_only = (*tools.TIMED, tools.FOR_ONNXRUNTIME, tools.FUNCTION) if options.step == ["times"] else ()
         times.forget(groups, found["groups"], options.anew or timed_only)
 
     def save() -> None:

@@ -22,15 +22,15 @@ def measure(groups: Mapping[str, Group], options: Any, found: Found, save: Calla
     which the sums can do without, comes last.
     """
     present = {name: _present(group) for name, group in groups.items()}
-    for used in (tools.TIMED, (tools.FUNCTION,)):
+    for function in (False, True):
         for turn in range(options.repeats):
             for name, sources in present.items():
                 for model, source in sources.items():
-                    for tool in used:
+                    for tool in (tools.FUNCTION,) if function else tools.timed(name):
                         if _add_turn(found[name]["models"][model], turn, tool, source, name, options):
                             print(name, model, tool, flush=True)
                             save()
-                if used == tools.TIMED:
+                if not function:
                     _add_turn_at_once(found[name], turn, sources, name, options)
                     save()
 

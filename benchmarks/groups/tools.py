@@ -27,6 +27,11 @@ def judged(group: str) -> tuple[str, ...]:
     return (OURS, *PEERS, *((FOR_ONNXRUNTIME,) if group == "quantized" else ()))
 
 
+def timed(group: str) -> tuple[str, ...]:
+    """The tools whose seconds are measured by their own commands."""
+    return (*TIMED, *((FOR_ONNXRUNTIME,) if group == "quantized" else ()))
+
+
 def place(options: Any, group: str, tool: str, source: Path) -> Path:
     """Where the tool's file of a model is."""
     return Path(options.work) / group / tool / source.name

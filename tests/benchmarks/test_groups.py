@@ -50,8 +50,9 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     given = ["--peer-python", str(tmp_path / "python"), "--work", str(tmp_path / "work"), "--results", str(tmp_path)]
 
     def run(*more: str) -> tuple[dict[str, Any], str]:
-        assert program.main([*given, "--only", "raw", *more]) == 0
-        return json.loads((tmp_path / "groups.json").read_text())["groups"]["raw"], (tmp_path / "groups.md").read_text()
+        name, *rest = more if more[:1] == ("quantized",) else ("raw", *more)
+        assert program.main([*given, "--only", name, *rest]) == 0
+        return json.loads((tmp_path / "groups.json").read_text())["groups"][name], (tmp_path / "groups.md").read_text()
 
     return run
 
@@ -102,6 +103,14 @@ def test_the_least_of_the_turns_counts_and_one_command_takes_all(measure: Any) -
 
     assert spent(found["models"], list(MODELS), "surgeon") == (8.0, 6.0)
     assert ", 2 models | not all measured |" in page  # the test's Python has no onnxsim
+
+
+def test_quantized_models_are_timed_for_both_targets(measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GROUPS, "quantized", GROUPS["raw"])
+    found, page = measure("quantized", "--step", "times")
+    ours = [found["models"][model]["times"]["surgeon --target onnxruntime"][0]["seconds"] for model in MODELS]
+    assert f"| quantized, for onnxruntime | 2 | {sum(ours):.1f} (" in page
+    assert "| quantized, for TensorRT | 2 | " in page
 
 
 def test_polygraphy_without_graphsurgeon_is_refused(measure: Any, tmp_path: Path) -> None:

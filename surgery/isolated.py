@@ -17,7 +17,7 @@ from surgery.interrupts import insist, once
 from verify.errors import SurgeonError
 
 T = TypeVar("T")
-TURN = 0.2  # seconds of a wait; Ctrl-C right before a wait is heard after it
+TURN = 0.2  # seconds; a wait is cut into turns, because Ctrl-C right before a wait does not end it
 THREADED = {"onnxruntime", "torch", "tensorflow", "jax"}  # packages that start threads
 FAULTS = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV} | {getattr(signal, "SIGBUS", signal.SIGSEGV)}
 

@@ -61,7 +61,7 @@ def _pool(call: Callable[..., T], each: Sequence[tuple[Any, ...]], jobs: int) ->
                 running = [pool.submit(_called, call, arguments) for arguments in each]
             yield (partial(result_of, future) for future in running)
         except BaseException:
-            ended.set()  # before the Ctrl-C, which a child ignores that has not begun its call yet
+            ended.set()  # comes first: a child between two calls ignores the Ctrl-C that follows
             _interrupt_children()
             raise
 
@@ -93,7 +93,7 @@ def _unheard() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-_ended: list[Any] = []  # in a child process, the event that no call is to begin any more
+_ended: list[Any] = []  # in a child process: an event; once it is set, no call may begin
 
 
 def _prepare(ended: Any) -> None:
